@@ -1,0 +1,27 @@
+//! Catchment: an anycast authoritative DNS server.
+//!
+//! Three flows run through the crate, each one way; read the modules in their order.
+//!
+//! ```text
+//! a query    serve (socket) -> wire (view) -> answer -> zone (image) -> wire (writer) -> serve
+//! a zone     text -> zone::parse -> zone::check -> zone::compile = image -> zone::set -> swap of what is served
+//! a figure   answer's outcome -> observe (counters) -> admin HTTP
+//! ```
+//!
+//! The modules, lowest first; nothing imports upwards:
+//!
+//! - [`wire`]: the bytes of DNS and nothing else
+//! - [`zone`]: text to image, and the set of images that is served
+//! - [`answer`]: the pure responder
+//! - [`config`]: the settings file
+//! - [`observe`]: counters, metrics, admin HTTP, logs
+//! - [`serve`]: sockets, threads, signals
+//! - [`cli`]: one file per subcommand
+
+pub mod answer;
+pub mod cli;
+pub mod config;
+pub mod observe;
+pub mod serve;
+pub mod wire;
+pub mod zone;

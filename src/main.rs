@@ -1,0 +1,3 @@
+//! The `catchment` command.
+
+fn main() {}

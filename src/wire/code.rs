@@ -1,0 +1,144 @@
+//! The registered numbers of DNS: RR types, classes, opcodes, response codes, EDNS options and extended errors.
+//!
+//! Plain integers with named constants: a server meets unregistered values all the time, and keeps them as they are.
+
+/// RR types (IANA "Resource Record (RR) TYPEs").
+pub mod rtype {
+    macro_rules! types {
+        ($($name:ident = $value:literal, $text:literal;)*) => {
+            $(#[doc = concat!("`", $text, "`")] pub const $name: u16 = $value;)*
+
+            /// The mnemonic of a type, where it has one.
+            pub fn mnemonic(rtype: u16) -> Option<&'static str> {
+                match rtype { $($value => Some($text),)* _ => None }
+            }
+
+            /// The type with this mnemonic, in any case, or written `TYPEnnn` (RFC 3597 section 5).
+            pub fn from_text(text: &str) -> Option<u16> {
+                $(if text.eq_ignore_ascii_case($text) { return Some($value); })*
+                super::numbered(text, "TYPE")
+            }
+        };
+    }
+    types! {
+        A = 1, "A"; NS = 2, "NS"; MD = 3, "MD"; MF = 4, "MF"; CNAME = 5, "CNAME"; SOA = 6, "SOA"; MB = 7, "MB"; MG = 8, "MG";
+        MR = 9, "MR"; NULL = 10, "NULL"; WKS = 11, "WKS"; PTR = 12, "PTR"; HINFO = 13, "HINFO"; MINFO = 14, "MINFO";
+        MX = 15, "MX"; TXT = 16, "TXT"; RP = 17, "RP"; AFDB = 18, "AFDB"; SIG = 24, "SIG"; KEY = 25, "KEY"; AAAA = 28, "AAAA";
+        LOC = 29, "LOC"; SRV = 33, "SRV"; NAPTR = 35, "NAPTR"; KX = 36, "KX"; CERT = 37, "CERT"; DNAME = 39, "DNAME";
+        OPT = 41, "OPT"; APL = 42, "APL"; DS = 43, "DS"; SSHFP = 44, "SSHFP"; IPSECKEY = 45, "IPSECKEY"; RRSIG = 46, "RRSIG";
+        NSEC = 47, "NSEC"; DNSKEY = 48, "DNSKEY"; DHCID = 49, "DHCID"; NSEC3 = 50, "NSEC3"; NSEC3PARAM = 51, "NSEC3PARAM";
+        TLSA = 52, "TLSA"; SMIMEA = 53, "SMIMEA"; HIP = 55, "HIP"; CDS = 59, "CDS"; CDNSKEY = 60, "CDNSKEY";
+        OPENPGPKEY = 61, "OPENPGPKEY"; CSYNC = 62, "CSYNC"; ZONEMD = 63, "ZONEMD"; SVCB = 64, "SVCB"; HTTPS = 65, "HTTPS";
+        SPF = 99, "SPF"; NID = 104, "NID"; L32 = 105, "L32"; L64 = 106, "L64"; LP = 107, "LP"; EUI48 = 108, "EUI48";
+        EUI64 = 109, "EUI64"; TKEY = 249, "TKEY"; TSIG = 250, "TSIG"; IXFR = 251, "IXFR"; AXFR = 252, "AXFR";
+        MAILB = 253, "MAILB"; MAILA = 254, "MAILA"; ANY = 255, "ANY"; URI = 256, "URI"; CAA = 257, "CAA";
+    }
+
+    /// Presentation form: the mnemonic, or `TYPEnnn` (RFC 3597 section 5).
+    pub fn text(rtype: u16) -> std::borrow::Cow<'static, str> {
+        mnemonic(rtype).map_or_else(|| format!("TYPE{rtype}").into(), Into::into)
+    }
+
+    /// Whether the type can't be zone data: OPT and the question and meta types (RFC 6895 section 3.1).
+    pub fn is_meta(rtype: u16) -> bool {
+        rtype == OPT || (128..=255).contains(&rtype) || rtype == 0
+    }
+}
+
+/// Classes.
+pub mod class {
+    /// The Internet.
+    pub const IN: u16 = 1;
+    /// Chaos: here only for the server's own names.
+    pub const CH: u16 = 3;
+    /// Hesiod.
+    pub const HS: u16 = 4;
+    /// In questions: any class.
+    pub const ANY: u16 = 255;
+
+    /// The class with this mnemonic, in any case, or written `CLASSnnn` (RFC 3597 section 5).
+    pub fn from_text(text: &str) -> Option<u16> {
+        match text {
+            _ if text.eq_ignore_ascii_case("IN") => Some(IN),
+            _ if text.eq_ignore_ascii_case("CH") => Some(CH),
+            _ if text.eq_ignore_ascii_case("HS") => Some(HS),
+            _ => super::numbered(text, "CLASS"),
+        }
+    }
+}
+
+/// Opcodes (RFC 6895 section 2.2).
+pub mod opcode {
+    /// A standard query.
+    pub const QUERY: u8 = 0;
+    /// Zone change notification (RFC 1996).
+    pub const NOTIFY: u8 = 4;
+    /// Dynamic update (RFC 2136).
+    pub const UPDATE: u8 = 5;
+}
+
+/// Response codes; those over 15 need EDNS (RFC 6891 section 6.1.3).
+pub mod rcode {
+    macro_rules! rcodes {
+        ($($name:ident = $value:literal;)*) => {
+            $(#[doc = concat!("`", stringify!($name), "`")] pub const $name: u16 = $value;)*
+
+            /// The mnemonic of a response code that this server sends; `OTHER` for the rest.
+            pub fn text(rcode: u16) -> &'static str {
+                match rcode { $($value => stringify!($name),)* _ => "OTHER" }
+            }
+        };
+    }
+    rcodes! {
+        NOERROR = 0; FORMERR = 1; SERVFAIL = 2; NXDOMAIN = 3; NOTIMP = 4; REFUSED = 5; YXDOMAIN = 6;
+        BADVERS = 16; BADCOOKIE = 23;
+    }
+}
+
+/// EDNS option codes (IANA "DNS EDNS0 Option Codes").
+pub mod option {
+    /// Name server identifier (RFC 5001).
+    pub const NSID: u16 = 3;
+    /// DNS cookies (RFC 7873).
+    pub const COOKIE: u16 = 10;
+    /// TCP keepalive (RFC 7828).
+    pub const TCP_KEEPALIVE: u16 = 11;
+    /// Extended DNS error (RFC 8914).
+    pub const EDE: u16 = 15;
+    /// Zone version (RFC 9660).
+    pub const ZONEVERSION: u16 = 19;
+}
+
+/// Extended DNS errors (RFC 8914 section 4).
+pub mod ede {
+    /// The server is not authoritative for the name.
+    pub const NOT_AUTHORITATIVE: u16 = 20;
+    /// The kind of request is not supported.
+    pub const NOT_SUPPORTED: u16 = 21;
+    /// The request is not allowed.
+    pub const PROHIBITED: u16 = 18;
+    /// The server holds the zone but can't answer from it.
+    pub const INVALID_DATA: u16 = 24;
+}
+
+fn numbered(text: &str, prefix: &str) -> Option<u16> {
+    let (head, digits) = text.split_at_checked(prefix.len())?;
+    (head.eq_ignore_ascii_case(prefix) && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_by_name_and_number() {
+        assert_eq!(rtype::from_text("aaaa"), Some(rtype::AAAA));
+        assert_eq!(rtype::from_text("type65534"), Some(65534));
+        assert_eq!(rtype::from_text("TYPE65536"), None);
+        assert_eq!(rtype::from_text("TYPE"), None);
+        assert_eq!(rtype::from_text("TYPE+1"), None);
+        assert_eq!(rtype::text(257), "CAA");
+        assert_eq!(rtype::text(65280), "TYPE65280");
+        assert_eq!(class::from_text("CLASS32"), Some(32));
+    }
+}

@@ -1,0 +1,6 @@
+//! The bytes of DNS (RFC 1035 section 4) and nothing else: names, codes, the view of a query, the writer of a response.
+//!
+//! Called by `zone` and `answer`; knows neither of them, and no sockets.
+
+pub mod code;
+pub mod name;
