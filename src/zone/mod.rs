@@ -6,8 +6,12 @@
 
 mod arena;
 pub mod compile;
+pub mod diagnostic;
+pub mod dump;
 pub mod image;
 mod layout;
 pub mod memory;
+pub mod parse;
+pub mod rdata;
 pub mod records;
 pub mod set;
