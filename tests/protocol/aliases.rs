@@ -186,7 +186,8 @@ fn long_chains_are_cut() {
     }
     zone += "c40 A 192.0.2.1\n";
     let chain = |from: usize| {
-        let lines: Vec<_> = (from..(from + 17).min(40)).map(|n| format!("c{n}.example. 300 IN CNAME c{}.example.", n + 1)).collect();
+        let lines: Vec<_> =
+            (from..(from + 17).min(40)).map(|n| format!("c{n}.example. 300 IN CNAME c{}.example.", n + 1)).collect();
         format!("NOERROR aa\nanswer\n{}", lines.join("\n"))
     };
     check(&zone[..], "c0.example. A +tcp", &chain(0));

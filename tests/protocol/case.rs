@@ -18,7 +18,7 @@ fn only_ascii_letters_have_case() {
     let zone = "example.\n\\195\\164 A 192.0.2.1\n[ A 192.0.2.2";
     check(zone, "\\195\\132.example. A", "NXDOMAIN aa\nauthority\nsoa example.");
     check(zone, "{.example. A", "NXDOMAIN aa\nauthority\nsoa example.");
-    check(zone, "[.example. A", "NOERROR aa\nanswer\n[.example. 300 IN A 192.0.2.2");
+    check(zone, "[.example. A", "NOERROR aa\nanswer\n\\[.example. 300 IN A 192.0.2.2");
 }
 
 /// RFC 4343 section 4.2: names in RDATA keep the letters of the zone's text.

@@ -225,7 +225,8 @@ fn text_of(message: &Message) -> String {
     ];
     text.extend(flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name));
     text.push('\n');
-    let sections = [("answer", &message.answer), ("authority", &message.authority), ("additional", &message.additional)];
+    let sections =
+        [("answer", &message.answer), ("authority", &message.authority), ("additional", &message.additional)];
     for (name, records) in sections {
         if !records.is_empty() {
             writeln!(text, "{name}").unwrap();

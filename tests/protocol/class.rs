@@ -12,7 +12,11 @@ const ZONE: &str = "example.
 #[test]
 fn class_any_is_never_authoritative() {
     check(ZONE, "www.example. A ANY", "NOERROR\nanswer\nwww.example. 300 IN A 192.0.2.1");
-    check(ZONE, "c.example. A ANY", "NOERROR\nanswer\nc.example. 300 IN CNAME www.example.\nwww.example. 300 IN A 192.0.2.1");
+    check(
+        ZONE,
+        "c.example. A ANY",
+        "NOERROR\nanswer\nc.example. 300 IN CNAME www.example.\nwww.example. 300 IN A 192.0.2.1",
+    );
     check(
         ZONE,
         "x.d.example. A ANY",

@@ -82,9 +82,17 @@ fn a_question_less_query_for_a_cookie() {
 /// Cookies go along with errors, and with answers over TCP, too (RFC 7873 section 5.2.3).
 #[test]
 fn with_every_response() {
-    check(ZONE, &format!("no.example. A +cookie={CLIENT}"), &format!("NXDOMAIN aa edns\nauthority\nsoa example.\noption 10 {WHOLE}"));
+    check(
+        ZONE,
+        &format!("no.example. A +cookie={CLIENT}"),
+        &format!("NXDOMAIN aa edns\nauthority\nsoa example.\noption 10 {WHOLE}"),
+    );
     check(ZONE, &format!("a.test. A +cookie={CLIENT}"), &format!("REFUSED edns\noption 10 {WHOLE}\noption 15 0014"));
-    check(ZONE, &format!("www.example. A +cookie={CLIENT} +tcp"), &format!("NOERROR aa edns\n{WWW}\noption 10 {WHOLE}"));
+    check(
+        ZONE,
+        &format!("www.example. A +cookie={CLIENT} +tcp"),
+        &format!("NOERROR aa edns\n{WWW}\noption 10 {WHOLE}"),
+    );
 }
 
 /// RFC 9018 section 4.4: the hash covers the client's address, IPv4 and IPv6, and the client's part.
@@ -108,7 +116,11 @@ fn required_but_missing_or_bad() {
     for cookie in [CLIENT, FORGED] {
         check(requiring(), &format!("www.example. A +cookie={cookie}"), &format!("BADCOOKIE edns\noption 10 {WHOLE}"));
     }
-    check(requiring(), &format!("www.example. A +cookie={WHOLE}"), &format!("NOERROR aa edns\n{WWW}\noption 10 {WHOLE}"));
+    check(
+        requiring(),
+        &format!("www.example. A +cookie={WHOLE}"),
+        &format!("NOERROR aa edns\n{WWW}\noption 10 {WHOLE}"),
+    );
 }
 
 /// ... or, if the client knows nothing of cookies, TC: its way is TCP (section 5.2.1).
@@ -117,7 +129,11 @@ fn required_of_a_client_without_cookies() {
     check(requiring(), "www.example. A", "NOERROR tc");
     check(requiring(), "www.example. A +edns", "NOERROR tc edns");
     check(requiring(), "www.example. A +tcp", &format!("NOERROR aa\n{WWW}"));
-    check(requiring(), &format!("www.example. A +tcp +cookie={FORGED}"), &format!("NOERROR aa edns\n{WWW}\noption 10 {WHOLE}"));
+    check(
+        requiring(),
+        &format!("www.example. A +tcp +cookie={FORGED}"),
+        &format!("NOERROR aa edns\n{WWW}\noption 10 {WHOLE}"),
+    );
 }
 
 /// RFC 9018 section 5: a secret is rolled in three stages, and no client notices.

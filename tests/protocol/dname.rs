@@ -114,16 +114,15 @@ fn overflow_is_yxdomain() {
     let label = "a".repeat(63);
     let zone = format!("example.\nd DNAME {label}.{label}.example.net.\n");
     let qname = format!("{label}.{label}.d.example.");
-    let expected =
-        format!("YXDOMAIN aa\nanswer\nd.example. 300 IN DNAME {label}.{label}.example.net.");
+    let expected = format!("YXDOMAIN aa\nanswer\nd.example. 300 IN DNAME {label}.{label}.example.net.");
     check(&zone[..], &format!("{qname} A"), &expected);
     // RFC 6672 section 2.2 table 1: exactly 255 octets are still a name. 2 * 64 + 13 (target) + 114.
     let (fits, over) = ("b".repeat(63) + "." + &"c".repeat(49), "b".repeat(63) + "." + &"c".repeat(50));
     check(
         &zone[..],
-        &format!("{fits}.d.example. A"),
+        &format!("{fits}.d.example. A +edns"),
         &format!(
-            "NOERROR aa
+            "NOERROR aa edns
              answer
              d.example. 300 IN DNAME {label}.{label}.example.net.
              {fits}.d.example. 300 IN CNAME {fits}.{label}.{label}.example.net."

@@ -34,9 +34,17 @@ fn unknown_versions_are_badvers() {
 /// RFC 6891 section 6.1.2: unknown options are ignored, and so is what known ones of other makes carry.
 #[test]
 fn unknown_options_are_ignored() {
-    check(ZONE, "www.example. A +option=65001:0102 +option=8:0001180a +option=65535:", &format!("NOERROR aa edns\n{WWW}"));
+    check(
+        ZONE,
+        "www.example. A +option=65001:0102 +option=8:0001180a +option=65535:",
+        &format!("NOERROR aa edns\n{WWW}"),
+    );
     // Client subnet (8), expire (9), padding (12), chain (13), EDE in a query (15).
-    check(ZONE, "www.example. A +option=9: +option=12:0000 +option=13:00 +option=15:0000", &format!("NOERROR aa edns\n{WWW}"));
+    check(
+        ZONE,
+        "www.example. A +option=9: +option=12:0000 +option=13:00 +option=15:0000",
+        &format!("NOERROR aa edns\n{WWW}"),
+    );
 }
 
 /// RFC 6891 section 6.1.2: an option that is longer than the record is malformed.

@@ -110,10 +110,7 @@ fn records_in_a_query_are_formerr() {
     let record = "c00c 0001 0001 0000012c 0004 c0000201";
     check_hex(&format!("4c0d 0000 0001 0001 0000 0000 {QUESTION} {record}"), "FORMERR");
     check_hex(&format!("4c0d 0000 0001 0000 0001 0000 {QUESTION} {record}"), "FORMERR");
-    check_hex(
-        &format!("4c0d 0000 0001 0000 0001 0001 {QUESTION} {record} 00 0029 04d0 00000000 0000"),
-        "FORMERR edns",
-    );
+    check_hex(&format!("4c0d 0000 0001 0000 0001 0001 {QUESTION} {record} 00 0029 04d0 00000000 0000"), "FORMERR edns");
 }
 
 /// Additional records other than OPT mean nothing here, and do no harm (TSIG without a key is one).

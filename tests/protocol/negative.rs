@@ -79,7 +79,11 @@ fn the_longest_names() {
     let label = "b".repeat(63);
     let long = format!("{label}.{label}.{label}.{}.example. A", "b".repeat(53));
     check(zone, &long, "NXDOMAIN aa\nauthority\nsoa example.");
-    check(&format!("example.\n{deep} A 192.0.2.1")[..], &format!("{deep}example. A"), &format!("NOERROR aa\nanswer\n{deep}example. 300 IN A 192.0.2.1"));
+    check(
+        &format!("example.\n{deep}example. A 192.0.2.1")[..],
+        &format!("{deep}example. A"),
+        &format!("NOERROR aa\nanswer\n{deep}example. 300 IN A 192.0.2.1"),
+    );
 }
 
 /// The apex of the root zone.

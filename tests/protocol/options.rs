@@ -56,7 +56,11 @@ fn zoneversion_when_asked() {
         "x.sub.example. A +zoneversion",
         "NOERROR edns\nauthority\nsub.example. 300 IN NS ns.example.net.\noption 19 010000000001",
     );
-    check(".\nwww. A 192.0.2.1", "www. A +zoneversion", "NOERROR aa edns\nanswer\nwww. 300 IN A 192.0.2.1\noption 19 000000000001");
+    check(
+        ".\nwww. A 192.0.2.1",
+        "www. A +zoneversion",
+        "NOERROR aa edns\nanswer\nwww. 300 IN A 192.0.2.1\noption 19 000000000001",
+    );
 }
 
 /// RFC 9660 section 3.2: the zone is that of the name asked, wherever aliases lead.

@@ -147,11 +147,8 @@ fn a_soa_that_does_not_fit_is_tc() {
     let long = |octet: &str| [octet.repeat(63), octet.repeat(63), octet.repeat(63), octet.repeat(50)].join(".");
     let zone = format!("example.\n@ SOA {}. {}. 1 7200 3600 1209600 60\n@ NS ns.invalid.\n", long("m"), long("r"));
     check(&zone[..], "no.example. A", "NXDOMAIN aa tc");
-    let expected = format!(
-        "NXDOMAIN aa edns\nauthority\nexample. 60 IN SOA {}. {}. 1 7200 3600 1209600 60",
-        long("m"),
-        long("r")
-    );
+    let expected =
+        format!("NXDOMAIN aa edns\nauthority\nexample. 60 IN SOA {}. {}. 1 7200 3600 1209600 60", long("m"), long("r"));
     check(&zone[..], "no.example. A +edns", &expected);
 }
 

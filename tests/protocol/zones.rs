@@ -13,7 +13,11 @@ fn the_closest_zone_answers() {
     check(zones, "www. TXT", "NOERROR aa\nanswer\nwww. 300 IN TXT \"root\"");
     check(zones, "www.example. TXT", "NOERROR aa\nanswer\nwww.example. 300 IN TXT \"parent\"");
     check(zones, "www.sub.example. TXT", "NOERROR aa\nanswer\nwww.sub.example. 300 IN TXT \"child\"");
-    check(zones, "sub.example. SOA", "NOERROR aa\nanswer\nsub.example. 300 IN SOA ns.invalid. host.invalid. 1 7200 3600 1209600 60");
+    check(
+        zones,
+        "sub.example. SOA",
+        "NOERROR aa\nanswer\nsub.example. 300 IN SOA ns.invalid. host.invalid. 1 7200 3600 1209600 60",
+    );
     check(zones, "no.sub.example. TXT", "NXDOMAIN aa\nauthority\nsoa sub.example.");
     check(zones, "xsub.example. TXT", "NXDOMAIN aa\nauthority\nsoa example.");
     check(zones, "no. TXT", "NXDOMAIN aa\nauthority\nsoa .");
