@@ -4,6 +4,7 @@
 //! remedy. Called by `cli`; opens no socket and looks at no zone. `docs/configuration.md` describes every key.
 
 mod document;
+mod settings;
 
 use crate::wire::name::Name;
 use document::{Fault, Keys, address, boolean, duration, integer, list, name, path, placed, string, table, word};
@@ -50,9 +51,9 @@ pub struct ZoneEntry {
 pub struct Tcp {
     /// Open connections in all.
     pub connections: usize,
-    /// Open connections of one client: an IPv4 address or an IPv6 /64.
+    /// Open connections of one client: an IPv4 address or an IPv6 /56.
     pub connections_per_client: usize,
-    /// Maximum segment size announced, octets; 0 leaves it to the kernel.
+    /// Maximum segment size, octets.
     pub mss: u16,
     /// How long a connection may stay without a query.
     pub idle_timeout: Duration,
@@ -234,7 +235,7 @@ fn read(document: toml::de::DeTable<'_>, base: &Path, text: &str, faults: &mut V
     set!(udp_size = "udp-size", integer(512..=4096));
     set!(tcp.connections = "tcp-connections", integer(1..=1_000_000));
     set!(tcp.connections_per_client = "tcp-connections-per-client", integer(1..=1_000_000));
-    set!(tcp.mss = "tcp-mss", mss);
+    set!(tcp.mss = "tcp-mss", integer(536..=32_767));
     set!(tcp.idle_timeout = "tcp-idle-timeout", duration(SECOND..=HOUR));
     set!(tcp.read_timeout = "tcp-read-timeout", duration(SECOND..=HOUR));
     set!(tcp.write_timeout = "tcp-write-timeout", duration(SECOND..=HOUR));
@@ -333,14 +334,6 @@ fn node(value: document::Value<'_>) -> document::Read<String> {
     }
 }
 
-/// 0 or a segment size that IPv4 and the kernel take.
-fn mss(value: document::Value<'_>) -> document::Read<u16> {
-    match value.get_ref() {
-        toml::de::DeValue::Integer(digits) if digits.as_str() == "0" => Ok(0),
-        _ => integer(88..=32_767)(value),
-    }
-}
-
 /// An address given on the command line.
 pub fn address_argument(text: &str) -> Result<SocketAddr, String> {
     document::address_from_text(text).map_err(|(message, remedy)| format!("{message}; {remedy}"))
@@ -401,7 +394,7 @@ mod tests {
     fn every_other_key() {
         let config = read(
             "zones = \"z\"\ninclude-outside = true\nstrict = true\nudp-size = 1400\ntcp-connections = 10\n\
-             tcp-connections-per-client = 2\ntcp-mss = 0\ntcp-idle-timeout = \"1m\"\ntcp-read-timeout = \"1500ms\"\n\
+             tcp-connections-per-client = 2\ntcp-mss = 1400\ntcp-idle-timeout = \"1m\"\ntcp-read-timeout = \"1500ms\"\n\
              tcp-write-timeout = \"3s\"\ncookie-secrets = \"/s\"\nrequire-cookie = true\nnsid = false\nchaos-id = false\n\
              chaos-version = false\nuser = \"u\"\ngroup = \"g\"\nadmin = \"none\"\ncontrol = \"c.sock\"\nmetrics-zones = 5\n\
              log-format = \"json\"\nlog-level = \"debug\"\nquery-log = true\n",
@@ -419,7 +412,7 @@ mod tests {
             tcp: Tcp {
                 connections: 10,
                 connections_per_client: 2,
-                mss: 0,
+                mss: 1400,
                 idle_timeout: Duration::from_secs(60),
                 read_timeout: Duration::from_millis(1500),
                 write_timeout: Duration::from_secs(3),
