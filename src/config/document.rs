@@ -176,7 +176,9 @@ pub(super) fn word<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(Valu
         let all = || words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, meaning)) => Ok(*meaning),
-            None => Err(vec![Fault::new(at, format!("\"{text}\" is not known here"), format!("write one of {}", all()))]),
+            None => {
+                Err(vec![Fault::new(at, format!("\"{text}\" is not known here"), format!("write one of {}", all()))])
+            }
         }
     }
 }
@@ -205,7 +207,11 @@ pub(super) fn name(value: Value<'_>) -> Read<Name> {
     let at = value.span();
     let text = string(value)?;
     Name::from_text(&text).map_err(|e| {
-        vec![Fault::new(at, format!("\"{text}\" is no domain name: {e}"), "write it as in a zone file: \"example.com\"")]
+        vec![Fault::new(
+            at,
+            format!("\"{text}\" is no domain name: {e}"),
+            "write it as in a zone file: \"example.com\"",
+        )]
     })
 }
 

@@ -90,8 +90,10 @@ pub struct Config {
     pub require_cookie: bool,
     /// Whether NSID is answered.
     pub nsid: bool,
-    /// Whether `id.server` and `hostname.bind` are answered.
+    /// Whether `id.server` is answered.
     pub chaos_id: bool,
+    /// Whether `hostname.bind` is answered.
+    pub chaos_hostname: bool,
     /// Whether `version.server` and `version.bind` are answered.
     pub chaos_version: bool,
     /// User to become once all sockets are bound.
@@ -135,6 +137,7 @@ impl Default for Config {
             require_cookie: false,
             nsid: true,
             chaos_id: true,
+            chaos_hostname: true,
             chaos_version: true,
             user: None,
             group: None,
@@ -244,6 +247,7 @@ fn read(document: toml::de::DeTable<'_>, base: &Path, text: &str, faults: &mut V
     set!(require_cookie = "require-cookie", boolean);
     set!(nsid = "nsid", boolean);
     set!(chaos_id = "chaos-id", boolean);
+    set!(chaos_hostname = "chaos-hostname", boolean);
     set!(chaos_version = "chaos-version", boolean);
 
     set_some!(user = "user", string);
@@ -259,7 +263,11 @@ fn read(document: toml::de::DeTable<'_>, base: &Path, text: &str, faults: &mut V
     keys.finish();
 
     if let (Some(at), Some([])) = (listen_at, config.listen.as_deref()) {
-        faults.push(Fault::new(at, "`listen` has no address", "add one, or leave the key out for the default addresses"));
+        faults.push(Fault::new(
+            at,
+            "`listen` has no address",
+            "add one, or leave the key out for the default addresses",
+        ));
     }
     if let (Some(at), None) = (group_at, &config.user) {
         faults.push(Fault::new(at, "`group` without `user`", "set `user` too: the group is taken on with the user"));
@@ -320,7 +328,8 @@ fn admin_address(value: document::Value<'_>) -> document::Read<SocketAddr> {
     if address.ip().is_loopback() {
         return Ok(address);
     }
-    let remedy = "write a loopback address such as \"127.0.0.1:9153\", or \"none\"; put a proxy before it to show it elsewhere";
+    let remedy =
+        "write a loopback address such as \"127.0.0.1:9153\", or \"none\"; put a proxy before it to show it elsewhere";
     Err(vec![Fault::new(at, format!("{address} is not a loopback address"), remedy)])
 }
 
@@ -395,7 +404,7 @@ mod tests {
         let config = read(
             "zones = \"z\"\ninclude-outside = true\nstrict = true\nudp-size = 1400\ntcp-connections = 10\n\
              tcp-connections-per-client = 2\ntcp-mss = 1400\ntcp-idle-timeout = \"1m\"\ntcp-read-timeout = \"1500ms\"\n\
-             tcp-write-timeout = \"3s\"\ncookie-secrets = \"/s\"\nrequire-cookie = true\nnsid = false\nchaos-id = false\n\
+             tcp-write-timeout = \"3s\"\ncookie-secrets = \"/s\"\nrequire-cookie = true\nnsid = false\nchaos-id = false\nchaos-hostname = false\n\
              chaos-version = false\nuser = \"u\"\ngroup = \"g\"\nadmin = \"none\"\ncontrol = \"c.sock\"\nmetrics-zones = 5\n\
              log-format = \"json\"\nlog-level = \"debug\"\nquery-log = true\n",
         )
@@ -421,6 +430,7 @@ mod tests {
             require_cookie: true,
             nsid: false,
             chaos_id: false,
+            chaos_hostname: false,
             chaos_version: false,
             user: Some("u".into()),
             group: Some("g".into()),
@@ -445,7 +455,10 @@ mod tests {
 
     #[test]
     fn faults_name_place_and_remedy() {
-        check("\nudp_size = 1232\n", &["unknown key `udp_size`", "/etc/c/catchment.toml:2:1", "did you mean `udp-size`?"]);
+        check(
+            "\nudp_size = 1232\n",
+            &["unknown key `udp_size`", "/etc/c/catchment.toml:2:1", "did you mean `udp-size`?"],
+        );
         check("zonen = 1", &["unknown key `zonen`", "did you mean `zone`?"]);
         check("frobnicate = 1", &["unknown key `frobnicate`", "known here are: listen, node"]);
         check("udp-size = 100", &["100 is out of bounds", ":1:12", "from 512 to 4096"]);

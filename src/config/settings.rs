@@ -16,7 +16,10 @@ impl Config {
             None => random.clone(),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|e| {
-                    format!("{}: {e}; `cookie-secrets` must name a file that the server's user can read", path.display())
+                    format!(
+                        "{}: {e}; `cookie-secrets` must name a file that the server's user can read",
+                        path.display()
+                    )
                 })?;
                 Secrets::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
             }
@@ -26,6 +29,7 @@ impl Config {
             node: Some(self.node_name().into_bytes().into()),
             nsid: self.nsid,
             chaos_id: self.chaos_id,
+            chaos_hostname: self.chaos_hostname,
             chaos_version: self.chaos_version.then(|| VERSION.as_bytes().into()),
             keepalive_100ms: u16::try_from(self.tcp.idle_timeout.as_millis() / 100).unwrap_or(u16::MAX),
             cookies,

@@ -60,11 +60,14 @@ fn process(view: &View, out: &mut Out<'_>) -> Result<(), Error> {
         .encode_descriptor("catchment_build", "The program and the node's name", None, MetricType::Info)?
         .encode_info(&build.as_slice())?;
     let started = view.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    out.gauges("catchment_start_time_seconds", "When the server started, in seconds since 1970", || [([], started)])?;
+    out.gauge("catchment_start_time_seconds", "When the server started, in seconds since 1970", started)?;
     let ready = f64::from(u8::from(view.not_ready().is_empty()));
-    out.gauges("catchment_ready", "1 when /readyz says so", || [([], ready)])?;
+    out.gauge("catchment_ready", "1 when /readyz says so", ready)?;
     out.counters("catchment_reloads", "Reloads, by whether they were taken", || {
-        [([("result", "taken")], view.reloads.load(Relaxed)), ([("result", "failed")], view.reloads_failed.load(Relaxed))]
+        [
+            ([("result", "taken")], view.reloads.load(Relaxed)),
+            ([("result", "failed")], view.reloads_failed.load(Relaxed)),
+        ]
     })
 }
 
@@ -129,11 +132,9 @@ fn queries(snapshot: &Snapshot, out: &mut Out<'_>) -> Result<(), Error> {
 
 fn connections(snapshot: &Snapshot, out: &mut Out<'_>) -> Result<(), Error> {
     let tcp = &snapshot.tcp;
-    out.gauges("catchment_tcp_connections", "TCP connections that are open", || [([], tcp.open as f64)])?;
-    out.counters("catchment_tcp_accepted", "TCP connections accepted", || [([], tcp.accepted)])?;
-    out.counters("catchment_tcp_accept_failures", "TCP connections that could not be accepted", || {
-        [([], tcp.accept_failures)]
-    })?;
+    out.gauge("catchment_tcp_connections", "TCP connections that are open", tcp.open as f64)?;
+    out.counter("catchment_tcp_accepted", "TCP connections accepted", tcp.accepted)?;
+    out.counter("catchment_tcp_accept_failures", "TCP connections that could not be accepted", tcp.accept_failures)?;
     out.counters("catchment_tcp_closed", "TCP connections closed, by cause", || {
         Closed::ALL.map(|cause| ([("cause", closed_text(cause))], tcp.closed(cause)))
     })
@@ -159,6 +160,15 @@ fn busiest_zones(view: &View, snapshot: &Snapshot, out: &mut Out<'_>) -> Result<
 struct Out<'a>(DescriptorEncoder<'a>);
 
 impl Out<'_> {
+    fn counter(&mut self, name: &str, help: &str, count: u64) -> Result<(), Error> {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&count, None)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {
+        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+    }
+
     fn counters<L, I>(&mut self, name: &str, help: &str, lines: impl FnOnce() -> I) -> Result<(), Error>
     where
         L: EncodeLabelSet,
@@ -315,8 +325,7 @@ mod tests {
         let view = sample(Duration::ZERO);
         view.metrics_zones.store(1, Relaxed);
         let counters = &view.plane.get().unwrap().counters;
-        let asked =
-            |zone| Outcome { result: Ok(50), rcode: 0, qtype: rtype::A, zone: Some(zone), truncated: false };
+        let asked = |zone| Outcome { result: Ok(50), rcode: 0, qtype: rtype::A, zone: Some(zone), truncated: false };
         for zone in [0, 1, 1] {
             counters.udp(0).outcome(Family::V4, &asked(zone));
         }

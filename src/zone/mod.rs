@@ -6,8 +6,13 @@
 
 mod arena;
 pub mod compile;
+pub mod diagnostic;
+pub mod dump;
 pub mod image;
 mod layout;
+pub mod library;
 pub mod memory;
+pub mod parse;
+pub mod rdata;
 pub mod records;
 pub mod set;

@@ -170,6 +170,8 @@ mod tests {
         };
         let (sources, _) = super::sources(&places).unwrap();
         assert_eq!(sources[0].root, Path::new("/z/sub"));
-        assert!(super::sources(&Places { directory: Some("/no/such".into()), ..places }).unwrap_err().contains("/no/such"));
+        assert!(
+            super::sources(&Places { directory: Some("/no/such".into()), ..places }).unwrap_err().contains("/no/such")
+        );
     }
 }

@@ -3,10 +3,10 @@
 use super::Report;
 use super::discover::Source;
 use crate::wire::code::rtype;
-use crate::zone::compile::{self, Finding};
+use crate::zone::compile;
 use crate::zone::diagnostic::{Diagnostic, Severity, render};
 use crate::zone::image::Image;
-use crate::zone::parse::{self, Parsed};
+use crate::zone::parse::{self, Parsed, Sources};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,19 +30,23 @@ pub(super) enum Outcome {
 /// Reads, parses and compiles a file. The report has all that is wrong with it.
 pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
-    let options = parse::Options { include_root: (!include_outside).then(|| source.root.clone()), ..Default::default() };
+    let options = parse::Options {
+        root: Some(source.root.clone()),
+        include_anywhere: include_outside,
+        ..parse::Options::default()
+    };
     let parsed = parse::parse_file(&source.path, &source.apex, &options);
     let files = stamps(source, &parsed, began);
     if !source.certain && !has_apex_soa(source, &parsed) {
         return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
     }
 
+    let parsed_well = !parsed.has_errors();
     let mut diagnostics = parsed.diagnostics;
-    let parsed_well = !diagnostics.iter().any(|d| d.severity == Severity::Error);
     let (image, findings) = compile::compile(&source.apex, &parsed.records);
     // What could not be parsed is missing: then only what is wrong about a record that is there can be believed.
     let believed = findings.into_iter().filter(|finding| parsed_well || (finding.fatal && finding.line > 0));
-    diagnostics.extend(believed.map(diagnostic));
+    diagnostics.extend(believed.map(Diagnostic::from));
 
     let first_error = diagnostics.iter().find(|d| d.severity == Severity::Error);
     let outcome = match (image, first_error) {
@@ -63,19 +67,7 @@ fn has_apex_soa(source: &Source, parsed: &Parsed) -> bool {
     parsed.records.iter().any(|r| r.rtype == rtype::SOA && parsed.records.owner(r).eq_ignore_ascii_case(apex))
 }
 
-fn diagnostic(finding: Finding) -> Diagnostic {
-    Diagnostic {
-        severity: if finding.fatal { Severity::Error } else { Severity::Warning },
-        file: finding.file,
-        line: finding.line,
-        column: 0,
-        width: 0,
-        message: finding.message,
-        remedy: finding.remedy,
-    }
-}
-
-fn one_line(source: &Source, sources: &parse::Sources, error: &Diagnostic) -> String {
+fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {
     let path = sources.path(error.file).unwrap_or(&source.path).display();
     match error.line {
         0 => format!("{path}: {}", error.message),
@@ -125,7 +117,7 @@ pub(super) fn are_current(files: &[Stamp]) -> bool {
 /// The zone file and all that it includes. They are looked at after they were read: a change in between shows as a
 /// fresh one.
 fn stamps(source: &Source, parsed: &Parsed, began: SystemTime) -> Vec<Stamp> {
-    let included = parsed.sources.paths().filter(|path| *path != source.path);
+    let included = (1..parsed.sources.len()).filter_map(|file| parsed.sources.path(file as u16));
     std::iter::once(source.path.as_path()).chain(included).map(|path| Stamp::take(path, began)).collect()
 }
 
