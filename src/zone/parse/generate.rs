@@ -80,13 +80,11 @@ impl Reader<'_> {
 
 /// `start-stop` or `start-stop/step`.
 fn numbers(token: &Token) -> Result<std::iter::StepBy<std::ops::RangeInclusive<u32>>, Fault> {
-    let number = |text: &[u8]| decimal(&Token { text, ..*token }).filter(|&number| number <= i32::MAX as u32);
-    let (ends, step) = match token.text.iter().position(|&octet| octet == b'/') {
-        Some(slash) => (&token.text[..slash], number(&token.text[slash + 1..])),
-        None => (token.text, Some(1)),
-    };
-    let bounds =
-        ends.iter().position(|&octet| octet == b'-').map(|dash| (number(&ends[..dash]), number(&ends[dash + 1..])));
+    let number = |part| decimal(&token.part(part)).filter(|&number| number <= i32::MAX as u32);
+    let find = |octet| token.text.iter().position(|&found| found == octet);
+    let end = find(b'/').unwrap_or(token.text.len());
+    let step = if end < token.text.len() { number(end + 1..token.text.len()) } else { Some(1) };
+    let bounds = find(b'-').filter(|&dash| dash < end).map(|dash| (number(0..dash), number(dash + 1..end)));
     match (bounds, step) {
         (Some((Some(start), Some(stop))), Some(step @ 1..)) if start <= stop => {
             Ok((start..=stop).step_by(step as usize))

@@ -5,6 +5,7 @@
 //! parenthesis also ends a word, a string in quotes ends on its line unless a backslash stands before the line's end.
 
 use super::fault::{Fault, Spot};
+use std::ops::Range;
 
 /// What an octet does outside quotes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,9 +60,9 @@ pub(crate) struct Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// A word without its first `octets`.
-    pub(crate) fn skip(&self, octets: usize) -> Token<'a> {
-        Token { text: &self.text[octets..], at: self.at + octets, ..*self }
+    /// A part of a word.
+    pub(crate) fn part(&self, range: Range<usize>) -> Token<'a> {
+        Token { at: self.at + range.start, text: &self.text[range], ..*self }
     }
 
     /// Where it stands, quotes included.

@@ -113,12 +113,9 @@ fn metres(token: &Token) -> Option<u64> {
 }
 
 fn altitude(token: &Token) -> Option<u32> {
-    let (sign, text) = match token.text {
-        [b'-', rest @ ..] => (-1, rest),
-        rest => (1, rest),
-    };
-    let centimetres = metres(&Token { text, ..*token })? as i64;
-    u32::try_from(ALTITUDE_ZERO + sign * centimetres).ok()
+    let below = token.text.starts_with(b"-");
+    let centimetres = metres(&token.part(usize::from(below)..token.text.len()))? as i64;
+    u32::try_from(ALTITUDE_ZERO + if below { -centimetres } else { centimetres }).ok()
 }
 
 /// Mantissa and power of ten, four bits each; what one digit can't say is cut off, as RFC 1876's own code does.

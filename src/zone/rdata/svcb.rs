@@ -32,7 +32,7 @@ pub(super) fn read(fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> 
         let (name, value) = split(&token, fields)?;
         let Some(key) = key(name) else {
             return Err(
-                fields.unexpected(&Token { text: name, ..token }, "a parameter's key such as alpn, port or key65280")
+                fields.unexpected(&token.part(0..name.len()), "a parameter's key such as alpn, port or key65280")
             );
         };
         if params.iter().any(|&(known, ..)| known == key) {
@@ -83,7 +83,7 @@ fn split<'a>(token: &Token<'a>, fields: &mut Fields<'_, 'a>) -> Result<(&'a [u8]
         return Err(fields.unexpected(token, "a parameter (key=\"value\", the key outside the quotes)"));
     }
     let Some(equals) = token.text.iter().position(|&octet| octet == b'=') else { return Ok((token.text, None)) };
-    let (name, value) = (&token.text[..equals], token.skip(equals + 1));
+    let (name, value) = (&token.text[..equals], token.part(equals + 1..token.text.len()));
     if !value.text.is_empty() {
         return Ok((name, Some(value)));
     }
