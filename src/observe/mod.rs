@@ -1,1 +1,3 @@
-//! (observe)
+//! What the server tells about itself.
+
+pub mod counters;
