@@ -321,16 +321,21 @@ fn endpoint<'a, T>(
     }
 }
 
-/// The admin server has no authentication: it shows zones and traffic, so it stays on the host.
 fn admin_address(value: document::Value<'_>) -> document::Read<SocketAddr> {
     let at = value.span();
-    let address = address(value)?;
+    let text = string(value)?;
+    admin_from_text(&text).map_err(|(message, remedy)| vec![Fault::new(at, message, remedy)])
+}
+
+/// The admin server has no authentication: it shows zones and traffic, so it stays on the host.
+fn admin_from_text(text: &str) -> Result<SocketAddr, (String, String)> {
+    let address = document::address_from_text(text)?;
     if address.ip().is_loopback() {
         return Ok(address);
     }
     let remedy =
         "write a loopback address such as \"127.0.0.1:9153\", or \"none\"; put a proxy before it to show it elsewhere";
-    Err(vec![Fault::new(at, format!("{address} is not a loopback address"), remedy)])
+    Err((format!("{address} is not a loopback address"), remedy.into()))
 }
 
 /// A node's name goes into an NSID option and into one TXT string: 1 to 255 octets (RFC 1035 section 3.3).
@@ -346,6 +351,23 @@ fn node(value: document::Value<'_>) -> document::Read<String> {
 /// An address given on the command line.
 pub fn address_argument(text: &str) -> Result<SocketAddr, String> {
     document::address_from_text(text).map_err(|(message, remedy)| format!("{message}; {remedy}"))
+}
+
+/// The admin address given on the command line.
+pub fn admin_argument(text: &str) -> Result<Endpoint<SocketAddr>, String> {
+    match text {
+        "none" => Ok(Endpoint::None),
+        _ => admin_from_text(text).map(Endpoint::At).map_err(|(message, remedy)| format!("{message}; {remedy}")),
+    }
+}
+
+/// The control socket given on the command line.
+pub fn control_argument(text: &str) -> Result<Endpoint<PathBuf>, String> {
+    match text {
+        "none" => Ok(Endpoint::None),
+        "" => Err("the path is empty".into()),
+        path => Ok(Endpoint::At(path.into())),
+    }
 }
 
 impl Config {

@@ -100,7 +100,8 @@ impl Control {
                 Err(error) => last = Some(error),
             }
         }
-        let unset = || ControlError::Refused { path: "no runtime directory".into(), error: io::ErrorKind::NotFound.into() };
+        let unset =
+            || ControlError::Refused { path: "no runtime directory".into(), error: io::ErrorKind::NotFound.into() };
         Err(last.unwrap_or_else(unset))
     }
 

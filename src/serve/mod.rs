@@ -16,6 +16,7 @@
 //! of what a zone is.
 
 pub mod control;
+pub mod descriptors;
 mod limits;
 pub mod notify;
 pub mod privileges;

@@ -28,7 +28,9 @@ pub enum PrivilegeError {
     #[error("user {0} has no entry in the user database, and so no group: set `group` too")]
     GroupNeeded(String),
     /// Only root becomes somebody else.
-    #[error("only root can become another user, and this process runs as user {0}: start it as root, or take `user` out")]
+    #[error(
+        "only root can become another user, and this process runs as user {0}: start it as root, or take `user` out"
+    )]
     NotRoot(Uid),
     /// The system refused a step.
     #[error("{step} failed: {error}")]
