@@ -402,7 +402,7 @@ pub struct Rrset<'a> {
     /// Number of records, 1 at least.
     pub count: u16,
     /// RDLENGTH and RDATA of each record, one after the other, as in a message.
-    pub items: &'a [u8],
+    items: &'a [u8],
     flags: u8,
     hints: usize,
 }
@@ -417,10 +417,10 @@ impl<'a> Rrset<'a> {
         Ok(Rrset { bytes, rtype, ttl_secs, count, items, flags, hints: at + rrset::FIXED + len })
     }
 
-    /// Octets in a message when nothing is compressed but the owner.
+    /// Octets of all RDLENGTHs and RDATA.
     #[inline]
-    pub fn wire_len(&self) -> usize {
-        self.count as usize * 10 + self.items.len()
+    pub fn items_len(&self) -> usize {
+        self.items.len()
     }
 
     /// The RDATA of the first record.
@@ -430,20 +430,26 @@ impl<'a> Rrset<'a> {
 
     /// The RDATA of each record.
     pub fn iter(&self) -> impl Iterator<Item = Result<&'a [u8], Damaged>> + use<'a> {
+        self.items().map(|item| item.map(|item| &item[2..]))
+    }
+
+    /// RDLENGTH and RDATA of each record.
+    #[inline]
+    pub fn items(&self) -> impl Iterator<Item = Result<&'a [u8], Damaged>> + use<'a> {
         let mut rest = self.items;
         std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
+            let len = rest.first_chunk::<2>().map(|len| 2 + u16::from_be_bytes(*len) as usize);
+            match len.and_then(|len| rest.split_at_checked(len)) {
+                Some((item, tail)) => {
+                    rest = tail;
+                    Some(Ok(item))
+                }
+                None if rest.is_empty() => None,
+                None => {
+                    rest = &[];
+                    Some(Err(Damaged))
+                }
             }
-            let item = rest.split_first_chunk::<2>().and_then(|(len, tail)| {
-                let (rdata, tail) = tail.split_at_checked(u16::from_be_bytes(*len) as usize)?;
-                rest = tail;
-                Some(rdata)
-            });
-            if item.is_none() {
-                rest = &[];
-            }
-            Some(item.ok_or(Damaged))
         })
     }
 

@@ -116,8 +116,9 @@ mod tests {
     }
 
     fn find(zones: &Zones, name: &str, labels_max: usize) -> Option<String> {
-        let name = LookupName::read(name.parse::<Name>().unwrap().as_wire()).unwrap();
-        zones.find(&name, labels_max).map(|zone| zone.name.to_string())
+        let mut lookup = LookupName::default();
+        lookup.read(name.parse::<Name>().unwrap().as_wire()).unwrap();
+        zones.find(&lookup, labels_max).map(|zone| zone.name.to_string())
     }
 
     #[test]
