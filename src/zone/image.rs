@@ -11,6 +11,10 @@ use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX, Name};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+/// Octets of a cache line, and how much of a bucket is worth loading ahead: most have less.
+const CACHE_LINE: usize = 64;
+const PREFETCH_MAX: usize = 4 * CACHE_LINE;
+
 /// A zone, compiled. Cloning it shares the bytes.
 #[derive(Clone)]
 pub struct Image {
@@ -214,9 +218,8 @@ impl Image {
             return;
         }
         let hash = layout::hash(self.seed, name.relative(apex, wanted.div_ceil(2)));
-        if let Ok((start, _)) = self.bucket(hash) {
-            super::memory::prefetch(self.bytes(), start);
-            super::memory::prefetch(self.bytes(), start + 64);
+        if let Ok((start, end)) = self.bucket(hash) {
+            self.prefetch_bucket(start, end);
         }
     }
 
@@ -288,7 +291,9 @@ impl Image {
     /// One probe: the node of exactly this name (relative, in lower case).
     fn probe(&self, relative: &[u8]) -> Result<Option<Node<'_>>, Damaged> {
         let hash = layout::hash(self.seed, relative);
-        let (start, _) = self.bucket(hash)?;
+        let (start, end) = self.bucket(hash)?;
+        // The node lies a line or two behind the slots: wait for both at once.
+        self.prefetch_bucket(start + CACHE_LINE, end);
         let slots = self.raw().u8(start)? as usize;
         if slots > BUCKET_MAX {
             return Err(Damaged);
@@ -303,6 +308,13 @@ impl Image {
             }
         }
         Ok(None)
+    }
+
+    #[inline]
+    fn prefetch_bucket(&self, start: usize, end: usize) {
+        for line in (start..end.min(start + PREFETCH_MAX)).step_by(CACHE_LINE) {
+            super::memory::prefetch(self.bytes(), line);
+        }
     }
 
     #[inline]
