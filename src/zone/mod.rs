@@ -1,7 +1,8 @@
 //! Zones: from text to immutable images, and the set of images that is served.
 //!
 //! ```text
-//! text -> parse -> records -> compile -> image -> set (all zones) -> answer
+//! text -> parse (rdata, diagnostic) -> records -> compile -> image -> set (all zones) -> answer
+//!                                                            image -> dump -> text
 //! ```
 
 mod arena;
