@@ -36,7 +36,7 @@ fn fail(response: &mut Response, reply: &mut Reply) {
 /// Answers the name asked, then each name that an alias leads to, across all zones that are served. RCODE is the last
 /// name's, AA the first one's (RFC 6604, RFC 1034 section 6.2.7).
 fn follow(response: &mut Response, question: &Question, served: &Served, reply: &mut Reply) -> Result<(), Stop> {
-    let Some(zone) = authority_for(&served.zones, &question.name, question.qtype) else {
+    let Some(zone) = authority_for(&served.zones, question.name, question.qtype) else {
         response.rcode = rcode::REFUSED;
         reply.error = Some(ede::NOT_AUTHORITATIVE);
         return Ok(());
@@ -63,12 +63,13 @@ fn follow(response: &mut Response, question: &Question, served: &Served, reply: 
         dname_count: 0,
         suffixes: apex_in_question(question, image),
     };
-    let Some(mut alias) = step.answer(&question.name, question.name_wire, HEADER_LEN)? else { return Ok(()) };
+    let Some(mut alias) = step.answer(question.name, question.name_wire, HEADER_LEN)? else { return Ok(()) };
     step.is_first = false;
     let mut followed = [0usize; CHAIN_MAX];
     let mut last_zone = zone.id;
+    let mut name = LookupName::default();
     for hop in 0..CHAIN_MAX {
-        let name = LookupName::read(&alias.wire).ok_or(Stop::Damaged)?;
+        name.read(&alias.wire).ok_or(Stop::Damaged)?;
         let message = step.response.writer.written();
         // A loop ends where it comes back: all its records are there.
         if std::iter::once(&HEADER_LEN)
@@ -144,8 +145,8 @@ struct Step<'r, 'q, 'z> {
     authoritative: bool,
     image: &'z Image,
     /// Where the owners of the DNAMEs stand that are in the answer.
-    dnames: [usize; CHAIN_MAX + 1],
-    dname_count: usize,
+    dnames: [u16; CHAIN_MAX + 1],
+    dname_count: u8,
     suffixes: Suffixes,
 }
 
@@ -192,14 +193,14 @@ impl Step<'_, '_, '_> {
             qtype => node.rrset(qtype)?,
         };
         if let Some(set) = found {
-            let written = self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
-            self.response.put_extras(&set, &written)?;
+            self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
+            self.response.put_extras(&set)?;
             return Ok(None);
         }
         if let Some(set) = node.rrset(rtype::CNAME)? {
-            let written = self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
+            self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
             let target = set.first()?;
-            let mut alias = Alias { wire: [0; NAME_LEN_MAX], at: written.first_rdata() };
+            let mut alias = Alias { wire: [0; NAME_LEN_MAX], at: self.response.places.first_rdata() };
             alias.wire.get_mut(..target.len()).ok_or(Stop::Damaged)?.copy_from_slice(target);
             return Ok(Some(alias));
         }
@@ -238,15 +239,15 @@ impl Step<'_, '_, '_> {
     /// Appends the DNAME at the last `labels` labels of the name, unless the chain passed it before: a set has no record
     /// twice (RFC 2181 section 5).
     fn put_dname(&mut self, dname: &Rrset, name: &LookupName, at: usize, labels: usize) -> Result<(), Stop> {
-        for &owner_at in &self.dnames[..self.dname_count] {
-            if is_name_at(self.response.writer.written(), owner_at, name.suffix(labels))? {
+        for &owner_at in &self.dnames[..self.dname_count as usize] {
+            if is_name_at(self.response.writer.written(), owner_at as usize, name.suffix(labels))? {
                 return Ok(());
             }
         }
         let owner_at = self.suffix_at(name, at, labels)?;
         self.response.put_rrset(Section::Answer, owner_at, dname, dname.ttl_secs, &mut self.suffixes)?;
         // In range: one for the question and one for each alias of a chain.
-        self.dnames[self.dname_count] = owner_at;
+        self.dnames[self.dname_count as usize] = owner_at as u16;
         self.dname_count += 1;
         Ok(())
     }
@@ -280,8 +281,8 @@ impl Step<'_, '_, '_> {
     /// NS in the authority section, glue behind it, no AA (RFC 1034 section 4.3.2 step 3b).
     fn put_referral(&mut self, cut: &Node, owner_at: usize) -> Result<(), Stop> {
         let set = cut.rrset(rtype::NS)?.ok_or(Stop::Damaged)?;
-        let written = self.response.put_rrset(Section::Authority, owner_at, &set, set.ttl_secs, &mut self.suffixes)?;
-        self.response.put_extras(&set, &written)
+        self.response.put_rrset(Section::Authority, owner_at, &set, set.ttl_secs, &mut self.suffixes)?;
+        self.response.put_extras(&set)
     }
 
     /// The SOA of a negative answer (RFC 2308 section 3).

@@ -5,9 +5,10 @@
 
 use super::compile::Finding;
 use super::parse::Sources;
-use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt::Write;
 use std::ops::Range;
+use std::path::Path;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,34 +74,49 @@ fn render_one(sources: &Sources, diagnostic: &Diagnostic, line: Option<&[u8]>, r
     };
     let message = printable(diagnostic.message.as_bytes());
     let remedy = printable(diagnostic.remedy.as_bytes());
-    let mut group = level.primary_title(message).elements([] as [Origin; 0]);
-    if let Some(path) = sources.path(diagnostic.file) {
-        let mut origin = Origin::path(printable(path.to_string_lossy().as_bytes()));
+    let mut group = Group::with_title(level.primary_title(message));
+    let path = sources.path(diagnostic.file).map(shown_path).unwrap_or_default();
+    let origin = || {
+        let mut origin = Origin::path(path.clone());
         if diagnostic.line > 0 {
             origin = origin.line(diagnostic.line as usize);
         }
         if diagnostic.column > 0 {
             origin = origin.char_column(diagnostic.column as usize);
         }
-        group = group.element(origin);
-    }
-    if let Some(line) = line {
-        let (text, span) = excerpt(line, diagnostic.column, diagnostic.width);
-        let marked = AnnotationKind::Primary.span(span);
-        group =
-            group.element(Snippet::source(text).line_start(diagnostic.line as usize).fold(false).annotation(marked));
+        origin
+    };
+    match line {
+        Some(line) => {
+            let (text, span) = excerpt(line, diagnostic.column, diagnostic.width);
+            // The renderer counts the column in what it is given; where that was cut or escaped we say it ourselves.
+            let counted = text[..span.start].chars().count() + 1;
+            let mut snippet = Snippet::source(text).line_start(diagnostic.line as usize).fold(false);
+            if diagnostic.column == 0 || diagnostic.column as usize == counted {
+                snippet = snippet.path(path);
+            } else {
+                group = group.element(origin());
+            }
+            group = group.element(snippet.annotation(AnnotationKind::Primary.span(span)));
+        }
+        None if !path.is_empty() => group = group.element(origin()),
+        None => {}
     }
     if !remedy.is_empty() {
         group = group.element(Level::HELP.message(remedy));
     }
     let mut from = sources.included_from(diagnostic.file);
     while let Some((file, line)) = from {
-        let path = sources.path(file).map(|path| printable(path.to_string_lossy().as_bytes())).unwrap_or_default();
+        let path = sources.path(file).map(shown_path).unwrap_or_default();
         group = group.element(Level::NOTE.message(format!("included from {path}:{line}")));
         from = sources.included_from(file);
     }
     out.push_str(&renderer.render(&[group]));
     out.push('\n');
+}
+
+fn shown_path(path: &Path) -> String {
+    printable(path.as_os_str().as_encoded_bytes())
 }
 
 /// The line of each diagnostic, found in one walk through each file.
@@ -178,7 +194,7 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
-                '\t' => text.push_str("    "),
+                '\t' => text.push('\t'),
                 '\0'..='\x1f' | '\x7f' => {
                     let _ = write!(text, "\\{:03}", character as u32);
                 }

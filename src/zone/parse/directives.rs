@@ -5,14 +5,16 @@ use super::fields::unescape;
 use super::include::{self, Opened};
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
-use super::reader::{Reader, ttl_secs};
+use super::reader::{Entry, Reader, ttl_secs};
 use crate::wire::name;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 impl Reader<'_> {
-    pub(super) fn directive(&mut self, token: Token, lexer: &mut Lexer, file: u16, line: u32) -> Result<(), Fault> {
+    #[inline(never)]
+    pub(super) fn directive(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
+        let Some(token) = lexer.next()? else { return Ok(()) };
         if token.is_word(b"$ORIGIN") {
             let argument = argument(&token, lexer, "$ORIGIN takes a name: $ORIGIN example.com.")?;
             let mut origin = NameBuf::new(&[0]);
@@ -27,9 +29,9 @@ impl Reader<'_> {
             self.ttl_default = Some(default);
             Ok(())
         } else if token.is_word(b"$INCLUDE") {
-            self.include(&token, lexer, file, line)
+            self.include(&token, lexer, entry)
         } else if token.is_word(b"$GENERATE") {
-            self.generate(&token, lexer, file, line)
+            self.generate(&token, lexer, entry)
         } else {
             Err(Fault::new(
                 token.spot(),
@@ -45,7 +47,7 @@ impl Reader<'_> {
     }
 
     /// `$INCLUDE file [origin]`. Origin and owner of this file are as before behind it; a `$TTL` in it stays, as in BIND.
-    fn include(&mut self, token: &Token, lexer: &mut Lexer, file: u16, line: u32) -> Result<(), Fault> {
+    fn include(&mut self, token: &Token, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
         let argument = argument(
             token,
             lexer,
@@ -56,14 +58,14 @@ impl Reader<'_> {
             origin.read(&token, self.origin.as_wire())?;
         }
         end(lexer)?;
-        let Opened { text, real } = match self.open_included(&argument, file) {
+        let Opened { text, real } = match self.open_included(&argument, entry.file) {
             Ok(opened) => opened,
             Err((message, remedy)) => return Err(Fault::new(argument.spot(), message, remedy)),
         };
-        let path = self.include_path(&argument, file)?;
+        let path = self.include_path(&argument, entry.file)?;
         let (outer_origin, outer_owner) = (self.origin.clone(), self.owner.clone());
         self.set_origin(origin);
-        self.read_file(path, Some(real), text, Some((file, line)));
+        self.read_file(path, Some(real), text, Some((entry.file, entry.line)));
         self.set_origin(outer_origin);
         self.restore_owner(outer_owner);
         Ok(())

@@ -7,10 +7,6 @@ pub(crate) struct Spot {
     pub(crate) at: usize,
     /// Octets, at least one.
     pub(crate) len: usize,
-    /// Line, from 1.
-    pub(crate) line: u32,
-    /// Offset of the line's first octet.
-    pub(crate) line_at: usize,
 }
 
 /// Why an entry can't be taken. Boxed: the way without faults moves a pointer.

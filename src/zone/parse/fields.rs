@@ -1,6 +1,6 @@
 //! The fields of one record's RDATA, one token after another.
 
-use super::fault::{Fault, shown};
+use super::fault::{Fault, Spot, shown};
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
 use super::ttl;
@@ -10,7 +10,8 @@ use crate::wire::name::escape;
 pub(crate) struct Fields<'l, 'a> {
     lexer: &'l mut Lexer<'a>,
     origin: &'l [u8],
-    pushed: Option<Token<'a>>,
+    /// Where names are built.
+    scratch: &'l mut NameBuf,
     /// How the whole record is written, for remedies.
     usage: fn(u16) -> String,
     rtype: u16,
@@ -20,25 +21,17 @@ impl<'l, 'a> Fields<'l, 'a> {
     pub(crate) fn new(
         lexer: &'l mut Lexer<'a>,
         origin: &'l [u8],
+        scratch: &'l mut NameBuf,
         rtype: u16,
         usage: fn(u16) -> String,
     ) -> Fields<'l, 'a> {
-        Fields { lexer, origin, pushed: None, usage, rtype }
+        Fields { lexer, origin, scratch, usage, rtype }
     }
 
     /// The next token, if there is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn optional(&mut self) -> Result<Option<Token<'a>>, Fault> {
-        match self.pushed.take() {
-            Some(token) => Ok(Some(token)),
-            None => self.lexer.next(),
-        }
-    }
-
-    /// Gives a token back; [`Fields::optional`] gives it again.
-    pub(crate) fn push_back(&mut self, token: Token<'a>) {
-        debug_assert!(self.pushed.is_none(), "one token at most is given back");
-        self.pushed = Some(token);
+        self.lexer.next()
     }
 
     /// See [`Lexer::adjacent_quoted`].
@@ -47,16 +40,27 @@ impl<'l, 'a> Fields<'l, 'a> {
     }
 
     /// The next token; `what` names it for the error when there is none.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn token(&mut self, what: &str) -> Result<Token<'a>, Fault> {
-        match self.optional()? {
-            Some(token) => Ok(token),
-            None => Err(Fault::new(
-                self.lexer.here(),
-                format!("the record ends where {what} is expected"),
-                (self.usage)(self.rtype),
-            )),
-        }
+        self.lexer.next()?.ok_or_else(|| self.missing(what))
+    }
+
+    /// Goes to the next token and gives its place; `what` names it for the error when there is none.
+    #[inline]
+    pub(crate) fn expect(&mut self, what: &str) -> Result<Spot, Fault> {
+        if self.lexer.seek()? { Ok(self.lexer.here()) } else { Err(self.missing(what)) }
+    }
+
+    /// Takes the next word if it is this one. Asked behind [`Fields::expect`].
+    #[inline]
+    pub(crate) fn take_word(&mut self, word: &[u8]) -> Result<bool, Fault> {
+        Ok(self.lexer.stands_at(word) && self.lexer.next()?.is_some())
+    }
+
+    #[cold]
+    fn missing(&self, what: &str) -> Fault {
+        let message = format!("the record ends where {what} is expected");
+        Fault::new(self.lexer.here(), message, (self.usage)(self.rtype))
     }
 
     /// What is wrong with a token in the place of `what`.
@@ -71,7 +75,7 @@ impl<'l, 'a> Fields<'l, 'a> {
     }
 
     /// Everything must be read by now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self) -> Result<(), Fault> {
         match self.optional()? {
             None => Ok(()),
@@ -108,9 +112,8 @@ impl<'l, 'a> Fields<'l, 'a> {
     #[inline]
     pub(crate) fn name(&mut self, what: &str, out: &mut Vec<u8>) -> Result<(), Fault> {
         let token = self.token(what)?;
-        let mut name = NameBuf::new(&[]);
-        name.read(&token, self.origin)?;
-        out.extend_from_slice(name.as_wire());
+        self.scratch.read(&token, self.origin)?;
+        out.extend_from_slice(self.scratch.as_wire());
         Ok(())
     }
 
@@ -135,7 +138,7 @@ impl<'l, 'a> Fields<'l, 'a> {
                     Some(high) => out.push(high << 4 | digit as u8),
                 }
             }
-            self.bound(&token, out)?;
+            self.bound(token.spot(), out)?;
             last = Some(token);
         }
         match (high, last) {
@@ -150,12 +153,12 @@ impl<'l, 'a> Fields<'l, 'a> {
     }
 
     /// RDATA and its parts have at most 65,535 octets (RFC 1035 section 3.2.1).
-    pub(crate) fn bound(&self, token: &Token, out: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn bound(&self, spot: Spot, out: &[u8]) -> Result<(), Fault> {
         if out.len() <= usize::from(u16::MAX) {
             return Ok(());
         }
         Err(Fault::new(
-            token.spot(),
+            spot,
             "the record's data is longer than 65535 octets",
             "DNS can't carry it; shorten it, or spread it over several records",
         ))

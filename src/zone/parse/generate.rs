@@ -9,7 +9,7 @@ use super::fault::{Fault, shown};
 use super::fields::decimal;
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
-use super::reader::{Reader, out_of_zone};
+use super::reader::{Entry, Reader, out_of_zone};
 use crate::wire::name;
 use std::io::Write;
 
@@ -20,12 +20,11 @@ const FORM: &str =
     "the form is: $GENERATE 1-10[/step] host$ [TTL] [class] type data, the data in quotes if it has blanks";
 
 impl Reader<'_> {
-    pub(super) fn generate(&mut self, directive: &Token, lexer: &mut Lexer, file: u16, line: u32) -> Result<(), Fault> {
+    pub(super) fn generate(&mut self, directive: &Token, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
         let range = argument(directive, lexer, FORM)?;
         let numbers = numbers(&range)?;
         let owner = argument(directive, lexer, FORM)?;
-        let first = argument(directive, lexer, FORM)?;
-        let head = self.head(first, lexer)?;
+        let head = self.head(lexer)?;
         let data = argument(directive, lexer, FORM)?;
         end(lexer).map_err(|fault| {
             Fault::new(
@@ -63,7 +62,7 @@ impl Reader<'_> {
             data_text.clear();
             expand(&template, number, &mut data_text).map_err(|why| Fault::new(data.spot(), why, EXPAND_FORM))?;
             let octets = self
-                .generated_record(&name, &head, &data_text, file, line)
+                .generated_record(&name, &head, &data_text, entry)
                 .map_err(|fault| fault.moved(data.spot(), &context))?;
             self.generated_octets += octets;
             if self.generated_octets > self.options.generated_octets_max {

@@ -54,9 +54,8 @@ pub(crate) struct Token<'a> {
     pub(crate) quoted: bool,
     /// Whether there is a backslash in it.
     pub(crate) escaped: bool,
+    /// Offset of the first octet, that of the quote if there is one.
     at: usize,
-    line: u32,
-    line_at: usize,
 }
 
 impl<'a> Token<'a> {
@@ -68,12 +67,12 @@ impl<'a> Token<'a> {
     /// Where it stands, quotes included.
     pub(crate) fn spot(&self) -> Spot {
         let quotes = if self.quoted { 2 } else { 0 };
-        Spot { at: self.at, len: (self.text.len() + quotes).max(1), line: self.line, line_at: self.line_at }
+        Spot { at: self.at, len: (self.text.len() + quotes).max(1) }
     }
 
     /// Where `len` octets stand that begin `from` octets into the text.
     pub(crate) fn spot_within(&self, from: usize, len: usize) -> Spot {
-        Spot { at: self.at + usize::from(self.quoted) + from, len: len.max(1), line: self.line, line_at: self.line_at }
+        Spot { at: self.at + usize::from(self.quoted) + from, len: len.max(1) }
     }
 
     /// Whether it is this word; the text in quotes is none.
@@ -83,14 +82,16 @@ impl<'a> Token<'a> {
 }
 
 /// Reads one file from its start.
+///
+/// Where tokens are of the common shape, all of the work is inlined at the caller, and the rest is functions that return
+/// a flag: a token that goes through memory costs more than cutting it off did.
 pub(crate) struct Lexer<'a> {
     text: &'a [u8],
     at: usize,
     line: u32,
-    line_at: usize,
     depth: u32,
-    /// The outermost parenthesis that is open, when `depth` is above 0.
-    opened: Spot,
+    /// Offset and line of the outermost parenthesis that is open, when `depth` is above 0.
+    opened: (usize, u32),
     resumed: u32,
 }
 
@@ -104,47 +105,68 @@ impl<'a> Lexer<'a> {
 
     /// Reads from offset `at`, which must be in the text.
     pub(crate) fn starting_at(text: &'a [u8], at: usize) -> Lexer<'a> {
-        let opened = Spot { at: 0, len: 1, line: 1, line_at: 0 };
-        Lexer { text, at, line: 1, line_at: 0, depth: 0, opened, resumed: 0 }
+        Lexer { text, at, line: 1, depth: 0, opened: (0, 1), resumed: 0 }
     }
 
-    /// The line that comes next, from 1.
-    pub(crate) fn line(&self) -> u32 {
-        self.line
+    /// Where the lexer stands: line, from 1, and offset.
+    #[inline]
+    pub(crate) fn position(&self) -> (u32, usize) {
+        (self.line, self.at)
     }
 
     /// The octet that comes next. `None` at the end of the text.
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
-    /// The place where the lexer stands.
-    pub(crate) fn here(&self) -> Spot {
-        self.spot(1)
+    /// Whether the word that comes next is `word`. Asked where [`Lexer::seek`] stopped.
+    #[inline]
+    pub(crate) fn stands_at(&self, word: &[u8]) -> bool {
+        let rest = &self.text[self.at.min(self.text.len())..];
+        rest.starts_with(word)
+            && rest.get(word.len()).is_none_or(|&next| !matches!(CLASSES[next as usize], Class::Plain | Class::Escape))
     }
 
-    /// The entry's next token; `None` at its end, as often as asked.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<Token<'a>>, Fault> {
+    /// The place where the lexer stands.
+    pub(crate) fn here(&self) -> Spot {
+        Spot { at: self.at, len: 1 }
+    }
+
+    /// Goes to the entry's next token. False at its end, as often as asked.
+    #[inline(always)]
+    pub(crate) fn seek(&mut self) -> Result<bool, Fault> {
+        if self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(octet) if CLASSES[octet as usize] == Class::Plain => Ok(true),
+            _ => self.seek_any(),
+        }
+    }
+
+    #[inline(never)]
+    fn seek_any(&mut self) -> Result<bool, Fault> {
         loop {
-            let Some(&octet) = self.text.get(self.at) else { return self.end_of_text() };
+            let Some(octet) = self.peek() else {
+                return if self.depth == 0 { Ok(false) } else { Err(self.unclosed()) };
+            };
             match CLASSES[octet as usize] {
-                Class::Plain | Class::Escape => return Ok(Some(self.word())),
+                Class::Plain | Class::Escape | Class::Quote => return Ok(true),
                 Class::Blank => self.at += 1,
-                Class::Newline if self.depth == 0 => return Ok(None),
+                Class::Newline if self.depth == 0 => return Ok(false),
                 Class::Newline => self.newline(),
                 Class::Comment => self.comment(),
-                Class::Quote => return self.quoted().map(Some),
                 Class::Open => {
                     if self.depth == 0 {
-                        self.opened = self.spot(1);
+                        self.opened = (self.at, self.line);
                     }
-                    // A text of 2^32 parentheses is over every limit on its size that makes sense, but is no reason to panic.
+                    // A text of 2^32 parentheses is over every sensible limit on its size, but no reason to panic.
                     self.depth = self.depth.saturating_add(1);
                     self.at += 1;
                 }
                 Class::Close => {
-                    let spot = self.spot(1);
+                    let spot = self.here();
                     self.at += 1;
                     match self.depth.checked_sub(1) {
                         Some(depth) => self.depth = depth,
@@ -157,28 +179,49 @@ impl<'a> Lexer<'a> {
                         }
                     }
                 }
-                Class::Return => match self.text.get(self.at + 1) {
-                    Some(b'\n') | None => self.at += 1,
-                    Some(_) => {
-                        let spot = self.spot(1);
-                        self.at += 1;
+                Class::Return => {
+                    let spot = self.here();
+                    self.at += 1;
+                    if !matches!(self.peek(), Some(b'\n') | None) {
                         return Err(Fault::new(
                             spot,
                             "a carriage return without a line feed",
                             "end lines with LF or CR LF; write \\013 for the character itself",
                         ));
                     }
-                },
+                }
             }
         }
     }
 
+    /// The entry's next token; `None` at its end, as often as asked.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Result<Option<Token<'a>>, Fault> {
+        if !self.seek()? {
+            return Ok(None);
+        }
+        let start = self.at;
+        if self.peek() == Some(b'"') {
+            let escaped = self.skip_quoted()?;
+            return Ok(Some(Token { text: &self.text[start + 1..self.at - 1], quoted: true, escaped, at: start }));
+        }
+        let rest = &self.text[start..];
+        let len = rest.iter().position(|&octet| CLASSES[octet as usize] != Class::Plain).unwrap_or(rest.len());
+        self.at = start + len;
+        let escaped = rest.get(len) == Some(&b'\\');
+        if escaped {
+            self.skip_escaped();
+        }
+        Ok(Some(Token { text: &self.text[start..self.at], quoted: false, escaped, at: start }))
+    }
+
     /// The token behind the one read last, if it stands in quotes that follow without a blank: the value of `alpn="h2,h3"`.
     pub(crate) fn adjacent_quoted(&mut self) -> Result<Option<Token<'a>>, Fault> {
-        if self.peek() == Some(b'"') { self.quoted().map(Some) } else { Ok(None) }
+        if self.peek() == Some(b'"') { self.next() } else { Ok(None) }
     }
 
     /// Steps over the line's end, where [`Lexer::next`] stopped. False at the end of the text.
+    #[inline]
     pub(crate) fn finish_entry(&mut self) -> bool {
         if self.at >= self.text.len() {
             return false;
@@ -197,7 +240,7 @@ impl<'a> Lexer<'a> {
                 // Each time costs a walk to the end of the text.
                 if self.resumed < RESUMED_MAX {
                     self.resumed += 1;
-                    (self.at, self.line, self.line_at) = (self.opened.at, self.opened.line, self.opened.line_at);
+                    (self.at, self.line) = self.opened;
                     self.comment();
                 }
                 return Err(fault);
@@ -208,39 +251,34 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn end_of_text(&self) -> Result<Option<Token<'a>>, Fault> {
-        if self.depth == 0 { Ok(None) } else { Err(self.unclosed()) }
-    }
-
     fn unclosed(&self) -> Fault {
-        Fault::new(self.opened, "this parenthesis is never closed", "close it with `)` where the record ends")
+        let spot = Spot { at: self.opened.0, len: 1 };
+        Fault::new(spot, "this parenthesis is never closed", "close it with `)` where the record ends")
     }
 
-    #[inline]
-    fn word(&mut self) -> Token<'a> {
-        let start = self.at;
-        let mut at = start;
-        let mut escaped = false;
-        while let Some(&octet) = self.text.get(at) {
+    /// Goes to the end of a word from its first backslash.
+    #[inline(never)]
+    fn skip_escaped(&mut self) {
+        while let Some(octet) = self.peek() {
             match CLASSES[octet as usize] {
-                Class::Plain => at += 1,
+                Class::Plain => self.at += 1,
                 Class::Escape => {
-                    escaped = true;
-                    at += 1;
+                    self.at += 1;
                     // The escaped octet loses its meaning, except that a line ends in any case.
-                    if self.text.get(at).is_some_and(|octet| !matches!(octet, b'\n' | b'\r')) {
-                        at += 1;
+                    if self.peek().is_some_and(|octet| !matches!(octet, b'\n' | b'\r')) {
+                        self.at += 1;
                     }
                 }
                 _ => break,
             }
         }
-        self.at = at;
-        Token { text: &self.text[start..at], quoted: false, escaped, at: start, line: self.line, line_at: self.line_at }
     }
 
-    fn quoted(&mut self) -> Result<Token<'a>, Fault> {
-        let (start, line, line_at) = (self.at, self.line, self.line_at);
+    /// Goes behind the quote that closes the one that comes next. Says whether there is a backslash between them.
+    #[inline(never)]
+    fn skip_quoted(&mut self) -> Result<bool, Fault> {
+        let start = self.at;
+        let line = self.line;
         let mut escaped = false;
         let mut at = start + 1;
         loop {
@@ -250,8 +288,7 @@ impl<'a> Lexer<'a> {
                     escaped = true;
                     at += 1;
                     if self.text.get(at) == Some(&b'\n') {
-                        self.line += 1;
-                        self.line_at = at + 1;
+                        self.line = self.line.saturating_add(1);
                     }
                     at = self.text.len().min(at + 1);
                 }
@@ -260,7 +297,7 @@ impl<'a> Lexer<'a> {
                     // What the quote was meant to enclose is not known: show it and the rest of its line.
                     let len = if self.line == line { at - start } else { 1 };
                     return Err(Fault::new(
-                        Spot { at: start, len, line, line_at },
+                        Spot { at: start, len },
                         "this quote is not closed on its line",
                         "close it with `\"`; long texts are written as several strings in quotes",
                     ));
@@ -269,7 +306,7 @@ impl<'a> Lexer<'a> {
             }
         }
         self.at = at + 1;
-        Ok(Token { text: &self.text[start + 1..at], quoted: true, escaped, at: start, line, line_at })
+        Ok(escaped)
     }
 
     fn comment(&mut self) {
@@ -277,14 +314,10 @@ impl<'a> Lexer<'a> {
         self.at += rest.iter().position(|&octet| octet == b'\n').unwrap_or(rest.len());
     }
 
+    #[inline]
     fn newline(&mut self) {
         self.at += 1;
         self.line = self.line.saturating_add(1);
-        self.line_at = self.at;
-    }
-
-    fn spot(&self, len: usize) -> Spot {
-        Spot { at: self.at, len, line: self.line, line_at: self.line_at }
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) struct Reader<'o> {
     ttl_last: Option<u32>,
     warned_of_ttl: bool,
     rdata: Vec<u8>,
+    scratch: NameBuf,
     /// The files being read, each included by the one before it; where they really are.
     pub(super) open: Vec<PathBuf>,
     /// The directory that `$INCLUDE` may not leave, resolved. `None`: there are no files to include.
@@ -46,11 +47,39 @@ pub(super) struct Reader<'o> {
     pub(super) generated_octets: u64,
 }
 
+/// An entry under way: where its first octet stands.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) file: u16,
+    /// Line, from 1.
+    pub(super) line: u32,
+    at: usize,
+    /// The whole file.
+    text: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// Line and column, from 1, of a spot in the entry. Counted here and not by the lexer: only faults need it.
+    fn locate(&self, spot: Spot) -> (u32, u32) {
+        // The first entry may begin behind a byte order mark, the others begin their line.
+        let line_at = if self.line == 1 { 0 } else { self.at };
+        let before = self.text.get(line_at..spot.at).unwrap_or_default();
+        let lines = before.iter().filter(|&&octet| octet == b'\n').count();
+        let column = match before.iter().rposition(|&octet| octet == b'\n') {
+            Some(newline) => before.len() - newline,
+            None => before.len() + 1,
+        };
+        let short = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        (self.line.saturating_add(short(lines)), short(column))
+    }
+}
+
 /// What stands between owner and RDATA.
-pub(super) struct Head<'a> {
+pub(super) struct Head {
     ttl: Option<u32>,
     pub(super) rtype: u16,
-    pub(super) token: Token<'a>,
+    /// Where the type stands.
+    spot: Spot,
 }
 
 impl<'o> Reader<'o> {
@@ -69,6 +98,7 @@ impl<'o> Reader<'o> {
             ttl_last: None,
             warned_of_ttl: false,
             rdata: Vec::new(),
+            scratch: NameBuf::new(&[0]),
             open: Vec::new(),
             root: None,
             generated: 0,
@@ -89,13 +119,7 @@ impl<'o> Reader<'o> {
             Err(why) => {
                 let (file, _) = self.sources.add(path.to_owned(), Vec::new(), None);
                 let message = format!("the zone's file can't be read: {why}");
-                self.diagnostics.add(
-                    Severity::Error,
-                    file,
-                    None,
-                    message,
-                    "correct the path, the file, or its permissions".into(),
-                );
+                self.diagnostics.add(about_file(file, message, "correct the path, the file, or its permissions"));
             }
         }
     }
@@ -104,7 +128,7 @@ impl<'o> Reader<'o> {
         if text.len() as u64 > self.options.text_octets_max {
             let (file, _) = self.sources.add(name, Vec::new(), None);
             let message = format!("the zone's text is longer than {} octets", self.options.text_octets_max);
-            self.diagnostics.add(Severity::Error, file, None, message, "split the zone, or raise the limit".into());
+            self.diagnostics.add(about_file(file, message, "split the zone, or raise the limit"));
             return;
         }
         self.read_file(name, None, text, None);
@@ -123,10 +147,14 @@ impl<'o> Reader<'o> {
         let skipped = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut lexer = Lexer::starting_at(&text, skipped);
         loop {
-            if let Err(fault) = self.entry(&mut lexer, file) {
+            let (line, at) = lexer.position();
+            let entry = Entry { file, line, at, text: &text };
+            if let Err(fault) = self.entry(&mut lexer, entry) {
                 // A parenthesis that is never closed makes nonsense of what follows it: that is the fault to show.
                 let fault = lexer.skip_entry().err().unwrap_or(fault);
-                self.report(file, fault);
+                let spot = fault.spot();
+                let (message, remedy) = fault.into_texts();
+                self.report(Severity::Error, entry, spot, message, remedy);
             }
             if !lexer.finish_entry() {
                 break;
@@ -143,41 +171,47 @@ impl<'o> Reader<'o> {
         self.owner_is_new = true;
     }
 
-    fn report(&mut self, file: u16, fault: Fault) {
-        let spot = fault.spot();
-        let (message, remedy) = fault.into_texts();
-        self.diagnostics.add(Severity::Error, file, Some(spot), message, remedy);
+    /// Notes a finding in an entry.
+    #[cold]
+    fn report(&mut self, severity: Severity, entry: Entry, spot: Spot, message: String, remedy: String) {
+        let (line, column) = entry.locate(spot);
+        let width = u32::try_from(spot.len).unwrap_or(u32::MAX);
+        self.diagnostics.add(Diagnostic { severity, file: entry.file, line, column, width, message, remedy });
     }
 
-    fn entry(&mut self, lexer: &mut Lexer, file: u16) -> Result<(), Fault> {
-        let line = lexer.line();
+    #[inline]
+    fn entry(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
         let blank = matches!(lexer.peek(), Some(b' ' | b'\t'));
-        let Some(first) = lexer.next()? else { return Ok(()) };
+        if !lexer.seek()? {
+            return Ok(());
+        }
         if blank {
             if self.owner.is_none() {
                 return Err(Fault::new(
-                    first.spot(),
+                    lexer.here(),
                     "this record has no owner: the line begins with a blank, and no record stands before it",
                     "begin the line with the owner's name, or with @ for the origin",
                 ));
             }
-            return self.record(first, lexer, file, line);
+            return self.record(lexer, entry);
         }
-        if first.text.first() == Some(&b'$') && !first.quoted {
-            return self.directive(first, lexer, file, line);
+        if lexer.peek() == Some(b'$') {
+            return self.directive(lexer, entry);
         }
-        self.read_owner(&first)?;
-        match lexer.next()? {
-            Some(next) => self.record(next, lexer, file, line),
-            None => Err(Fault::new(
-                first.spot(),
-                format!("only an owner, {}, and no record", shown(first.text)),
-                "write owner, TTL, class, type and data; a line that goes on with the owner before it begins with a blank",
-            )),
+        if let Some(owner) = lexer.next()? {
+            self.read_owner(&owner)?;
+            if !lexer.seek()? {
+                return Err(Fault::new(
+                    owner.spot(),
+                    format!("only an owner, {}, and no record", shown(owner.text)),
+                    "write owner, TTL, class, type and data; a line that goes on with the owner before it begins with a blank",
+                ));
+            }
         }
+        self.record(lexer, entry)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_owner(&mut self, token: &Token) -> Result<(), Fault> {
         let owner = self.owner.get_or_insert_with(|| NameBuf::new(&[0]));
         self.owner_is_new = true;
@@ -191,19 +225,20 @@ impl<'o> Reader<'o> {
         Ok(())
     }
 
-    fn record<'a>(&mut self, first: Token<'a>, lexer: &mut Lexer<'a>, file: u16, line: u32) -> Result<(), Fault> {
-        let head = self.head(first, lexer)?;
+    #[inline(always)]
+    fn record(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
+        let head = self.head(lexer)?;
         self.rdata.clear();
-        let mut fields = Fields::new(lexer, self.origin.as_wire(), head.rtype, rdata::usage);
+        let mut fields = Fields::new(lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
         rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
-        let ttl_secs = self.ttl(&head, file)?;
+        let ttl_secs = self.ttl(&head, entry)?;
         if self.owner_is_new
             && let Some(owner) = &self.owner
         {
             self.records.set_owner(owner.as_wire());
             self.owner_is_new = false;
         }
-        self.records.push(head.rtype, ttl_secs, &self.rdata, file, line);
+        self.records.push(head.rtype, ttl_secs, &self.rdata, entry.file, entry.line);
         Ok(())
     }
 
@@ -213,30 +248,31 @@ impl<'o> Reader<'o> {
         owner: &NameBuf,
         head: &Head,
         text: &[u8],
-        file: u16,
-        line: u32,
+        entry: Entry,
     ) -> Result<u64, Fault> {
         let mut lexer = Lexer::new(text);
         self.rdata.clear();
-        let mut fields = Fields::new(&mut lexer, self.origin.as_wire(), head.rtype, rdata::usage);
+        let mut fields = Fields::new(&mut lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
         rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
         if lexer.peek().is_some() {
             return Err(Fault::new(lexer.here(), "the data goes on behind a line's end", "keep it on one line"));
         }
-        let ttl_secs = self.ttl(head, file)?;
+        let ttl_secs = self.ttl(head, entry)?;
         self.records.set_owner(owner.as_wire());
         self.owner_is_new = true;
-        self.records.push(head.rtype, ttl_secs, &self.rdata, file, line);
+        self.records.push(head.rtype, ttl_secs, &self.rdata, entry.file, entry.line);
         Ok((owner.as_wire().len() + self.rdata.len()) as u64)
     }
 
     /// TTL and class, both optional, in any order; then the type.
-    #[inline]
-    pub(super) fn head<'a>(&self, first: Token<'a>, lexer: &mut Lexer<'a>) -> Result<Head<'a>, Fault> {
+    #[inline(always)]
+    pub(super) fn head(&self, lexer: &mut Lexer) -> Result<Head, Fault> {
         let mut ttl = None;
         let mut class_seen = false;
-        let mut token = first;
         loop {
+            let Some(token) = lexer.next()? else {
+                return Err(Fault::new(lexer.here(), "the record ends before its type", HEAD_FORM));
+            };
             let text = token.text;
             if token.quoted {
                 return Err(Fault::new(
@@ -271,18 +307,14 @@ impl<'o> Reader<'o> {
                         "remove the record (RFC 6895 section 3.1)",
                     ));
                 }
-                return Ok(Head { ttl, rtype, token });
+                return Ok(Head { ttl, rtype, spot: token.spot() });
             }
-            token = match lexer.next()? {
-                Some(next) => next,
-                None => return Err(Fault::new(lexer.here(), "the record ends before its type", HEAD_FORM)),
-            };
         }
     }
 
     /// The TTL of the record just read: its own, else `$TTL`'s (RFC 2308 section 4), else that of the record before it
     /// (RFC 1035 section 5.1), else, for the SOA, its minimum, as BIND does.
-    fn ttl(&mut self, head: &Head, file: u16) -> Result<u32, Fault> {
+    fn ttl(&mut self, head: &Head, entry: Entry) -> Result<u32, Fault> {
         if let Some(own) = head.ttl {
             self.ttl_last = Some(own);
             return Ok(own);
@@ -293,10 +325,10 @@ impl<'o> Reader<'o> {
         if let Some(last) = self.ttl_last {
             if !self.warned_of_ttl {
                 self.warned_of_ttl = true;
-                self.diagnostics.add(
+                self.report(
                     Severity::Warning,
-                    file,
-                    Some(head.token.spot()),
+                    entry,
+                    head.spot,
                     format!("no TTL here and no $TTL before: taking {last}, as the last record that states one does"),
                     "put $TTL at the top of the zone (RFC 2308 section 4)".into(),
                 );
@@ -308,10 +340,10 @@ impl<'o> Reader<'o> {
         {
             let minimum = u32::from_be_bytes(*minimum).min(TTL_MAX);
             self.ttl_default = Some(minimum);
-            self.diagnostics.add(
+            self.report(
                 Severity::Warning,
-                file,
-                Some(head.token.spot()),
+                entry,
+                head.spot,
                 format!("no TTL here and no $TTL before: taking the SOA's minimum, {minimum}"),
                 "put $TTL at the top of the zone (RFC 2308 section 4)".into(),
             );
@@ -320,7 +352,7 @@ impl<'o> Reader<'o> {
         // One error is enough: the records behind it would all have the same.
         self.ttl_last = Some(0);
         Err(Fault::new(
-            head.token.spot(),
+            head.spot,
             "no TTL: neither this record nor one before it states one, and there is no $TTL",
             "put $TTL 3600, for example, at the top of the zone",
         ))
@@ -370,6 +402,11 @@ fn unknown_type(token: &Token) -> Fault {
     )
 }
 
+/// An error about a file as a whole.
+fn about_file(file: u16, message: String, remedy: &str) -> Diagnostic {
+    Diagnostic { severity: Severity::Error, file, line: 0, column: 0, width: 0, message, remedy: remedy.into() }
+}
+
 /// Findings, as many as are wanted.
 struct Diagnostics {
     kept: Vec<Diagnostic>,
@@ -383,21 +420,15 @@ impl Diagnostics {
         Diagnostics { kept: Vec::new(), max, errors: 0, warnings: 0 }
     }
 
-    fn add(&mut self, severity: Severity, file: u16, spot: Option<Spot>, message: String, remedy: String) {
-        let count = match severity {
+    fn add(&mut self, diagnostic: Diagnostic) {
+        let count = match diagnostic.severity {
             Severity::Error => &mut self.errors,
             Severity::Warning => &mut self.warnings,
         };
         *count += 1;
-        if *count > self.max {
-            return;
+        if *count <= self.max {
+            self.kept.push(diagnostic);
         }
-        let short = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        let (line, column, width) = match spot {
-            Some(spot) => (spot.line, short(spot.at.saturating_sub(spot.line_at) + 1), short(spot.len)),
-            None => (0, 0, 0),
-        };
-        self.kept.push(Diagnostic { severity, file, line, column, width, message, remedy });
     }
 
     /// All that were kept, and at the end how many were not.

@@ -1,5 +1,6 @@
 //! Geographical location (RFC 1876): the one type whose text is made of degrees and metres.
 
+use crate::wire::code::rtype;
 use crate::zone::parse::fault::Fault;
 use crate::zone::parse::fields::Fields;
 use crate::zone::parse::lexer::Token;
@@ -48,8 +49,7 @@ fn arc(fields: &mut Fields, what: &str, degrees_max: u32, plus: u8, minus: u8) -
         _ => None,
     };
     let limits = [(degrees_max, DEGREE, "degrees", 0), (59, 60_000, "minutes", 0), (59, 1000, "seconds", 3)];
-    let first = fields.token(what)?;
-    fields.push_back(first);
+    let start = fields.expect(what)?;
     let mut sum = 0;
     let mut north_or_east = None;
     for (nth, (max, unit, name, decimals)) in limits.into_iter().enumerate() {
@@ -81,7 +81,7 @@ fn arc(fields: &mut Fields, what: &str, degrees_max: u32, plus: u8, minus: u8) -
         }
     };
     if sum > degrees_max * DEGREE {
-        return Err(fields.unexpected(&first, &format!("{what} up to {degrees_max} degrees in all")));
+        return Err(Fault::new(start, format!("{what} is more than {degrees_max} degrees"), super::usage(rtype::LOC)));
     }
     Ok(if north_or_east { ARC_ZERO + sum } else { ARC_ZERO - sum })
 }

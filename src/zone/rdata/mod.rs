@@ -36,15 +36,14 @@ pub fn has_text(rtype: u16) -> bool {
 #[inline]
 pub(crate) fn read(rtype: u16, fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> {
     debug_assert!(out.is_empty());
-    let first = fields.token("the record's data")?;
-    if first.text == b"\\#" && !first.quoted {
+    let start = fields.expect("the record's data")?;
+    if fields.take_word(b"\\#")? {
         return read_generic(rtype, fields, out);
     }
-    fields.push_back(first);
     let Some(layout) = layout(rtype) else {
         let mnemonic = rtype::text(rtype);
         return Err(Fault::new(
-            first.spot(),
+            fields.token("the record's data")?.spot(),
             format!("{mnemonic} records have no text form here"),
             format!("write the octets in hexadecimal (RFC 3597): {mnemonic} \\# 4 0A000001, where 4 is their number"),
         ));
@@ -54,11 +53,11 @@ pub(crate) fn read(rtype: u16, fields: &mut Fields, out: &mut Vec<u8>) -> Result
     }
     fields.finish()?;
     if out.len() > usize::from(u16::MAX) {
-        fields.bound(&first, out)?;
+        fields.bound(start, out)?;
     }
     match rtype {
         rtype::DS | rtype::SSHFP | rtype::SVCB | rtype::HTTPS => {
-            whole(rtype, out).map_err(|why| Fault::new(first.spot(), why, usage(rtype)))
+            whole(rtype, out).map_err(|why| Fault::new(start, why, usage(rtype)))
         }
         _ => Ok(()),
     }
@@ -115,17 +114,13 @@ fn read_field(field: &Field, fields: &mut Fields, out: &mut Vec<u8>) -> Result<(
             string(&fields.token(what)?, out)?;
             while let Some(token) = fields.optional()? {
                 string(&token, out)?;
-                fields.bound(&token, out)?;
+                fields.bound(token.spot(), out)?;
             }
         }
         Kind::Hex => {
-            let from = out.len();
-            let token = fields.token(what)?;
-            fields.push_back(token);
+            // Each token has at least one octet, so what is there can't be empty.
+            fields.expect(what)?;
             fields.hex(what, out)?;
-            if out.len() == from {
-                return Err(fields.unexpected(&token, what));
-            }
         }
         Kind::Algorithm => {
             let token = fields.token(what)?;

@@ -61,7 +61,7 @@ pub(super) fn read(fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> 
             let spot = value.unwrap_or(token).spot();
             return Err(Fault::new(spot, format!("{}: {why}", text_of(key)), remedy(key)));
         }
-        fields.bound(&token, &out[from..])?;
+        fields.bound(token.spot(), &out[from..])?;
         let len = (out.len() - at - 4) as u16;
         out[at + 2..at + 4].copy_from_slice(&len.to_be_bytes());
         params.push((key, at, out.len()));
