@@ -60,7 +60,7 @@ impl<'l, 'a> Fields<'l, 'a> {
     #[cold]
     fn missing(&self, what: &str) -> Fault {
         let message = format!("the record ends where {what} is expected");
-        Fault::new(self.lexer.here(), message, (self.usage)(self.rtype))
+        Fault::new(self.lexer.behind_last(), message, (self.usage)(self.rtype))
     }
 
     /// What is wrong with a token in the place of `what`.
