@@ -1,8 +1,28 @@
-//! The pure responder: one question in, one response out.
+//! The pure responder: one message in, one message out.
+//!
+//! [`answer`] is the one door that every transport, bench, fuzzer and test goes through. Enters a packet with who asked
+//! how; leaves a message in the caller's buffer and an [`Outcome`] that feeds counters. Never in here: I/O, locks,
+//! allocation, a clock.
+//!
+//! ```text
+//! answer    header and opcode, EDNS, class      -> chaos | resolve
+//! resolve   zone, name, cut, wildcard, alias    -> emit
+//! emit      RRsets into sections, compression, what goes along
+//! edns      our OPT and its options; cookie
+//! ```
 
+mod chaos;
 pub mod cookie;
+mod edns;
+mod emit;
+mod resolve;
 
+use crate::wire::code::{class, ede, opcode, rcode, rtype};
+use crate::wire::lookup::LookupName;
+use crate::wire::query::{Edns, HEADER_LEN, Header, Question};
+use crate::wire::writer::Writer;
 use crate::zone::set::Zones;
+use edns::Reply;
 use std::net::{IpAddr, SocketAddr};
 
 /// How a query came.
@@ -46,9 +66,11 @@ pub struct Settings {
     pub node: Option<Box<[u8]>>,
     /// Whether NSID is answered.
     pub nsid: bool,
-    /// Whether CH TXT `id.server` and `hostname.bind` are answered.
+    /// Whether CH TXT `id.server` is answered.
     pub chaos_id: bool,
-    /// Whether CH TXT `version.server` and `version.bind` are answered, and with what.
+    /// Whether CH TXT `hostname.bind` is answered.
+    pub chaos_hostname: bool,
+    /// What CH TXT `version.server` and `version.bind` are answered with, if at all.
     pub chaos_version: Option<Box<[u8]>>,
     /// Keepalive told to TCP clients that ask (RFC 7828), in units of 100 ms.
     pub keepalive_100ms: u16,
@@ -84,8 +106,203 @@ pub struct Outcome {
     pub truncated: bool,
 }
 
-/// Answers one query into `out`, which must hold at least 65,535 octets for TCP and [`Settings::udp_size`] for UDP.
-/// No I/O, no lock, no allocation; the clock is an argument.
-pub fn answer(_query: &Query, _served: &Served, _out: &mut [u8]) -> Outcome {
-    todo!()
+/// UDP responses to clients without EDNS (RFC 1035 section 4.2.1), and the least size that EDNS can name (RFC 6891 section
+/// 6.2.3).
+const UDP_SIZE_MIN: u16 = 512;
+/// Size of a TCP message (RFC 1035 section 4.2.2).
+const TCP_SIZE: usize = 65_535;
+
+/// Answers one query into `out`, which must hold 65,535 octets for TCP and [`Settings::udp_size`] for UDP.
+pub fn answer(query: &Query, served: &Served, out: &mut [u8]) -> Outcome {
+    let dropped = |cause| Outcome { result: Err(cause), rcode: 0, qtype: 0, zone: None, truncated: false };
+    let Some(header) = Header::read(query.packet) else { return dropped(Drop::Short) };
+    if header.is_response() {
+        return dropped(Drop::Response);
+    }
+    if query.transport == Transport::Udp && query.peer.port() == 0 {
+        return dropped(Drop::PortZero);
+    }
+    let limit = match query.transport {
+        // Until the client's own size is known.
+        Transport::Udp => UDP_SIZE_MIN as usize,
+        Transport::Tcp => TCP_SIZE,
+    };
+    let mut response = Response {
+        query,
+        header,
+        writer: Writer::new(out, limit),
+        limit,
+        counts: [0; 4],
+        rcode: rcode::NOERROR,
+        authoritative: false,
+        truncated: false,
+        qtype: 0,
+        zone: None,
+        places: emit::Places::default(),
+    };
+    let mut name = LookupName::default();
+    let reply = respond(&mut response, served, &mut name);
+    response.finish(&reply, &served.settings)
+}
+
+/// Starts loading the memory that [`answer`] will need for this packet. Called for each packet of a batch before the first is
+/// answered, so that the batch waits for memory once, not once a query.
+pub fn prefetch(packet: &[u8], served: &Served) {
+    let mut name = LookupName::default();
+    if let Some(rest) = packet.get(HEADER_LEN..)
+        && name.read(rest).is_some()
+        && let Some(zone) = served.zones.find(&name, usize::MAX)
+        && let Some(image) = &zone.image
+    {
+        image.prefetch(&name);
+    }
+}
+
+/// A response under construction.
+struct Response<'a> {
+    query: &'a Query<'a>,
+    header: Header,
+    writer: Writer<'a>,
+    /// Octets that the whole response may take.
+    limit: usize,
+    /// Entries of the four sections.
+    counts: [u16; 4],
+    rcode: u16,
+    authoritative: bool,
+    truncated: bool,
+    qtype: u16,
+    zone: Option<u32>,
+    /// Where the parts of the RRset that was written last stand.
+    places: emit::Places,
+}
+
+/// Decides what the response is; gives the OPT to send with it.
+fn respond<'a>(response: &mut Response<'a>, served: &Served, name: &mut LookupName) -> Reply<'a> {
+    let header = response.header;
+    let packet: &'a [u8] = response.query.packet;
+    // Never full: 12 octets in a limit of 512.
+    let _ = response.writer.put(&[0; HEADER_LEN]);
+    response.writer.set(0, &packet[..2]);
+
+    // The opcode comes before the count of questions: what a question is depends on it (RFC 9619 section 4).
+    let is_query = header.opcode() == opcode::QUERY;
+    let mut rest = &packet[HEADER_LEN..];
+    let question = match header.counts[0] {
+        1 => {
+            let Some((question, tail)) = Question::read(rest, name) else { return response.refuse_garbage(is_query) };
+            rest = tail;
+            Some(question)
+        }
+        0 => None,
+        _ => return response.refuse_garbage(is_query),
+    };
+    // Only IXFR carries a record before the additional section, the client's SOA (RFC 1995 section 3).
+    let is_ixfr = question.as_ref().is_some_and(|question| question.qtype == rtype::IXFR);
+    let edns = match Edns::read(&header, rest, !is_query || is_ixfr) {
+        Ok(edns) => edns,
+        Err(_) => return response.refuse_garbage(is_query),
+    };
+    let mut reply = Reply::new(edns);
+    if let Some(question) = &question {
+        response.qtype = question.qtype;
+        // Never full: the question came in a packet, and takes at most 259 octets.
+        let _ = response.writer.put(&packet[HEADER_LEN..HEADER_LEN + question.wire_len()]);
+        response.counts[0] = 1;
+    }
+    if !is_query {
+        let refused = matches!(header.opcode(), opcode::NOTIFY | opcode::UPDATE);
+        response.rcode = if refused { rcode::REFUSED } else { rcode::NOTIMP };
+        reply.error = Some(if refused { ede::PROHIBITED } else { ede::NOT_SUPPORTED });
+        return reply;
+    }
+    if edns.is_some_and(|edns| edns.version != 0) {
+        response.rcode = rcode::BADVERS;
+        return reply;
+    }
+    let cookie = edns.and_then(|edns| edns.cookie).map(|cookie| {
+        let checked = served.settings.cookies.check(cookie, response.query.peer.ip(), response.query.now_secs);
+        reply.cookie = Some(checked.response);
+        checked
+    });
+    let Some(question) = question else {
+        // No question is right in one case: to fetch a cookie (RFC 7873 section 5.4).
+        response.rcode = match cookie {
+            None => rcode::FORMERR,
+            Some(checked) if checked.has_server_part && !checked.is_valid => rcode::BADCOOKIE,
+            Some(_) => rcode::NOERROR,
+        };
+        return reply;
+    };
+    let settings = &served.settings;
+    if response.query.transport == Transport::Udp {
+        let size = edns.map_or(UDP_SIZE_MIN, |edns| edns.udp_size.max(UDP_SIZE_MIN)).min(settings.udp_size);
+        response.limit = size as usize;
+        response.writer.set_limit(response.limit);
+        if settings.require_cookie && !cookie.is_some_and(|checked| checked.is_valid) {
+            // A client that knows cookies has one now; another one shows by TCP that its address is its own.
+            match cookie {
+                Some(_) => response.rcode = rcode::BADCOOKIE,
+                None => response.truncated = true,
+            }
+            return reply;
+        }
+    }
+    reply.nsid = edns.is_some_and(|edns| edns.nsid) && settings.nsid;
+    reply.keepalive = edns.is_some_and(|edns| edns.keepalive) && response.query.transport == Transport::Tcp;
+    match question.qclass {
+        class::IN | class::ANY => match question.qtype {
+            rtype::AXFR | rtype::IXFR => {
+                response.rcode = rcode::REFUSED;
+                reply.error = Some(ede::PROHIBITED);
+            }
+            // Obsolete (RFC 1035 section 3.2.3), and never built by anybody.
+            rtype::MAILA | rtype::MAILB => {
+                response.rcode = rcode::NOTIMP;
+                reply.error = Some(ede::NOT_SUPPORTED);
+            }
+            // They stand in additional sections only, and in no question.
+            rtype::OPT | rtype::TSIG | rtype::TKEY => response.rcode = rcode::FORMERR,
+            _ => resolve::resolve(response, &question, served, &mut reply),
+        },
+        class::CH => chaos::answer(response, &question, settings, &mut reply),
+        _ => response.rcode = rcode::REFUSED,
+    }
+    reply
+}
+
+impl<'a> Response<'a> {
+    /// FORMERR, or what the opcode alone decides: the header, and nothing else.
+    fn refuse_garbage(&mut self, is_query: bool) -> Reply<'a> {
+        self.rcode = match self.header.opcode() {
+            _ if is_query => rcode::FORMERR,
+            opcode::NOTIFY | opcode::UPDATE => rcode::REFUSED,
+            _ => rcode::NOTIMP,
+        };
+        Reply::default()
+    }
+
+    /// Appends OPT if there was one, and fills the header in.
+    fn finish(mut self, reply: &Reply, settings: &Settings) -> Outcome {
+        self.writer.set_limit(self.limit);
+        if reply.write(&mut self, settings) {
+            self.counts[3] += 1;
+        }
+        let high = 0x80
+            | self.header.opcode() << 3
+            | (self.authoritative as u8) << 2
+            | (self.truncated as u8) << 1
+            | self.header.recursion_desired() as u8;
+        // RA, Z, AD and CD stay clear: no recursion, nothing validated (RFC 4035 section 3.1.6).
+        self.writer.set(2, &[high, self.rcode as u8 & 0xf]);
+        for (index, count) in self.counts.iter().enumerate() {
+            self.writer.set_u16(4 + 2 * index, *count);
+        }
+        Outcome {
+            result: Ok(self.writer.len()),
+            rcode: self.rcode,
+            qtype: self.qtype,
+            zone: self.zone,
+            truncated: self.truncated,
+        }
+    }
 }

@@ -3,4 +3,8 @@
 //! Called by `zone` and `answer`; knows neither of them, and no sockets.
 
 pub mod code;
+pub mod lookup;
 pub mod name;
+pub mod query;
+pub mod rdata;
+pub mod writer;

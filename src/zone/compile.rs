@@ -1,8 +1,20 @@
-//! Compiles records to an image.
+//! Compiles the records of a zone to its image.
+//!
+//! Enters: records in any order. Leaves: the same bytes for the same content, whatever the order of lines; and findings about
+//! content that can't be served. All that an answer needs is worked out here, once: cuts, empty non-terminals, occluded
+//! names, glue, additional addresses, the negative TTL, and where names may be compressed.
+
+mod names;
+mod rrsets;
+mod write;
 
 use super::image::Image;
-use super::records::Records;
-use crate::wire::name::Name;
+use super::layout;
+use super::records::{Record, Records};
+use crate::wire::code::rtype;
+use crate::wire::name::{self, Name, Text};
+use names::Names;
+use rrsets::Rrsets;
 
 /// A finding of the compiler about the zone's content, at a record's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +31,142 @@ pub struct Finding {
     pub remedy: String,
 }
 
+/// Findings of a zone are cut off here: after so many, more of the same help nobody.
+const FINDINGS_MAX: usize = 1000;
+/// Seeds tried for the index before the names are taken to be hostile.
+const SEEDS_MAX: u64 = 64;
+/// Types that one name can have.
+const TYPES_MAX: usize = 255;
+
 /// Compiles the records of the zone `apex`. Gives the image, unless a finding is fatal, and all findings.
-pub fn compile(_apex: &Name, _records: &Records) -> (Option<Image>, Vec<Finding>) {
-    todo!()
+pub fn compile(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+    let mut findings = Findings::default();
+    let apex = spelled_as_written(apex, records);
+    let Some(soa) = check_apex(&apex, records, &mut findings) else { return (None, findings.list) };
+    let Some((seed, names)) = index_names(&apex, records, &mut findings) else { return (None, findings.list) };
+    let rrsets = Rrsets::build(&apex, records, &names, &mut findings);
+    if findings.fatal() {
+        return (None, findings.list);
+    }
+    match write::image(&apex, &soa, seed, &names, &rrsets) {
+        Ok(bytes) => match Image::open(bytes) {
+            Ok(image) => return (Some(image), findings.list),
+            Err(error) => unreachable!("the compiler wrote an image that does not open: {error}"),
+        },
+        Err(write::TooLarge) => findings.zone("the zone is too large: its image would exceed 1 TiB", "split the zone"),
+    }
+    (None, findings.list)
 }
+
+/// What the header takes from the SOA.
+struct Soa {
+    serial: u32,
+    negative_ttl_secs: u32,
+}
+
+/// The list of findings, bounded.
+#[derive(Default)]
+struct Findings {
+    list: Vec<Finding>,
+    fatal: bool,
+}
+
+impl Findings {
+    fn add(&mut self, fatal: bool, at: Option<&Record>, message: String, remedy: &str) {
+        self.fatal |= fatal;
+        if self.list.len() < FINDINGS_MAX {
+            let (file, line) = at.map_or((0, 0), |record| (record.file, record.line));
+            self.list.push(Finding { fatal, file, line, message, remedy: remedy.into() });
+        }
+    }
+
+    fn error(&mut self, at: &Record, message: String, remedy: &str) {
+        self.add(true, Some(at), message, remedy);
+    }
+
+    fn warning(&mut self, at: &Record, message: String, remedy: &str) {
+        self.add(false, Some(at), message, remedy);
+    }
+
+    fn zone(&mut self, message: &str, remedy: &str) {
+        self.add(true, None, message.into(), remedy);
+    }
+
+    fn fatal(&self) -> bool {
+        self.fatal
+    }
+}
+
+/// The apex in the spelling that the zone gives it: of several the least bytes, as for every owner.
+fn spelled_as_written(apex: &Name, records: &Records) -> Name {
+    let lower = apex.to_lower();
+    let spellings = records.iter().map(|record| records.owner(record));
+    let least =
+        spellings.filter(|owner| owner.len() == lower.as_wire().len() && owner.eq_ignore_ascii_case(lower.as_wire()));
+    least.min().and_then(|owner| Name::from_wire(owner).ok()).unwrap_or_else(|| apex.clone())
+}
+
+/// Owners inside the zone, one SOA at the apex and none elsewhere, NS at the apex.
+fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Soa> {
+    let mut soas: Vec<&Record> = Vec::new();
+    let mut has_ns = false;
+    for record in records.iter() {
+        let owner = records.owner(record);
+        if !name::is_at_or_below(owner, apex.as_wire()) {
+            let message = format!("{} is outside the zone {apex}", Text(owner));
+            findings.error(record, message, "remove the record, or mend $ORIGIN or a missing or superfluous final dot");
+            continue;
+        }
+        let at_apex = owner.len() == apex.as_wire().len();
+        match record.rtype {
+            rtype::SOA if !at_apex => {
+                let message = format!("SOA record at {}, which is not the zone's name {apex}", Text(owner));
+                findings.error(record, message, "move it to the zone's own name; a child zone has a file of its own");
+            }
+            rtype::SOA => soas.push(record),
+            rtype::NS if at_apex => has_ns = true,
+            _ => {}
+        }
+    }
+    soas.sort_by(|a, b| records.rdata(a).cmp(records.rdata(b)));
+    soas.dedup_by(|a, b| records.rdata(a).eq_ignore_ascii_case(records.rdata(b)));
+    for extra in soas.iter().skip(1) {
+        findings.error(extra, format!("{apex} has more than one SOA record"), "keep one");
+    }
+    if soas.is_empty() {
+        findings.zone(&format!("{apex} has no SOA record"), "add one as the zone's first record");
+    }
+    if !has_ns {
+        findings.zone(&format!("{apex} has no NS record"), "add the zone's name servers");
+    }
+    if findings.fatal() {
+        return None;
+    }
+    let ttl_secs = records
+        .iter()
+        .filter(|record| record.rtype == rtype::SOA)
+        .map(|record| record.ttl_secs)
+        .min()
+        .unwrap_or_default();
+    let (_, numbers) = records.rdata(soas[0]).split_last_chunk::<20>()?;
+    let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
+    Some(Soa { serial: number(0), negative_ttl_secs: ttl_secs.min(number(16)) })
+}
+
+/// Finds a seed under which no bucket is too full. The choice depends on the names alone.
+fn index_names<'a>(apex: &Name, records: &'a Records, findings: &mut Findings) -> Option<(u64, Names<'a>)> {
+    for seed in 0..SEEDS_MAX {
+        let names = Names::collect(apex, records, seed);
+        if names.fullest_bucket() <= layout::BUCKET_MAX {
+            return Some((seed, names));
+        }
+    }
+    findings.zone(
+        &format!("the zone's names collide in its index under each of {SEEDS_MAX} seeds: they were chosen to"),
+        "find out who added so many unusual names, and remove them",
+    );
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,11 @@ impl Records {
         self.items.iter()
     }
 
+    /// Record `index` in reading order.
+    pub fn at(&self, index: usize) -> &Record {
+        &self.items[index]
+    }
+
     /// How many records.
     pub fn len(&self) -> usize {
         self.items.len()

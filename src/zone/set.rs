@@ -1,7 +1,10 @@
 //! All zones that are served, found by the name of a question.
 
+use super::arena;
 use super::image::Image;
+use crate::wire::lookup::LookupName;
 use crate::wire::name::Name;
+use std::hash::{BuildHasher, RandomState};
 
 /// One zone of the set.
 #[derive(Clone)]
@@ -15,23 +18,136 @@ pub struct Zone {
 }
 
 /// An immutable set of zones.
-pub struct Zones {}
+pub struct Zones {
+    zones: Vec<Zone>,
+    /// Their names in lower case.
+    lower: Vec<Name>,
+    /// Open addressing, a power of two of slots, at most half of them used. A slot is the hash's upper half, then the zone's
+    /// number plus one; 0 is free.
+    slots: Vec<u64>,
+    /// Secret of this set: customers choose zone names, and this index is rebuilt with each set.
+    seed: u64,
+    /// Bit n: some zone's name has n labels. Only these suffixes of a question's name need a probe.
+    depths: u128,
+}
 
 impl Zones {
-    /// Builds the set. Names must differ (letters compared without case).
-    pub fn new(_zones: Vec<Zone>) -> Zones {
-        todo!()
+    /// Builds the set. Names must differ (letters compared without case); of two equal ones the first is found. Small images
+    /// move together into shared memory.
+    pub fn new(mut zones: Vec<Zone>) -> Zones {
+        arena::pack(zones.iter_mut().filter_map(|zone| zone.image.as_mut()));
+        let seed = RandomState::new().hash_one(0);
+        let mut slots = vec![0u64; (2 * zones.len()).next_power_of_two().max(2)];
+        let mask = slots.len() - 1;
+        let lower: Vec<Name> = zones.iter().map(|zone| zone.name.to_lower()).collect();
+        let mut depths = 0;
+        for (number, name) in lower.iter().enumerate() {
+            depths |= 1 << name.label_count();
+            let hash = hash(seed, name.as_wire());
+            let mut slot = hash as usize & mask;
+            while slots[slot] != 0 {
+                slot = (slot + 1) & mask;
+            }
+            slots[slot] = hash & TAG | (number as u64 + 1);
+        }
+        Zones { zones, lower, slots, seed, depths }
     }
+
+    /// The zone with the longest name that `name` is at or below, of those with at most `labels_max` labels.
+    pub fn find(&self, name: &LookupName, labels_max: usize) -> Option<&Zone> {
+        let deepest = name.label_count().min(labels_max);
+        let mut depths = self.depths & (u128::MAX >> (127 - deepest.min(127)));
+        while depths != 0 {
+            let labels = 127 - depths.leading_zeros() as usize;
+            depths &= !(1 << labels);
+            if let Some(zone) = self.exact(name.suffix(labels)) {
+                return Some(zone);
+            }
+        }
+        None
+    }
+
+    /// The zone of exactly this name, in wire form and lower case.
+    pub fn exact(&self, lower: &[u8]) -> Option<&Zone> {
+        let hash = hash(self.seed, lower);
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        // Ends: at least half of the slots are free.
+        while self.slots[slot] != 0 {
+            let number = (self.slots[slot] as u32 - 1) as usize;
+            if self.slots[slot] & TAG == hash & TAG && self.lower[number].as_wire() == lower {
+                return Some(&self.zones[number]);
+            }
+            slot = (slot + 1) & mask;
+        }
+        None
+    }
+
     /// All zones, in no stated order.
     pub fn iter(&self) -> impl Iterator<Item = &Zone> {
-        std::iter::empty()
+        self.zones.iter()
     }
+
     /// How many.
     pub fn len(&self) -> usize {
-        todo!()
+        self.zones.len()
     }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.zones.is_empty()
+    }
+}
+
+/// The half of a slot that is the hash's.
+const TAG: u64 = 0xffff_ffff_0000_0000;
+
+fn hash(seed: u64, lower: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(lower, seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zones(names: &[&str]) -> Zones {
+        let zone = |(id, name): (usize, &&str)| Zone { id: id as u32, name: name.parse().unwrap(), image: None };
+        Zones::new(names.iter().enumerate().map(zone).collect())
+    }
+
+    fn find(zones: &Zones, name: &str, labels_max: usize) -> Option<String> {
+        let mut lookup = LookupName::default();
+        lookup.read(name.parse::<Name>().unwrap().as_wire()).unwrap();
+        zones.find(&lookup, labels_max).map(|zone| zone.name.to_string())
+    }
+
+    #[test]
+    fn longest_suffix_wins() {
+        let set = zones(&["example.com", "Sub.example.com", "org"]);
+        assert_eq!(find(&set, "www.sub.EXAMPLE.com", 127).unwrap(), "Sub.example.com.");
+        assert_eq!(find(&set, "sub.example.com", 2).unwrap(), "example.com.");
+        assert_eq!(find(&set, "xsub.example.com", 127).unwrap(), "example.com.");
+        assert_eq!(find(&set, "a.b.org", 127).unwrap(), "org.");
+        assert_eq!(find(&set, "com", 127), None);
+        assert_eq!(find(&set, ".", 127), None);
+        assert_eq!(find(&zones(&["."]), "com", 127).unwrap(), ".");
+        assert_eq!(find(&zones(&[]), "com", 127), None);
+    }
+
+    #[test]
+    fn many_zones_are_all_found() {
+        let names: Vec<String> = (0..5000).map(|n| format!("z{n}.test")).collect();
+        let set = zones(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        for name in &names {
+            assert_eq!(find(&set, &format!("www.{name}"), 127).unwrap(), format!("{name}."));
+        }
+        assert_eq!(find(&set, "z5000.test", 127), None);
+    }
+
+    #[test]
+    fn deepest_name() {
+        let deep = "a.".repeat(127);
+        let set = zones(&[&deep]);
+        assert_eq!(find(&set, &deep, 127).unwrap(), deep);
     }
 }

@@ -1,0 +1,283 @@
+//! From a question to the RRsets that answer it: the algorithm of RFC 1034 section 4.3.2, as amended by RFC 4592 (wildcards),
+//! RFC 6672 (DNAME) and RFC 4035 section 3.1.4.1 (DS).
+
+use super::edns::Reply;
+use super::emit::{Section, Stop, Suffixes, is_name_at, suffix_at};
+use super::{Response, Served};
+use crate::wire::code::{class, ede, rcode, rtype};
+use crate::wire::lookup::LookupName;
+use crate::wire::name::NAME_LEN_MAX;
+use crate::wire::query::{HEADER_LEN, Question};
+use crate::zone::image::{Found, Image, Node};
+use crate::zone::set::{Zone, Zones};
+
+/// Aliases followed in one response; a longer chain ends there, and the client asks for its last name.
+const CHAIN_MAX: usize = 16;
+
+pub(super) fn resolve(response: &mut Response, question: &Question, served: &Served, reply: &mut Reply) {
+    match follow(response, question, served, reply) {
+        Ok(()) => {}
+        Err(Stop::Full) => response.truncated = true,
+        Err(Stop::Damaged) => {
+            response.writer.truncate(HEADER_LEN + question.wire_len());
+            response.counts = [1, 0, 0, 0];
+            response.authoritative = false;
+            fail(response, reply);
+        }
+    }
+}
+
+/// The server holds the zone, and can't answer from it.
+fn fail(response: &mut Response, reply: &mut Reply) {
+    response.rcode = rcode::SERVFAIL;
+    reply.error = Some(ede::INVALID_DATA);
+}
+
+/// Answers the name asked, then each name that an alias leads to, across all zones that are served. RCODE is the last
+/// name's, AA the first one's (RFC 6604, RFC 1034 section 6.2.7).
+fn follow(response: &mut Response, question: &Question, served: &Served, reply: &mut Reply) -> Result<(), Stop> {
+    let Some(zone) = authority_for(&served.zones, question.name, question.qtype) else {
+        response.rcode = rcode::REFUSED;
+        reply.error = Some(ede::NOT_AUTHORITATIVE);
+        return Ok(());
+    };
+    response.zone = Some(zone.id);
+    let Some(image) = &zone.image else {
+        fail(response, reply);
+        return Ok(());
+    };
+    if reply.wants_zone_version() {
+        reply.zone_version = Some((image.apex_labels() as u8, image.serial()));
+    }
+    // Room for the OPT that comes last.
+    let reserved = reply.len(&served.settings);
+    response.writer.set_limit(response.limit.saturating_sub(reserved));
+
+    let mut step = Step {
+        response,
+        qtype: question.qtype,
+        is_first: true,
+        authoritative: question.qclass != class::ANY,
+        image,
+        suffixes: apex_in_question(question, image),
+    };
+    let Some(mut alias) = step.answer(question.name, question.name_wire, HEADER_LEN)? else { return Ok(()) };
+    step.is_first = false;
+    let mut followed = [0usize; CHAIN_MAX];
+    let mut last_zone = zone.id;
+    let mut name = LookupName::default();
+    for hop in 0..CHAIN_MAX {
+        name.read(&alias.wire).ok_or(Stop::Damaged)?;
+        let message = step.response.writer.written();
+        // A loop ends where it comes back: all its records are there.
+        if std::iter::once(&HEADER_LEN)
+            .chain(&followed[..hop])
+            .try_fold(false, |found, &at| Ok::<bool, Stop>(found || is_name_at(message, at, name.lower())?))?
+        {
+            return Ok(());
+        }
+        followed[hop] = alias.at;
+        // A zone that is not here, or not in order, ends the chain without spoiling what was found: the client asks on.
+        let Some(zone) = authority_for(&served.zones, &name, step.qtype) else { return Ok(()) };
+        let Some(image) = &zone.image else { return Ok(()) };
+        if zone.id != last_zone {
+            step.suffixes = Suffixes::default();
+        }
+        step.suffixes.owner = None;
+        (step.image, last_zone) = (image, zone.id);
+        let wire = &alias.wire[..name.lower().len()];
+        match step.answer(&name, wire, alias.at)? {
+            Some(next) => alias = next,
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// The zone to answer from. DS lies on the parent's side of a cut: when both sides are served, the parent answers (RFC 4035
+/// section 3.1.4.1).
+fn authority_for<'a>(zones: &'a Zones, name: &LookupName, qtype: u16) -> Option<&'a Zone> {
+    let zone = zones.find(name, usize::MAX)?;
+    let labels = name.label_count();
+    let is_apex = || zone.name.as_wire().len() == name.lower().len();
+    if qtype == rtype::DS && labels > 0 && is_apex() {
+        return zones.find(name, labels - 1).or(Some(zone));
+    }
+    Some(zone)
+}
+
+/// Whether the question ends in the apex as the zone spells it, and where.
+fn apex_in_question(question: &Question, image: &Image) -> Suffixes {
+    let start = question.name.suffix_start(image.apex_labels());
+    let same = question.name_wire[start..] == *image.apex_wire();
+    Suffixes { apex: same.then_some(HEADER_LEN + start), owner: None }
+}
+
+/// The name that an alias leads to.
+struct Alias {
+    /// Its wire form at the start.
+    wire: [u8; NAME_LEN_MAX],
+    /// Where it stands in the message.
+    at: usize,
+}
+
+/// One name of a chain.
+struct Step<'r, 'q, 'z> {
+    response: &'r mut Response<'q>,
+    qtype: u16,
+    /// Whether the name is the question's own: it decides AA.
+    is_first: bool,
+    /// Whether AA may be set at all: not for class ANY (RFC 1035 section 6.2).
+    authoritative: bool,
+    image: &'z Image,
+    suffixes: Suffixes,
+}
+
+impl Step<'_, '_, '_> {
+    /// Answers `name`, which stands at `at` in the message and whose spelling is `wire`. Gives the next name when it is an alias.
+    fn answer(&mut self, name: &LookupName, wire: &[u8], at: usize) -> Result<Option<Alias>, Stop> {
+        match self.image.find(name)? {
+            Found::Exact(node) if node.is_cut() && self.qtype != rtype::DS => {
+                self.refer(&node, name, wire, at)?;
+                Ok(None)
+            }
+            Found::Exact(node) => {
+                self.note_owner(&node, wire, at);
+                self.answer_from(&node, name, at)
+            }
+            Found::Encloser(node, _) if node.is_cut() => {
+                self.refer(&node, name, wire, at)?;
+                Ok(None)
+            }
+            Found::Encloser(node, depth) if node.has_dname() => self.redirect(&node, depth, name, wire, at),
+            Found::Encloser(node, _) => match node.wildcard()? {
+                // RFC 4592 section 4.2 leaves NS at a wildcard undefined: a referral under the name asked.
+                Some(source) if source.is_cut() && self.qtype != rtype::DS => {
+                    self.put_referral(&source, at)?;
+                    Ok(None)
+                }
+                Some(source) => self.answer_from(&source, name, at),
+                None => {
+                    self.set_authoritative();
+                    self.response.rcode = rcode::NXDOMAIN;
+                    self.put_soa(name, at)?;
+                    Ok(None)
+                }
+            },
+        }
+    }
+
+    /// The name exists, or is synthesized from `node`: its RRset, its alias, or no data.
+    fn answer_from(&mut self, node: &Node, name: &LookupName, at: usize) -> Result<Option<Alias>, Stop> {
+        self.set_authoritative();
+        let found = match self.qtype {
+            // Any one of its RRsets will do, over UDP and TCP alike (RFC 8482 section 4.1).
+            rtype::ANY if node.rrset_count() > 0 => Some(node.rrset_at(0)?),
+            qtype => node.rrset(qtype)?,
+        };
+        if let Some(set) = found {
+            self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
+            self.response.put_extras(&set)?;
+            return Ok(None);
+        }
+        if let Some(set) = node.rrset(rtype::CNAME)? {
+            self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
+            let target = set.first()?;
+            let mut alias = Alias { wire: [0; NAME_LEN_MAX], at: self.response.places.first_rdata() };
+            alias.wire.get_mut(..target.len()).ok_or(Stop::Damaged)?.copy_from_slice(target);
+            return Ok(Some(alias));
+        }
+        self.put_soa(name, at)?;
+        Ok(None)
+    }
+
+    /// A DNAME above the name: the DNAME, and the CNAME synthesized from it (RFC 6672 section 3.1).
+    fn redirect(
+        &mut self,
+        node: &Node,
+        depth: usize,
+        name: &LookupName,
+        wire: &[u8],
+        at: usize,
+    ) -> Result<Option<Alias>, Stop> {
+        self.set_authoritative();
+        let dname = node.rrset(rtype::DNAME)?.ok_or(Stop::Damaged)?;
+        let labels = self.image.apex_labels() + depth;
+        let owner_at = self.suffix_at(name, at, labels)?;
+        self.response.put_rrset(Section::Answer, owner_at, &dname, dname.ttl_secs, &mut self.suffixes)?;
+        let prefix = wire.get(..name.suffix_start(labels)).ok_or(Stop::Damaged)?;
+        let target = dname.first()?;
+        let len = prefix.len() + target.len();
+        if len > NAME_LEN_MAX {
+            self.response.rcode = rcode::YXDOMAIN;
+            return Ok(None);
+        }
+        let mut alias = Alias { wire: [0; NAME_LEN_MAX], at: 0 };
+        alias.wire[..prefix.len()].copy_from_slice(prefix);
+        alias.wire[prefix.len()..len].copy_from_slice(target);
+        alias.at = self.put_synthesized_cname(at, dname.ttl_secs, &alias.wire[..len])?;
+        // Asked for, the CNAME is the answer, and nothing is followed.
+        Ok(if matches!(self.qtype, rtype::CNAME | rtype::ANY) { None } else { Some(alias) })
+    }
+
+    /// Appends a CNAME that no zone holds. Gives where its target stands.
+    fn put_synthesized_cname(&mut self, owner_at: usize, ttl_secs: u32, target: &[u8]) -> Result<usize, Stop> {
+        let writer = &mut self.response.writer;
+        if writer.room() < 12 + target.len() {
+            return Err(Stop::Full);
+        }
+        writer.put_u16(0xc000 | owner_at as u16)?;
+        writer.put_u16(rtype::CNAME)?;
+        writer.put_u16(class::IN)?;
+        writer.put(&ttl_secs.to_be_bytes())?;
+        writer.put_u16(target.len() as u16)?;
+        let target_at = writer.len();
+        writer.put(target)?;
+        self.response.counts[Section::Answer as usize] += 1;
+        Ok(target_at)
+    }
+
+    /// A cut at or above the name: the delegation.
+    fn refer(&mut self, cut: &Node, name: &LookupName, wire: &[u8], at: usize) -> Result<(), Stop> {
+        let skip = wire.len().saturating_sub(cut.name.len() + self.image.apex_wire().len());
+        self.note_owner(cut, wire.get(skip..).unwrap_or_default(), at + skip);
+        let labels = self.image.apex_labels() + crate::wire::name::labels(cut.name).count();
+        let owner_at = self.suffix_at(name, at, labels)?;
+        self.put_referral(cut, owner_at)
+    }
+
+    /// NS in the authority section, glue behind it, no AA (RFC 1034 section 4.3.2 step 3b).
+    fn put_referral(&mut self, cut: &Node, owner_at: usize) -> Result<(), Stop> {
+        let set = cut.rrset(rtype::NS)?.ok_or(Stop::Damaged)?;
+        self.response.put_rrset(Section::Authority, owner_at, &set, set.ttl_secs, &mut self.suffixes)?;
+        self.response.put_extras(&set)
+    }
+
+    /// The SOA of a negative answer (RFC 2308 section 3).
+    fn put_soa(&mut self, name: &LookupName, at: usize) -> Result<(), Stop> {
+        let owner_at = self.suffix_at(name, at, self.image.apex_labels())?;
+        let soa = self.image.apex_node()?.rrset(rtype::SOA)?.ok_or(Stop::Damaged)?;
+        let ttl_secs = self.image.negative_ttl_secs();
+        self.response.put_rrset(Section::Authority, owner_at, &soa, ttl_secs, &mut self.suffixes)?;
+        Ok(())
+    }
+
+    /// Where the last `labels` labels of the name at `at` stand.
+    fn suffix_at(&self, name: &LookupName, at: usize, labels: usize) -> Result<usize, Stop> {
+        let skip = name.label_count().saturating_sub(labels);
+        suffix_at(self.response.writer.written(), at, skip)
+    }
+
+    /// Remembers where the owner stands, if the question spells it as the zone does: RDATA may then point to it.
+    fn note_owner(&mut self, node: &Node, wire: &[u8], at: usize) {
+        if self.is_first && self.suffixes.apex.is_some() {
+            self.suffixes.owner = wire.starts_with(node.name).then_some(at);
+        }
+    }
+
+    fn set_authoritative(&mut self) {
+        if self.is_first {
+            self.response.authoritative = self.authoritative;
+        }
+    }
+}

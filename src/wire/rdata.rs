@@ -1,0 +1,72 @@
+//! Where domain names lie in the RDATA of a type: for compression, additional data and comparison.
+
+use super::code::rtype;
+use super::name::wire_len;
+use std::ops::Range;
+
+/// Whether names in this type's RDATA may be compressed in a message: those of RFC 1035 alone (RFC 3597 section 4).
+pub fn is_compressible(rtype: u16) -> bool {
+    use rtype::*;
+    matches!(rtype, NS | MD | MF | CNAME | SOA | MB | MG | MR | PTR | MINFO | MX)
+}
+
+/// The places of the domain names in well-formed RDATA of the types that RFC 4034 section 6.2 lists (as amended by
+/// RFC 6840 section 5.1), and of SVCB and HTTPS. Malformed RDATA and other types have none. At most two.
+pub fn names(rtype: u16, rdata: &[u8]) -> impl Iterator<Item = Range<usize>> + use<> {
+    use rtype::*;
+    let found = match rtype {
+        NS | MD | MF | CNAME | MB | MG | MR | PTR | DNAME => [name_at(rdata, 0), None],
+        MX | AFDB | KX | SVCB | HTTPS => [name_at(rdata, 2), None],
+        SRV => [name_at(rdata, 6), None],
+        SOA | MINFO | RP => {
+            let first = name_at(rdata, 0);
+            let second = first.as_ref().and_then(|first| name_at(rdata, first.end));
+            [first, second]
+        }
+        NAPTR => [naptr_replacement(rdata), None],
+        _ => [None, None],
+    };
+    found.into_iter().flatten()
+}
+
+/// RDATA for comparison: names of the types in RFC 4034 section 6.2 in lower case, the rest as it is.
+pub fn canonical(rtype: u16, rdata: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(rdata);
+    // SVCB's target is not in that list, and so keeps its case (RFC 9460 section 2.2 adds nothing to it).
+    if !matches!(rtype, rtype::SVCB | rtype::HTTPS) {
+        for place in names(rtype, rdata) {
+            out[place].make_ascii_lowercase();
+        }
+    }
+}
+
+fn name_at(rdata: &[u8], at: usize) -> Option<Range<usize>> {
+    let len = wire_len(rdata.get(at..)?).ok()?;
+    Some(at..at + len)
+}
+
+/// Order, preference, three strings, then the name (RFC 3403 section 4.1).
+fn naptr_replacement(rdata: &[u8]) -> Option<Range<usize>> {
+    let mut at = 4;
+    for _ in 0..3 {
+        at += 1 + *rdata.get(at)? as usize;
+    }
+    name_at(rdata, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        let at = |t, rdata: &[u8]| names(t, rdata).collect::<Vec<_>>();
+        assert_eq!(at(rtype::NS, b"\x02ns\0"), [0..4]);
+        assert_eq!(at(rtype::MX, b"\0\x0a\x02mx\0"), [2..6]);
+        assert_eq!(at(rtype::SOA, b"\x01a\0\x01b\x01c\0aaaabbbbccccddddeeee"), [0..3, 3..8]);
+        assert_eq!(at(rtype::NAPTR, b"\0\x01\0\x01\x01u\x00\x02!!\x01x\0"), [10..13]);
+        assert_eq!(at(rtype::TXT, b"\x01a"), []);
+        assert_eq!(at(rtype::NS, b"\x05ns\0"), []);
+    }
+}

@@ -1,0 +1,229 @@
+//! The names of a zone: owners and empty non-terminals, in the order of their hashes, and what each is.
+
+use crate::wire::code::rtype;
+use crate::wire::name::{self, NAME_LEN_MAX, Name};
+use crate::zone::layout;
+use crate::zone::records::{Record, Records};
+
+/// All names of a zone, by (hash, lower case bytes), and what each is.
+pub(super) struct Names<'a> {
+    list: Vec<NameEntry<'a>>,
+    /// Record numbers grouped by name.
+    order: Vec<u32>,
+    records: &'a Records,
+    apex_len: usize,
+    seed: u64,
+    /// Occluded names, in canonical order.
+    pub(super) hidden: Vec<usize>,
+}
+
+/// One name.
+pub(super) struct NameEntry<'a> {
+    pub(super) hash: u64,
+    /// Owner without the apex and the root, case as written; of several spellings the least.
+    pub(super) relative: std::borrow::Cow<'a, [u8]>,
+    first: usize,
+    count: usize,
+    pub(super) is_cut: bool,
+    pub(super) has_dname: bool,
+    /// At or below a cut or DNAME: no answer to any question.
+    pub(super) is_hidden: bool,
+}
+
+impl<'a> Names<'a> {
+    /// Groups the records by owner, adds the empty non-terminals, and finds out what is occluded.
+    pub(super) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Names<'a> {
+        // The root's zero belongs to the apex.
+        let apex_len = apex.as_wire().len();
+        let mut lower = Vec::with_capacity(NAME_LEN_MAX);
+        let mut last: Option<(&[u8], u64)> = None;
+        let mut keyed: Vec<(u64, u32)> = Vec::with_capacity(records.len());
+        for (index, record) in records.iter().enumerate() {
+            let owner = records.owner(record);
+            let hash = match last {
+                Some((same, hash)) if std::ptr::eq(same, owner) => hash,
+                _ => {
+                    lower.clear();
+                    lower.extend_from_slice(&owner[..owner.len() - apex_len]);
+                    lower.make_ascii_lowercase();
+                    layout::hash(seed, &lower)
+                }
+            };
+            last = Some((owner, hash));
+            keyed.push((hash, index as u32));
+        }
+        let relative = |index: u32| {
+            let owner = records.owner(records.at(index as usize));
+            &owner[..owner.len() - apex_len]
+        };
+        keyed.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| compare_lower(relative(a.1), relative(b.1))).then(a.1.cmp(&b.1))
+        });
+
+        let mut list: Vec<NameEntry<'a>> = Vec::new();
+        for (at, &(hash, index)) in keyed.iter().enumerate() {
+            let own = relative(index);
+            match list.last_mut() {
+                Some(entry) if entry.hash == hash && entry.relative.eq_ignore_ascii_case(own) => {
+                    entry.count += 1;
+                    if own < &*entry.relative {
+                        entry.relative = own.into();
+                    }
+                }
+                _ => list.push(NameEntry::new(hash, own.into(), at, 1)),
+            }
+        }
+        let order = keyed.into_iter().map(|(_, index)| index).collect();
+        let mut names = Names { list, order, records, apex_len, seed, hidden: Vec::new() };
+        names.add_empty_non_terminals();
+        names.classify();
+        names
+    }
+
+    /// All names, by hash.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &NameEntry<'a>> {
+        self.list.iter()
+    }
+
+    /// The name with this number.
+    pub(super) fn at(&self, index: usize) -> &NameEntry<'a> {
+        &self.list[index]
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The records of a name, in no stated order.
+    pub(super) fn records_of(&self, name: &NameEntry) -> impl Iterator<Item = &'a Record> {
+        let records = self.records;
+        self.order[name.first..name.first + name.count].iter().map(move |&index| records.at(index as usize))
+    }
+
+    /// The number of the name `relative` (any case).
+    pub(super) fn find(&self, relative: &[u8]) -> Option<usize> {
+        let mut lower = [0; NAME_LEN_MAX];
+        let lower = &mut lower[..relative.len()];
+        lower.copy_from_slice(relative);
+        lower.make_ascii_lowercase();
+        let hash = layout::hash(self.seed, lower);
+        let from = self.list.partition_point(|name| name.hash < hash);
+        let same = self.list[from..].iter().take_while(|name| name.hash == hash);
+        same.enumerate().find(|(_, name)| name.relative.eq_ignore_ascii_case(lower)).map(|(offset, _)| from + offset)
+    }
+
+    /// The number of the name with this absolute wire form; None when it is outside the zone, or not there.
+    pub(super) fn find_absolute(&self, apex: &Name, wire: &[u8]) -> Option<usize> {
+        name::is_at_or_below(wire, apex.as_wire()).then(|| self.find(&wire[..wire.len() - self.apex_len]))?
+    }
+
+    /// Names that the index holds: all but the hidden ones, by hash.
+    pub(super) fn indexed(&self) -> impl Iterator<Item = (usize, &NameEntry<'a>)> {
+        self.list.iter().enumerate().filter(|(_, name)| !name.is_hidden)
+    }
+
+    /// Buckets of the index.
+    pub(super) fn bucket_count(&self) -> u64 {
+        (self.list.len() - self.hidden.len()).div_ceil(layout::BUCKET_MEAN).max(1) as u64
+    }
+
+    /// Names in the fullest bucket.
+    pub(super) fn fullest_bucket(&self) -> usize {
+        let buckets = self.bucket_count();
+        let (mut last, mut run, mut fullest) = (u64::MAX, 0, 0);
+        for (_, name) in self.indexed() {
+            let bucket = layout::bucket(name.hash, buckets);
+            run = if bucket == last { run + 1 } else { 1 };
+            (last, fullest) = (bucket, fullest.max(run));
+        }
+        fullest
+    }
+
+    /// Marks cuts, DNAMEs and what they occlude; drops empty non-terminals that are occluded.
+    fn classify(&mut self) {
+        // Depths at which cuts or DNAMEs lie: only ancestors of these depths need a look. Deepest bit: 127 labels.
+        let mut depths = 0u128;
+        for index in 0..self.list.len() {
+            let entry = &self.list[index];
+            let has = |rtype| self.records_of(entry).any(|record| record.rtype == rtype);
+            let (is_cut, has_dname) = (!entry.relative.is_empty() && has(rtype::NS), has(rtype::DNAME));
+            if is_cut || has_dname {
+                depths |= 1 << depth(&entry.relative);
+            }
+            let entry = &mut self.list[index];
+            (entry.is_cut, entry.has_dname) = (is_cut, has_dname);
+        }
+        if depths != 0 {
+            for index in 0..self.list.len() {
+                self.list[index].is_hidden = self.occluded_by(&self.list[index].relative, depths);
+            }
+        }
+        self.list.retain(|name| name.count > 0 || !name.is_hidden);
+        self.hidden = (0..self.list.len()).filter(|&index| self.list[index].is_hidden).collect();
+        let list = &self.list;
+        self.hidden.sort_by(|&a, &b| crate::zone::image::canonical_order(&list[a].relative, &list[b].relative));
+    }
+
+    /// Whether a proper ancestor of the name is a cut or has a DNAME.
+    fn occluded_by(&self, relative: &[u8], depths: u128) -> bool {
+        let mut left = depth(relative);
+        let mut rest = relative;
+        while left > 0 {
+            rest = parent(rest);
+            left -= 1;
+            if depths >> left & 1 == 1
+                && let Some(above) = self.find(rest)
+                && (self.list[above].is_cut || self.list[above].has_dname)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2).
+    fn add_empty_non_terminals(&mut self) {
+        let mut missing = std::collections::HashMap::<Vec<u8>, Vec<u8>>::new();
+        for index in 0..self.list.len() {
+            let mut above = parent(&self.list[index].relative);
+            while !above.is_empty() && self.find(above).is_none() {
+                // Of several spellings the least, whatever the order of lines; so each path is walked to its end.
+                let spelling = missing.entry(above.to_ascii_lowercase()).or_insert_with(|| above.to_vec());
+                if above < &spelling[..] {
+                    *spelling = above.to_vec();
+                }
+                above = parent(above);
+            }
+        }
+        if missing.is_empty() {
+            return;
+        }
+        self.list.extend(
+            missing
+                .into_iter()
+                .map(|(lower, spelling)| NameEntry::new(layout::hash(self.seed, &lower), spelling.into(), 0, 0)),
+        );
+        self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(&a.relative, &b.relative)));
+    }
+}
+
+impl<'a> NameEntry<'a> {
+    fn new(hash: u64, relative: std::borrow::Cow<'a, [u8]>, first: usize, count: usize) -> NameEntry<'a> {
+        NameEntry { hash, relative, first, count, is_cut: false, has_dname: false, is_hidden: false }
+    }
+}
+
+/// Labels of a relative name.
+pub(super) fn depth(relative: &[u8]) -> usize {
+    name::labels(relative).count()
+}
+
+/// The name without its first label; the apex's own relative name, empty, is its own parent.
+pub(super) fn parent(relative: &[u8]) -> &[u8] {
+    relative.first().map_or(relative, |&len| &relative[1 + len as usize..])
+}
+
+fn compare_lower(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+    a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
+}

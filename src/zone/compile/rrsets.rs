@@ -1,0 +1,332 @@
+//! The RRsets of a zone, encoded as the image holds them; equal ones are kept once.
+
+use super::names::{NameEntry, Names};
+use super::{Findings, TYPES_MAX};
+use crate::wire::code::rtype;
+use crate::wire::name::{self, Name, Text};
+use crate::wire::rdata;
+use crate::zone::layout::{REF, RRSET_WIRE_MAX, extra, hint, rrset};
+use crate::zone::records::{Record, Records};
+use std::collections::HashMap;
+
+/// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
+const SHARE_MIN: usize = 32;
+
+/// All RRsets of a zone.
+#[derive(Default)]
+pub(super) struct Rrsets {
+    bytes: Vec<u8>,
+    sets: Vec<Set>,
+    /// (type, set) of all names, one name after the other, each by type.
+    entries: Vec<(u16, u32)>,
+    /// Where each name's entries start; one more at the end.
+    starts: Vec<u32>,
+    /// Records after duplicates are gone.
+    pub(super) record_count: u64,
+}
+
+/// One encoded RRset. Its extras hold the numbers of names where the image will have their refs.
+pub(super) struct Set {
+    at: usize,
+    len: u32,
+    /// How many names have it.
+    pub(super) uses: u32,
+    extras: u8,
+}
+
+impl Rrsets {
+    /// Sorts, checks and encodes the records of each name.
+    pub(super) fn build(apex: &Name, records: &Records, names: &Names, findings: &mut Findings) -> Rrsets {
+        let mut all = Rrsets::default();
+        let mut encoder = Encoder { apex, records, names, findings, encoded: Vec::new(), extras: 0 };
+        // Keyed by the hash of the content; where two differ under one hash, the later one is simply not shared.
+        let mut known: HashMap<u64, u32> = HashMap::new();
+        for entry in names.iter() {
+            all.starts.push(all.entries.len() as u32);
+            let groups = encoder.sorted(entry);
+            encoder.check_types(entry, &groups);
+            for group in groups.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
+                let count = encoder.encode(entry, group);
+                all.record_count += count as u64;
+                let set = all.keep(&encoder.encoded, encoder.extras, &mut known);
+                all.entries.push((group[0].record.rtype, set));
+            }
+        }
+        all.starts.push(all.entries.len() as u32);
+        all
+    }
+
+    /// (type, set) of a name, by type.
+    pub(super) fn of(&self, name: usize) -> &[(u16, u32)] {
+        &self.entries[self.starts[name] as usize..self.starts[name + 1] as usize]
+    }
+
+    /// All sets.
+    pub(super) fn sets(&self) -> &[Set] {
+        &self.sets
+    }
+
+    /// Octets of a set in the image.
+    pub(super) fn len_of(&self, set: u32) -> usize {
+        self.sets[set as usize].len as usize
+    }
+
+    /// Appends a set, with `place` telling where in the image the name with a number lies.
+    pub(super) fn write(&self, set: u32, place: impl Fn(usize) -> u64, out: &mut Vec<u8>) {
+        let set = &self.sets[set as usize];
+        out.extend_from_slice(&self.bytes[set.at..set.at + set.len as usize]);
+        let extras_at = out.len() - set.extras as usize * rrset::EXTRA;
+        for extra in out[extras_at..].chunks_exact_mut(rrset::EXTRA) {
+            let reference = &mut extra[3..];
+            let mut name = [0; 8];
+            name[..REF].copy_from_slice(reference);
+            reference.copy_from_slice(&place(u64::from_le_bytes(name) as usize).to_le_bytes()[..REF]);
+        }
+    }
+
+    fn keep(&mut self, encoded: &[u8], extras: u8, known: &mut HashMap<u64, u32>) -> u32 {
+        let number = self.sets.len() as u32;
+        if encoded.len() >= SHARE_MIN {
+            let first = *known.entry(xxhash_rust::xxh3::xxh3_64(encoded)).or_insert(number);
+            if let Some(set) = self.sets.get_mut(first as usize)
+                && self.bytes[set.at..set.at + set.len as usize] == *encoded
+            {
+                set.uses += 1;
+                return first;
+            }
+        }
+        self.sets.push(Set { at: self.bytes.len(), len: encoded.len() as u32, uses: 1, extras });
+        self.bytes.extend_from_slice(encoded);
+        number
+    }
+}
+
+/// A record with what it is sorted by.
+struct Sorted<'a> {
+    record: &'a Record,
+    canonical: Vec<u8>,
+}
+
+struct Encoder<'a, 'f> {
+    apex: &'a Name,
+    records: &'a Records,
+    names: &'a Names<'a>,
+    findings: &'f mut Findings,
+    encoded: Vec<u8>,
+    extras: u8,
+}
+
+impl<'a> Encoder<'a, '_> {
+    /// The records of a name by type, then by canonical RDATA (RFC 4034 section 6.3), then by spelling.
+    fn sorted(&self, entry: &NameEntry) -> Vec<Sorted<'a>> {
+        let mut list: Vec<Sorted> = self
+            .names
+            .records_of(entry)
+            .map(|record| {
+                let mut canonical = Vec::new();
+                rdata::canonical(record.rtype, self.records.rdata(record), &mut canonical);
+                Sorted { record, canonical }
+            })
+            .collect();
+        let place = |record: &Record| (record.file, record.line);
+        list.sort_by(|a, b| {
+            let by_content = a.record.rtype.cmp(&b.record.rtype).then_with(|| a.canonical.cmp(&b.canonical));
+            let by_spelling = || self.records.rdata(a.record).cmp(self.records.rdata(b.record));
+            by_content.then_with(by_spelling).then_with(|| place(a.record).cmp(&place(b.record)))
+        });
+        list
+    }
+
+    fn owner_text(&self, entry: &NameEntry) -> String {
+        Text(&self.owner(entry)).to_string()
+    }
+
+    fn owner(&self, entry: &NameEntry) -> Vec<u8> {
+        [&entry.relative[..], self.apex.as_wire()].concat()
+    }
+
+    /// A CNAME stands alone but for DNSSEC's own records (RFC 2181 section 10.1, RFC 4035 section 2.5); there is one CNAME, and
+    /// one DNAME (RFC 6672 section 2.4).
+    fn check_types(&mut self, entry: &NameEntry, list: &[Sorted]) {
+        let groups = || list.chunk_by(|a, b| a.record.rtype == b.record.rtype);
+        let is_beside_cname = |t| matches!(t, rtype::CNAME | rtype::RRSIG | rtype::NSEC | rtype::KEY | rtype::SIG);
+        if groups().count() > TYPES_MAX {
+            let message = format!("{} has more than {TYPES_MAX} types", self.owner_text(entry));
+            self.findings.error(list[0].record, message, "spread them over several names");
+        }
+        for group in groups() {
+            let first = group[0].record;
+            if !matches!(first.rtype, rtype::CNAME | rtype::DNAME) {
+                continue;
+            }
+            let kind = rtype::text(first.rtype);
+            if let Some(second) = group.iter().find(|other| other.canonical != group[0].canonical) {
+                let message = format!("{} has more than one {kind} record", self.owner_text(entry));
+                self.findings.error(second.record, message, "keep one");
+            }
+            if first.rtype == rtype::CNAME
+                && let Some(other) = list.iter().find(|other| !is_beside_cname(other.record.rtype))
+            {
+                let (owner, other_type) = (self.owner_text(entry), rtype::text(other.record.rtype));
+                let message = format!("{owner} has a CNAME record and other data ({other_type})");
+                self.findings.error(first, message, "keep either the CNAME or the other records");
+            }
+        }
+    }
+
+    /// Encodes the RRset of one type, all of whose records are in `group`. Gives the number of its records.
+    fn encode(&mut self, entry: &NameEntry, group: &[Sorted]) -> usize {
+        let rtype = group[0].record.rtype;
+        let ttl_secs = group.iter().map(|sorted| sorted.record.ttl_secs).min().unwrap_or_default();
+        let mut unique: Vec<&[u8]> = Vec::with_capacity(group.len());
+        let mut previous: Option<&Sorted> = None;
+        for sorted in group {
+            if sorted.record.ttl_secs != ttl_secs {
+                let message = format!(
+                    "TTL {} differs within {} {}: the smallest, {ttl_secs}, is served",
+                    sorted.record.ttl_secs,
+                    self.owner_text(entry),
+                    rtype::text(rtype)
+                );
+                self.findings.warning(sorted.record, message, "give all records of the RRset one TTL (RFC 2181 5.2)");
+            }
+            if previous.is_some_and(|previous| previous.canonical == sorted.canonical) {
+                let message = format!("duplicate {} record at {}", rtype::text(rtype), self.owner_text(entry));
+                self.findings.warning(sorted.record, message, "remove one of them");
+                continue;
+            }
+            previous = Some(sorted);
+            unique.push(self.records.rdata(sorted.record));
+        }
+        let wire_len: usize = unique.iter().map(|rdata| 12 + rdata.len()).sum();
+        if wire_len > RRSET_WIRE_MAX {
+            let message = format!(
+                "the {} records at {} take {wire_len} octets; an RRset may take {RRSET_WIRE_MAX}, so that it fits a message",
+                rtype::text(rtype),
+                self.owner_text(entry)
+            );
+            self.findings.error(group[0].record, message, "spread them over several names");
+            unique.truncate(1);
+        }
+
+        self.encoded.clear();
+        self.encoded.extend_from_slice(&ttl_secs.to_le_bytes());
+        self.encoded.extend_from_slice(&(unique.len() as u16).to_le_bytes());
+        let items_len: usize = unique.iter().map(|rdata| 2 + rdata.len()).sum();
+        self.encoded.extend_from_slice(&(items_len as u16).to_le_bytes());
+        let flags_at = self.encoded.len();
+        self.encoded.push(0);
+        for rdata in &unique {
+            self.encoded.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+            self.encoded.extend_from_slice(rdata);
+        }
+        self.extras = 0;
+        // Hidden RRsets are never an answer of their own: addresses need neither.
+        if !entry.is_hidden {
+            if rdata::is_compressible(rtype) {
+                self.encoded[flags_at] |= rrset::HINTS;
+                self.encode_hints(entry, rtype, &unique);
+            }
+            if self.encode_extras(entry, rtype, &unique) {
+                self.encoded[flags_at] |= rrset::EXTRAS;
+            }
+        }
+        unique.len()
+    }
+
+    fn encode_hints(&mut self, entry: &NameEntry, rtype: u16, items: &[&[u8]]) {
+        let owner = self.owner(entry);
+        // The first names of the RRset, each with how much of it is written out.
+        let mut earlier: Vec<(&[u8], usize)> = Vec::new();
+        for rdata in items {
+            for place in rdata::names(rtype, rdata) {
+                let name = &rdata[place];
+                let [cut, target, place] = best_hint(name, &owner, self.apex.as_wire(), &earlier);
+                self.encoded.extend_from_slice(&[cut, target, place]);
+                if earlier.len() < hint::NAMES {
+                    earlier.push((name, if target == hint::NONE { name.len() } else { cut as usize }));
+                }
+            }
+        }
+    }
+
+    /// Appends the nodes whose addresses go along. Whether there are any.
+    fn encode_extras(&mut self, entry: &NameEntry, rtype: u16, items: &[&[u8]]) -> bool {
+        use rtype::*;
+        if !matches!(rtype, NS | MX | SRV | SVCB | HTTPS | NAPTR) {
+            return false;
+        }
+        if rtype == NS && items.len() > extra::MAX {
+            let message = format!("{} has more than {} name servers", self.owner_text(entry), extra::MAX);
+            let first = self.names.records_of(entry).find(|record| record.rtype == NS);
+            self.findings.add(true, first, message, "keep fewer: no client tries so many");
+        }
+        let owner = self.owner(entry);
+        let mut found: Vec<(bool, u8, u8, usize)> = Vec::new();
+        for (index, rdata) in items.iter().take(extra::MAX).enumerate() {
+            let Some(place) = rdata::names(rtype, rdata).last() else { continue };
+            let target = &rdata[place.clone()];
+            let is_service = matches!(rtype, SVCB | HTTPS) && !rdata.starts_with(&[0, 0]);
+            let (number, place) = if target == [0] && is_service {
+                (self.names.find(&entry.relative), extra::AT_OWNER)
+            } else {
+                // A NAPTR's name may lie behind strings so long that its place doesn't fit.
+                match u8::try_from(place.start) {
+                    Ok(place) if place != extra::AT_OWNER => (self.names.find_absolute(self.apex, target), place),
+                    _ => continue,
+                }
+            };
+            let Some(number) = number else { continue };
+            let has_address = |record: &Record| matches!(record.rtype, A | AAAA);
+            let known = found.iter().any(|(.., same)| *same == number);
+            if known || !self.names.records_of(self.names.at(number)).any(has_address) {
+                continue;
+            }
+            let required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &owner);
+            found.push((required, index as u8, place, number));
+        }
+        if found.is_empty() {
+            return false;
+        }
+        // What must fit goes first (RFC 9471 section 3.1).
+        found.sort_by_key(|(required, index, ..)| (!required, *index));
+        self.extras = found.len() as u8;
+        self.encoded.push(self.extras);
+        for (required, index, place, number) in found {
+            self.encoded.extend_from_slice(&[index, place, if required { extra::REQUIRED } else { 0 }]);
+            self.encoded.extend_from_slice(&(number as u64).to_le_bytes()[..REF]);
+        }
+        true
+    }
+}
+
+/// The longest suffix of `name` that stands elsewhere, byte for byte: (cut, target, place).
+fn best_hint(name: &[u8], owner: &[u8], apex: &[u8], earlier: &[(&[u8], usize)]) -> [u8; 3] {
+    let mut cut = 0;
+    while name[cut] != 0 {
+        let suffix = &name[cut..];
+        for (index, (other, written)) in earlier.iter().enumerate() {
+            let Some(place) = other.len().checked_sub(suffix.len()) else { continue };
+            if place < *written && other[place..] == *suffix && is_label_start(other, place) {
+                return [cut as u8, index as u8, place as u8];
+            }
+        }
+        // At the apex itself both fit; the apex can be pointed to in more responses.
+        if suffix == apex {
+            return [cut as u8, hint::APEX, 0];
+        }
+        if suffix == owner {
+            return [cut as u8, hint::OWNER, 0];
+        }
+        cut += 1 + name[cut] as usize;
+    }
+    [0, hint::NONE, 0]
+}
+
+fn is_label_start(name: &[u8], place: usize) -> bool {
+    let mut at = 0;
+    while at < place {
+        at += 1 + name[at] as usize;
+    }
+    at == place
+}

@@ -1,0 +1,194 @@
+use super::*;
+use crate::wire::lookup::LookupName;
+use crate::zone::image::{Found, Hint};
+
+const SOA: &[u8] = b"\x02ns\x07example\0\x01h\x07example\0\0\0\0\x07\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x3c";
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+/// A zone `example.` with SOA and NS, and these records: (owner, type, TTL, RDATA).
+fn records(more: &[(&str, u16, u32, &[u8])]) -> Records {
+    let mut records = Records::default();
+    let fixed: [(&str, u16, u32, &[u8]); 2] =
+        [("example", rtype::SOA, 3600, SOA), ("example", rtype::NS, 3600, b"\x02ns\x07example\0")];
+    for (line, (owner, rtype, ttl_secs, rdata)) in fixed.iter().chain(more).enumerate() {
+        records.set_owner(name(owner).as_wire());
+        records.push(*rtype, *ttl_secs, rdata, 0, line as u32 + 1);
+    }
+    records
+}
+
+fn compiled(more: &[(&str, u16, u32, &[u8])]) -> Image {
+    let (image, findings) = compile(&name("example"), &records(more));
+    image.unwrap_or_else(|| panic!("{findings:?}"))
+}
+
+fn refusal(more: &[(&str, u16, u32, &[u8])]) -> String {
+    let (image, findings) = compile(&name("example"), &records(more));
+    assert!(image.is_none());
+    findings.into_iter().find(|finding| finding.fatal).unwrap().message
+}
+
+fn find<'a>(image: &'a Image, text: &str) -> Found<'a> {
+    let mut lookup = LookupName::default();
+    lookup.read(name(text).as_wire()).unwrap();
+    image.find(&lookup).unwrap()
+}
+
+fn exists(image: &Image, text: &str) -> bool {
+    matches!(find(image, text), Found::Exact(_))
+}
+
+#[test]
+fn order_of_lines_changes_nothing() {
+    let mut lines: Vec<(String, u16, u32, Vec<u8>)> = (0..300u16)
+        .map(|n| (format!("h{}.d{}.example", n % 100, n % 7), 1, 60, vec![10, 0, (n >> 8) as u8, n as u8]))
+        .collect();
+    lines.push(("H1.d1.Example".into(), 16, 60, b"\x01x".to_vec()));
+    let image_of = |lines: &[(String, u16, u32, Vec<u8>)]| {
+        let lines: Vec<_> = lines.iter().map(|(owner, t, ttl, rdata)| (&owner[..], *t, *ttl, &rdata[..])).collect();
+        compiled(&lines)
+    };
+    let first = image_of(&lines);
+    lines.reverse();
+    lines.swap(3, 250);
+    assert_eq!(first.bytes(), image_of(&lines).bytes());
+    assert_eq!(first.record_count(), 303);
+    assert_eq!(first.serial(), 7);
+    assert_eq!(first.negative_ttl_secs(), 60);
+}
+
+#[test]
+fn every_name_is_found_and_no_other() {
+    let owners: Vec<String> = (0..5000).map(|n| format!("h{n}.x{}.example", n % 50)).collect();
+    let lines: Vec<_> = owners.iter().map(|owner| (&owner[..], 1, 60, &[192, 0, 2, 1][..])).collect();
+    let image = compiled(&lines);
+    for owner in &owners {
+        assert!(exists(&image, owner), "{owner}");
+        assert!(exists(&image, &owner.to_uppercase()), "{owner}");
+    }
+    assert!(exists(&image, "x7.example"), "an empty non-terminal");
+    assert!(exists(&image, "example"));
+    assert!(!exists(&image, "x50.example"));
+    assert!(!exists(&image, "h0.x1.example"));
+    assert!(!exists(&image, "a.h0.x0.example"));
+}
+
+#[test]
+fn occluded_names_are_not_found_but_kept() {
+    let image = compiled(&[
+        ("sub.example", rtype::NS, 60, b"\x02ns\x01e\x03sub\x07example\0"),
+        ("ns.e.sub.example", rtype::A, 60, &[192, 0, 2, 1]),
+    ]);
+    assert!(exists(&image, "sub.example"));
+    assert!(!exists(&image, "e.sub.example"));
+    assert!(!exists(&image, "ns.e.sub.example"));
+    let mut owners = Vec::new();
+    image.for_each_record(&mut |owner, rtype, _, _| owners.push((Text(owner).to_string(), rtype))).unwrap();
+    let expected = [("example.", 6), ("example.", 2), ("sub.example.", 2), ("ns.e.sub.example.", 1)];
+    assert_eq!(owners, expected.map(|(owner, rtype)| (owner.to_string(), rtype)));
+}
+
+#[test]
+fn equal_rrsets_are_kept_once() {
+    let ns: &[u8] = b"\x03ns1\x0chosting-corp\x03net\0";
+    let owners: Vec<String> = (0..1000).map(|n| format!("d{n}.example")).collect();
+    let lines: Vec<_> = owners.iter().map(|owner| (&owner[..], rtype::NS, 60, ns)).collect();
+    let image = compiled(&lines);
+    let copies = image.bytes().windows(ns.len()).filter(|window| window == &ns).count();
+    assert_eq!(copies, 1);
+}
+
+#[test]
+fn hints_name_the_longest_suffix() {
+    let image = compiled(&[
+        ("m.example", rtype::MX, 60, b"\0\x01\x01a\x01m\x07example\0"),
+        ("m.example", rtype::MX, 60, b"\0\x02\x01b\x03net\0"),
+        ("m.example", rtype::MX, 60, b"\0\x03\x01c\x01b\x03net\0"),
+        ("m.example", rtype::MX, 60, b"\0\x04\x01d\x07Example\0"),
+        ("m.example", rtype::MX, 60, b"\0\x05\x01e\x07example\0"),
+    ]);
+    let Found::Exact(node) = find(&image, "m.example") else { panic!() };
+    let set = node.rrset(rtype::MX).unwrap().unwrap();
+    let hints: Vec<_> = (0..5).map(|index| set.hint(index).unwrap()).collect();
+    assert_eq!(
+        hints,
+        [
+            Hint::Owner { cut: 2 },
+            Hint::None,
+            Hint::Name { cut: 2, name: 1, place: 0 },
+            // Another spelling than the apex has: its case must survive.
+            Hint::None,
+            Hint::Apex { cut: 2 },
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_served() {
+    let a: &[u8] = &[192, 0, 2, 1];
+    assert_eq!(refusal(&[("x.test", 1, 60, a)]), "x.test. is outside the zone example.");
+    assert_eq!(
+        refusal(&[("x.example", 6, 60, SOA)]),
+        "SOA record at x.example., which is not the zone's name example."
+    );
+    assert_eq!(
+        refusal(&[("x.example", 5, 60, b"\x01a\0"), ("x.example", 1, 60, a)]),
+        "x.example. has a CNAME record and other data (A)"
+    );
+    assert_eq!(
+        refusal(&[("x.example", 5, 60, b"\x01a\0"), ("x.example", 5, 60, b"\x01b\0")]),
+        "x.example. has more than one CNAME record"
+    );
+    let text = [&[255u8][..], &[b'x'; 255]].concat();
+    let texts: Vec<Vec<u8>> = (0..250u8).map(|n| [&[1, n][..], &text].concat()).collect();
+    let lines: Vec<_> = texts.iter().map(|text| ("x.example", 16, 60, &text[..])).collect();
+    assert!(refusal(&lines).starts_with("the TXT records at x.example. take 67500 octets"));
+    let (image, findings) = compile(&name("example"), &Records::default());
+    assert!(image.is_none());
+    assert_eq!(findings[0].message, "example. has no SOA record");
+    assert_eq!(findings[1].message, "example. has no NS record");
+}
+
+#[test]
+fn differing_ttls_and_duplicates_are_warned_about() {
+    let lines: [(&str, u16, u32, &[u8]); 3] =
+        [("x.example", 2, 60, b"\x01a\0"), ("x.example", 2, 30, b"\x01b\0"), ("x.example", 2, 30, b"\x01A\0")];
+    let (image, findings) = compile(&name("example"), &records(&lines));
+    let image = image.unwrap();
+    assert_eq!(image.record_count(), 4);
+    let messages: Vec<_> = findings.iter().map(|finding| (finding.line, &finding.message[..])).collect();
+    assert_eq!(
+        messages,
+        [
+            (3, "TTL 60 differs within x.example. NS: the smallest, 30, is served"),
+            (3, "duplicate NS record at x.example."),
+        ]
+    );
+    let mut seen = Vec::new();
+    image.for_each_record(&mut |_, rtype, ttl, rdata| seen.push((rtype, ttl, rdata.to_vec()))).unwrap();
+    // Of two spellings the least bytes win.
+    assert_eq!(seen[2..], [(2, 30, b"\x01A\0".to_vec()), (2, 30, b"\x01b\0".to_vec())]);
+}
+
+#[test]
+fn a_damaged_image_does_not_open() {
+    use crate::zone::image::ImageError;
+    let good = compiled(&[("x.example", 1, 60, &[192, 0, 2, 1])]).bytes().to_vec();
+    let open = |bytes: &[u8]| Image::open(bytes.to_vec()).map(|_| ()).unwrap_err();
+    let len = good.len() as u64;
+    assert_eq!(open(&good[..good.len() - 1]), ImageError::Truncated { has: len - 1, wants: len });
+    assert!(matches!(open(&good[..20]), ImageError::Truncated { has: 20, .. }));
+    assert_eq!(open(b"$TTL 3600"), ImageError::NotAnImage);
+    for at in 24..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        assert_eq!(open(&bad), ImageError::Digest, "octet {at}");
+    }
+    let mut newer = good.clone();
+    newer[8] = 9;
+    assert_eq!(open(&newer), ImageError::Version(9));
+    Image::open(good).unwrap();
+}

@@ -1,0 +1,44 @@
+//! Two requests to the operating system about memory; both may be refused without harm.
+#![allow(unsafe_code)]
+
+/// Transparent huge pages pay from here on: below, there is no whole one to be had.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Asks for huge pages under `buffer`'s capacity, before it is filled: a lookup in a large image is all cache misses, and a
+/// page-table walk beside each costs as much again.
+pub fn prefer_huge_pages(buffer: &mut Vec<u8>) {
+    if buffer.capacity() < 2 * HUGE_PAGE {
+        return;
+    }
+    let start = buffer.as_mut_ptr() as usize;
+    let from = start.next_multiple_of(HUGE_PAGE);
+    let to = (start + buffer.capacity()) & !(HUGE_PAGE - 1);
+    // SAFETY: [from, to) lies within the buffer's own allocation, and MADV_HUGEPAGE changes no content. A failure means
+    // that the kernel has no transparent huge pages, which is no error.
+    unsafe {
+        libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_HUGEPAGE);
+    }
+}
+
+/// Gives memory that was freed back to the operating system: after a load the compiler's working memory is gone for good.
+pub fn return_freed() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim has no preconditions and touches only memory that is free.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Starts loading the cache line at `at`, if it lies within `bytes`.
+#[inline]
+pub(super) fn prefetch(bytes: &[u8], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(byte) = bytes.get(at) {
+        // SAFETY: a prefetch is a hint; the address is that of an element of the slice.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(byte).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (bytes, at);
+}
