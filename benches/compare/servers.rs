@@ -67,7 +67,7 @@ impl Server {
 fn catchment(set: &Set, addr: SocketAddr) -> io::Result<Process> {
     let dir = TempDir::new("catchment");
     let config = format!(
-        "listen = [\"{addr}\"]\nnode = \"bench\"\nworkers = 1\n[[zone]]\nname = {:?}\nfile = {:?}\n",
+        "listen = [\"{addr}\"]\nnode = \"bench\"\nworkers = 1\nadmin = \"none\"\ncontrol = \"none\"\n[[zone]]\nname = {:?}\nfile = {:?}\n",
         set.origin.trim_end_matches('.'),
         set.path.to_string_lossy(),
     );
@@ -169,12 +169,11 @@ impl Running {
         }
         let queries = brought.right as f64;
         let [user, system, own, machine] = std::array::from_fn(|at| (after.0[at] as f64 - before.0[at] as f64) / tick);
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()) as f64;
         Ok(Sample {
             per_second: queries / brought.seconds,
             user_us: 1e6 * user / queries,
             system_us: 1e6 * system / queries,
-            foreign: ((machine - own - user - system) / brought.seconds / cores).max(0.0),
+            foreign: ((machine - own - user - system) / brought.seconds / after.1 as f64).max(0.0),
         })
     }
 
@@ -189,8 +188,8 @@ impl Running {
     }
 }
 
-/// Clock ticks so far: the tree's user and system time, our own, and all that the machine did.
-struct Times([u64; 4]);
+/// Clock ticks so far: the tree's user and system time, our own, and all that the machine did. And the machine's cores.
+struct Times([u64; 4], usize);
 
 impl Times {
     fn read(pid: u32) -> Times {
@@ -200,11 +199,13 @@ impl Times {
         let fields = text.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1).take(8);
         // user nice system idle iowait irq softirq steal (proc(5)): all but the idle ones.
         let busy = fields.enumerate().filter(|(at, _)| !matches!(at, 3 | 4));
-        Times([
+        let cores = text.lines().skip(1).take_while(|line| line.starts_with("cpu")).count().max(1);
+        let ticks = [
             all.iter().map(|stat| stat.user_ticks).sum(),
             all.iter().map(|stat| stat.system_ticks).sum(),
             own,
             busy.filter_map(|(_, field)| field.parse::<u64>().ok()).sum(),
-        ])
+        ];
+        Times(ticks, cores)
     }
 }
