@@ -8,6 +8,9 @@ use crate::zone::image::{Damaged, Hint, Rrset};
 
 /// Names and records of one RRset whose places are remembered: as many as hints and extras can refer to.
 const PLACES: usize = 64;
+/// Octets of A and AAAA records with their RDLENGTH: copied as a whole, without a call.
+const A_ITEM: usize = 2 + 4;
+const AAAA_ITEM: usize = 2 + 16;
 /// Pointers followed in one name: those that we write never nest deeper than a chain of aliases is long.
 const POINTERS_MAX: usize = 32;
 
@@ -47,20 +50,28 @@ pub(super) struct Suffixes {
     pub(super) owner: Option<usize>,
 }
 
-/// Where the parts of an RRset were written.
-pub(super) struct Written {
+/// Where the parts of one RRset were written.
+pub(super) struct Places {
     /// Where the RDATA of the first records starts.
-    rdata_at: [u16; PLACES],
+    rdata: [u16; PLACES],
+    /// Where the first names in RDATA start.
+    names: [u16; PLACES],
     /// Names in the RDATA of a compressible type, all records together.
-    names: usize,
+    name_count: usize,
     /// Where the owner stands.
-    owner_at: usize,
+    owner: usize,
 }
 
-impl Written {
+impl Default for Places {
+    fn default() -> Places {
+        Places { rdata: [0; PLACES], names: [0; PLACES], name_count: 0, owner: 0 }
+    }
+}
+
+impl Places {
     /// Where the RDATA of the first record starts.
     pub(super) fn first_rdata(&self) -> usize {
-        self.rdata_at[0] as usize
+        self.rdata[0] as usize
     }
 }
 
@@ -73,7 +84,7 @@ impl Response<'_> {
         set: &Rrset,
         ttl_secs: u32,
         suffixes: &mut Suffixes,
-    ) -> Result<Written, Stop> {
+    ) -> Result<(), Stop> {
         let start = self.writer.len();
         let written = if set.has_hints() {
             self.put_compressed(owner_at, set, ttl_secs, suffixes)
@@ -81,9 +92,9 @@ impl Response<'_> {
             self.put_plain(owner_at, set, ttl_secs)
         };
         match written {
-            Ok(written) => {
+            Ok(()) => {
                 self.counts[section as usize] += set.count;
-                Ok(written)
+                Ok(())
             }
             Err(stop) => {
                 self.writer.truncate(start);
@@ -92,58 +103,87 @@ impl Response<'_> {
         }
     }
 
-    /// Appends the addresses of the nodes that an RRset names. [`Stop::Full`] when some must go along and don't fit.
-    pub(super) fn put_extras(&mut self, set: &Rrset, written: &Written) -> Result<(), Stop> {
+    /// Appends the addresses of the nodes that an RRset, the last one put, names. [`Stop::Full`] when some must go along and
+    /// don't fit.
+    pub(super) fn put_extras(&mut self, set: &Rrset) -> Result<(), Stop> {
         if !set.has_extras() {
             return Ok(());
         }
-        for extra in set.extras(written.names)? {
+        for extra in set.extras(self.places.name_count)? {
             let extra = extra?;
             let at = match extra.place {
-                Some(place) => *written.rdata_at.get(extra.record).ok_or(Stop::Damaged)? as usize + place,
-                None => written.owner_at,
+                Some(place) => *self.places.rdata.get(extra.record).ok_or(Stop::Damaged)? as usize + place,
+                None => self.places.owner,
             };
             for rtype in [rtype::A, rtype::AAAA] {
                 let Some(addresses) = extra.node.rrset(rtype)? else { continue };
-                if addresses.has_hints() {
-                    return Err(Stop::Damaged);
-                }
-                let put = if at > POINTER_MAX {
-                    Err(Stop::Full)
-                } else {
-                    let ttl_secs = addresses.ttl_secs;
-                    self.put_rrset(Section::Additional, at, &addresses, ttl_secs, &mut Suffixes::default())
-                };
+                let put = if at > POINTER_MAX { Err(Stop::Full) } else { self.put_addresses(at, &addresses) };
                 match put {
                     // Useful, but nobody needs it: no reason for TC (RFC 2181 section 9).
                     Err(Stop::Full) if !extra.required => {}
-                    put => drop(put?),
+                    put => put?,
                 }
             }
         }
         Ok(())
     }
 
-    /// Records as they are in the image: a prefix of owner, type, class and TTL before each.
-    fn put_plain(&mut self, owner_at: usize, set: &Rrset, ttl_secs: u32) -> Result<Written, Stop> {
+    /// An RRset without names in it, into the additional section; the places of the RRset that it goes along with stay.
+    fn put_addresses(&mut self, owner_at: usize, set: &Rrset) -> Result<(), Stop> {
+        let start = self.writer.len();
+        match self.put_records(owner_at, set, set.ttl_secs, |_, _| {}) {
+            Ok(()) => {
+                self.counts[Section::Additional as usize] += set.count;
+                Ok(())
+            }
+            Err(stop) => {
+                self.writer.truncate(start);
+                Err(stop)
+            }
+        }
+    }
+
+    /// Records as they are in the image.
+    fn put_plain(&mut self, owner_at: usize, set: &Rrset, ttl_secs: u32) -> Result<(), Stop> {
+        let mut rdata = [0; PLACES];
+        self.put_records(owner_at, set, ttl_secs, |record, at| {
+            if let Some(place) = rdata.get_mut(record) {
+                *place = at as u16;
+            }
+        })?;
+        (self.places.rdata, self.places.name_count, self.places.owner) = (rdata, 0, owner_at);
+        Ok(())
+    }
+
+    /// A prefix of owner, type, class and TTL before each record; `note` learns where each one's RDATA starts.
+    fn put_records(
+        &mut self,
+        owner_at: usize,
+        set: &Rrset,
+        ttl_secs: u32,
+        mut note: impl FnMut(usize, usize),
+    ) -> Result<(), Stop> {
         let (prefix, from) = self.prefix(owner_at, set.rtype, ttl_secs)?;
-        let prefix = &prefix[from..];
-        let mut written = Written { rdata_at: [0; PLACES], names: 0, owner_at };
-        if self.writer.room() < set.count as usize * prefix.len() + set.items.len() {
+        if self.writer.room() < set.count as usize * (prefix.len() - from) + set.items_len() {
             return Err(Stop::Full);
         }
         let mut records = 0;
-        for rdata in set.iter() {
-            let rdata = rdata?;
-            self.writer.put(prefix)?;
-            self.writer.put_u16(rdata.len() as u16)?;
-            if let Some(at) = written.rdata_at.get_mut(records) {
-                *at = self.writer.len() as u16;
+        for item in set.items() {
+            let item = item?;
+            if from == 0 {
+                self.writer.put_array(&prefix)?;
+            } else {
+                self.writer.put(&prefix[from..])?;
             }
-            self.writer.put(rdata)?;
+            note(records, self.writer.len() + 2);
+            match item.len() {
+                A_ITEM => self.writer.put_array(item.first_chunk::<A_ITEM>().ok_or(Stop::Damaged)?)?,
+                AAAA_ITEM => self.writer.put_array(item.first_chunk::<AAAA_ITEM>().ok_or(Stop::Damaged)?)?,
+                _ => self.writer.put(item)?,
+            }
             records += 1;
         }
-        if records == set.count as usize { Ok(written) } else { Err(Stop::Damaged) }
+        if records == set.count as usize { Ok(()) } else { Err(Stop::Damaged) }
     }
 
     /// The same, with names in RDATA compressed as the compiler found them to be.
@@ -153,10 +193,9 @@ impl Response<'_> {
         set: &Rrset,
         ttl_secs: u32,
         suffixes: &mut Suffixes,
-    ) -> Result<Written, Stop> {
+    ) -> Result<(), Stop> {
         let (prefix, from) = self.prefix(owner_at, set.rtype, ttl_secs)?;
-        let mut written = Written { rdata_at: [0; PLACES], names: 0, owner_at };
-        let mut names_at = [0u16; PLACES];
+        (self.places.name_count, self.places.owner) = (0, owner_at);
         let mut apex = suffixes.apex;
         let mut records = 0;
         for rdata in set.iter() {
@@ -165,14 +204,14 @@ impl Response<'_> {
             let len_at = self.writer.len();
             self.writer.put_u16(0)?;
             let rdata_at = self.writer.len();
-            if let Some(at) = written.rdata_at.get_mut(records) {
+            if let Some(at) = self.places.rdata.get_mut(records) {
                 *at = rdata_at as u16;
             }
             let mut done = 0;
             for place in rdata::names(set.rtype, rdata) {
                 self.writer.put(&rdata[done..place.start])?;
                 let (name, name_at) = (&rdata[place.clone()], self.writer.len());
-                let (cut, target) = match set.hint(written.names)? {
+                let (cut, target) = match set.hint(self.places.name_count)? {
                     Hint::None => (0, None),
                     Hint::Owner { cut } => (cut, suffixes.owner),
                     Hint::Apex { cut } if apex.is_none() => {
@@ -181,7 +220,9 @@ impl Response<'_> {
                         (cut, None)
                     }
                     Hint::Apex { cut } => (cut, apex),
-                    Hint::Name { cut, name, place } => (cut, Some(names_at[name as usize] as usize + place as usize)),
+                    Hint::Name { cut, name, place } => {
+                        (cut, Some(self.places.names[name as usize] as usize + place as usize))
+                    }
                 };
                 match target {
                     Some(target) if target <= POINTER_MAX => {
@@ -193,10 +234,10 @@ impl Response<'_> {
                     }
                     _ => self.writer.put(name)?,
                 }
-                if let Some(at) = names_at.get_mut(written.names) {
+                if let Some(at) = self.places.names.get_mut(self.places.name_count) {
                     *at = name_at as u16;
                 }
-                written.names += 1;
+                self.places.name_count += 1;
                 done = place.end;
             }
             self.writer.put(&rdata[done..])?;
@@ -204,7 +245,7 @@ impl Response<'_> {
             records += 1;
         }
         suffixes.apex = apex;
-        if records == set.count as usize { Ok(written) } else { Err(Stop::Damaged) }
+        if records == set.count as usize { Ok(()) } else { Err(Stop::Damaged) }
     }
 
     /// What stands before each record's RDLENGTH, and from where on it counts: the owner is a pointer, but the root itself is

@@ -18,6 +18,7 @@ mod emit;
 mod resolve;
 
 use crate::wire::code::{class, ede, opcode, rcode, rtype};
+use crate::wire::lookup::LookupName;
 use crate::wire::query::{Edns, HEADER_LEN, Header, Question};
 use crate::wire::writer::Writer;
 use crate::zone::set::Zones;
@@ -137,20 +138,29 @@ pub fn answer(query: &Query, served: &Served, out: &mut [u8]) -> Outcome {
         truncated: false,
         qtype: 0,
         zone: None,
+        places: emit::Places::default(),
     };
-    let reply = respond(&mut response, served);
+    let mut name = LookupName::default();
+    let reply = respond(&mut response, served, &mut name);
     response.finish(&reply, &served.settings)
 }
 
+/// Images that stay in the processor's own caches need no help: reading each question twice would cost more than it saves.
+const PREFETCH_FROM: usize = 4 << 20;
+
 /// Starts loading the memory that [`answer`] will need for this packet. Called for each packet of a batch before the first is
-/// answered, so that the batch waits for memory once, not once a query.
+/// answered, so that the batch waits for memory once, not once a query. Does nothing where the zones are small.
 pub fn prefetch(packet: &[u8], served: &Served) {
+    if served.zones.image_len() < PREFETCH_FROM {
+        return;
+    }
+    let mut name = LookupName::default();
     if let Some(rest) = packet.get(HEADER_LEN..)
-        && let Some((question, _)) = Question::read(rest)
-        && let Some(zone) = served.zones.find(&question.name, usize::MAX)
+        && name.read(rest).is_some()
+        && let Some(zone) = served.zones.find(&name, usize::MAX)
         && let Some(image) = &zone.image
     {
-        image.prefetch(&question.name);
+        image.prefetch(&name);
     }
 }
 
@@ -168,10 +178,12 @@ struct Response<'a> {
     truncated: bool,
     qtype: u16,
     zone: Option<u32>,
+    /// Where the parts of the RRset that was written last stand.
+    places: emit::Places,
 }
 
 /// Decides what the response is; gives the OPT to send with it.
-fn respond<'a>(response: &mut Response<'a>, served: &Served) -> Reply<'a> {
+fn respond<'a>(response: &mut Response<'a>, served: &Served, name: &mut LookupName) -> Reply<'a> {
     let header = response.header;
     let packet: &'a [u8] = response.query.packet;
     // Never full: 12 octets in a limit of 512.
@@ -183,7 +195,7 @@ fn respond<'a>(response: &mut Response<'a>, served: &Served) -> Reply<'a> {
     let mut rest = &packet[HEADER_LEN..];
     let question = match header.counts[0] {
         1 => {
-            let Some((question, tail)) = Question::read(rest) else { return response.refuse_garbage(is_query) };
+            let Some((question, tail)) = Question::read(rest, name) else { return response.refuse_garbage(is_query) };
             rest = tail;
             Some(question)
         }

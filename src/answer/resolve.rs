@@ -36,7 +36,7 @@ fn fail(response: &mut Response, reply: &mut Reply) {
 /// Answers the name asked, then each name that an alias leads to, across all zones that are served. RCODE is the last
 /// name's, AA the first one's (RFC 6604, RFC 1034 section 6.2.7).
 fn follow(response: &mut Response, question: &Question, served: &Served, reply: &mut Reply) -> Result<(), Stop> {
-    let Some(zone) = authority_for(&served.zones, &question.name, question.qtype) else {
+    let Some(zone) = authority_for(&served.zones, question.name, question.qtype) else {
         response.rcode = rcode::REFUSED;
         reply.error = Some(ede::NOT_AUTHORITATIVE);
         return Ok(());
@@ -61,12 +61,13 @@ fn follow(response: &mut Response, question: &Question, served: &Served, reply: 
         image,
         suffixes: apex_in_question(question, image),
     };
-    let Some(mut alias) = step.answer(&question.name, question.name_wire, HEADER_LEN)? else { return Ok(()) };
+    let Some(mut alias) = step.answer(question.name, question.name_wire, HEADER_LEN)? else { return Ok(()) };
     step.is_first = false;
     let mut followed = [0usize; CHAIN_MAX];
     let mut last_zone = zone.id;
+    let mut name = LookupName::default();
     for hop in 0..CHAIN_MAX {
-        let name = LookupName::read(&alias.wire).ok_or(Stop::Damaged)?;
+        name.read(&alias.wire).ok_or(Stop::Damaged)?;
         let message = step.response.writer.written();
         // A loop ends where it comes back: all its records are there.
         if std::iter::once(&HEADER_LEN)
@@ -175,14 +176,14 @@ impl Step<'_, '_, '_> {
             qtype => node.rrset(qtype)?,
         };
         if let Some(set) = found {
-            let written = self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
-            self.response.put_extras(&set, &written)?;
+            self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
+            self.response.put_extras(&set)?;
             return Ok(None);
         }
         if let Some(set) = node.rrset(rtype::CNAME)? {
-            let written = self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
+            self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
             let target = set.first()?;
-            let mut alias = Alias { wire: [0; NAME_LEN_MAX], at: written.first_rdata() };
+            let mut alias = Alias { wire: [0; NAME_LEN_MAX], at: self.response.places.first_rdata() };
             alias.wire.get_mut(..target.len()).ok_or(Stop::Damaged)?.copy_from_slice(target);
             return Ok(Some(alias));
         }
@@ -248,8 +249,8 @@ impl Step<'_, '_, '_> {
     /// NS in the authority section, glue behind it, no AA (RFC 1034 section 4.3.2 step 3b).
     fn put_referral(&mut self, cut: &Node, owner_at: usize) -> Result<(), Stop> {
         let set = cut.rrset(rtype::NS)?.ok_or(Stop::Damaged)?;
-        let written = self.response.put_rrset(Section::Authority, owner_at, &set, set.ttl_secs, &mut self.suffixes)?;
-        self.response.put_extras(&set, &written)
+        self.response.put_rrset(Section::Authority, owner_at, &set, set.ttl_secs, &mut self.suffixes)?;
+        self.response.put_extras(&set)
     }
 
     /// The SOA of a negative answer (RFC 2308 section 3).

@@ -10,11 +10,18 @@
 //! plane holds afterwards. What is served is read through one [`ArcSwap`]; the control plane swaps it and passes what it
 //! replaced to [`retire`], so that no worker ever frees a set of zones.
 //!
+//! Beside the data plane: [`control`] (the socket for commands), [`reload`], [`privileges`], [`notify`] (the service manager).
+//!
 //! Never in the data plane: waiting for anything but sockets, a lock, a log line or an allocation for a UDP query, knowledge
 //! of what a zone is.
 
+pub mod control;
+pub mod descriptors;
 mod limits;
+pub mod notify;
+pub mod privileges;
 mod query_log;
+pub mod reload;
 pub mod socket;
 mod syscall;
 pub mod tcp;

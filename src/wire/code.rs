@@ -4,6 +4,20 @@
 
 /// RR types (IANA "Resource Record (RR) TYPEs").
 pub mod rtype {
+    /// Most octets of a text that [`key`] holds.
+    const KEY_LEN_MAX: usize = 15;
+
+    /// A short text in upper case as one integer. The leading one keeps `\0A` apart from `A`.
+    const fn key(text: &[u8]) -> u128 {
+        let mut key = 1;
+        let mut at = 0;
+        while at < text.len() {
+            key = key << 8 | text[at].to_ascii_uppercase() as u128;
+            at += 1;
+        }
+        key
+    }
+
     macro_rules! types {
         ($($name:ident = $value:literal, $text:literal;)*) => {
             $(#[doc = concat!("`", $text, "`")] pub const $name: u16 = $value;)*
@@ -13,10 +27,19 @@ pub mod rtype {
                 match rtype { $($value => Some($text),)* _ => None }
             }
 
+            mod keys {
+                $(pub(super) const $name: u128 = super::key($text.as_bytes());)*
+            }
+
             /// The type with this mnemonic, in any case, or written `TYPEnnn` (RFC 3597 section 5).
-            pub fn from_text(text: &str) -> Option<u16> {
-                $(if text.eq_ignore_ascii_case($text) { return Some($value); })*
-                super::numbered(text, "TYPE")
+            pub fn from_text(text: impl AsRef<[u8]>) -> Option<u16> {
+                let text = text.as_ref();
+                // One comparison of integers a step of a binary search: a zone of millions of records asks this
+                // once a record. Longer texts would lose their head in the key.
+                if text.len() <= KEY_LEN_MAX {
+                    match key(text) { $(keys::$name => return Some($value),)* _ => {} }
+                }
+                super::numbered(text, b"TYPE")
             }
         };
     }
@@ -57,12 +80,13 @@ pub mod class {
     pub const ANY: u16 = 255;
 
     /// The class with this mnemonic, in any case, or written `CLASSnnn` (RFC 3597 section 5).
-    pub fn from_text(text: &str) -> Option<u16> {
+    pub fn from_text(text: impl AsRef<[u8]>) -> Option<u16> {
+        let text = text.as_ref();
         match text {
-            _ if text.eq_ignore_ascii_case("IN") => Some(IN),
-            _ if text.eq_ignore_ascii_case("CH") => Some(CH),
-            _ if text.eq_ignore_ascii_case("HS") => Some(HS),
-            _ => super::numbered(text, "CLASS"),
+            [b'I' | b'i', b'N' | b'n'] => Some(IN),
+            [b'C' | b'c', b'H' | b'h'] => Some(CH),
+            [b'H' | b'h', b'S' | b's'] => Some(HS),
+            _ => super::numbered(text, b"CLASS"),
         }
     }
 }
@@ -121,9 +145,12 @@ pub mod ede {
     pub const INVALID_DATA: u16 = 24;
 }
 
-fn numbered(text: &str, prefix: &str) -> Option<u16> {
+fn numbered(text: &[u8], prefix: &[u8]) -> Option<u16> {
     let (head, digits) = text.split_at_checked(prefix.len())?;
-    (head.eq_ignore_ascii_case(prefix) && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok())?
+    if !head.eq_ignore_ascii_case(prefix) || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -137,6 +164,14 @@ mod tests {
         assert_eq!(rtype::from_text("TYPE65536"), None);
         assert_eq!(rtype::from_text("TYPE"), None);
         assert_eq!(rtype::from_text("TYPE+1"), None);
+        assert_eq!(rtype::from_text("nsec3Param"), Some(rtype::NSEC3PARAM));
+        assert_eq!(rtype::from_text(""), None);
+        assert_eq!(rtype::from_text("AA"), None);
+        assert_eq!(rtype::from_text("\0A"), None);
+        assert_eq!(rtype::from_text("XXXXXXXXXXXXXXXXXA"), None);
+        for rtype in 0..=u16::MAX {
+            assert_eq!(rtype::from_text(rtype::text(rtype).as_bytes()), Some(rtype));
+        }
         assert_eq!(rtype::text(257), "CAA");
         assert_eq!(rtype::text(65280), "TYPE65280");
         assert_eq!(class::from_text("CLASS32"), Some(32));

@@ -2,8 +2,8 @@
 
 use super::name::{LABEL_LEN_MAX, LABELS_MAX, NAME_LEN_MAX};
 
-/// A name in lower case on the stack, with the places of its labels, so that each of its suffixes is a slice.
-#[derive(Clone)]
+/// A name in lower case, with the places of its labels, so that each of its suffixes is a slice. Larger than it looks: it is
+/// filled in place ([`LookupName::read`]) and lent, not moved.
 pub struct LookupName {
     lower: [u8; NAME_LEN_MAX],
     /// Where label `i` starts, leftmost first; the root's zero is entry `labels`.
@@ -12,10 +12,17 @@ pub struct LookupName {
     labels: u8,
 }
 
+impl Default for LookupName {
+    /// The root.
+    fn default() -> LookupName {
+        LookupName { lower: [0; NAME_LEN_MAX], starts: [0; LABELS_MAX + 1], len: 1, labels: 0 }
+    }
+}
+
 impl LookupName {
-    /// Reads the uncompressed name at the start of `bytes`. None when it ends early, is too long or holds a pointer.
-    pub fn read(bytes: &[u8]) -> Option<LookupName> {
-        let mut name = LookupName { lower: [0; NAME_LEN_MAX], starts: [0; LABELS_MAX + 1], len: 0, labels: 0 };
+    /// Reads the uncompressed name at the start of `bytes`. None, with an unspecified name left behind, when it ends early, is too
+    /// long or holds a pointer.
+    pub fn read(&mut self, bytes: &[u8]) -> Option<()> {
         let (mut at, mut labels) = (0usize, 0usize);
         loop {
             let len = *bytes.get(at)? as usize;
@@ -23,7 +30,7 @@ impl LookupName {
                 return None;
             }
             // In range: each label takes two octets at least, so 255 octets hold at most 127 and the root.
-            name.starts[labels] = at as u8;
+            self.starts[labels] = at as u8;
             at += 1 + len;
             if len == 0 {
                 break;
@@ -31,13 +38,14 @@ impl LookupName {
             labels += 1;
         }
         let wire = bytes.get(..at)?;
-        let lower = name.lower.get_mut(..at)?;
-        lower.copy_from_slice(wire);
+        let lower = self.lower.get_mut(..at)?;
         // Length octets are below 64 and so are no letters.
-        lower.make_ascii_lowercase();
-        name.len = at as u8;
-        name.labels = labels as u8;
-        Some(name)
+        for (to, from) in lower.iter_mut().zip(wire) {
+            *to = from.to_ascii_lowercase();
+        }
+        self.len = at as u8;
+        self.labels = labels as u8;
+        Some(())
     }
 
     /// The whole name in lower case, the root's zero included.
@@ -70,9 +78,14 @@ impl LookupName {
 mod tests {
     use super::*;
 
+    fn read(bytes: &[u8]) -> Option<LookupName> {
+        let mut name = LookupName::default();
+        name.read(bytes).map(|()| name)
+    }
+
     #[test]
     fn suffixes() {
-        let name = LookupName::read(b"\x03WwW\x07eXample\x03com\0rest").unwrap();
+        let name = read(b"\x03WwW\x07eXample\x03com\0rest").unwrap();
         assert_eq!(name.lower(), b"\x03www\x07example\x03com\0");
         assert_eq!(name.label_count(), 3);
         assert_eq!(name.suffix(2), b"\x07example\x03com\0");
@@ -86,15 +99,15 @@ mod tests {
     fn longest_and_too_long() {
         let mut wire = b"\x01a".repeat(127);
         wire.push(0);
-        assert_eq!(LookupName::read(&wire).unwrap().label_count(), 127);
+        assert_eq!(read(&wire).unwrap().label_count(), 127);
         let mut wire = b"\x01a".repeat(128);
         wire.push(0);
-        assert!(LookupName::read(&wire).is_none());
+        assert!(read(&wire).is_none());
         let mut wire = [&[63u8][..], &[b'x'; 63]].concat().repeat(4);
         wire.push(0);
-        assert!(LookupName::read(&wire).is_none(), "257 octets");
-        assert!(LookupName::read(b"\xc0\x0c").is_none());
-        assert!(LookupName::read(b"\x03ab").is_none());
-        assert!(LookupName::read(b"").is_none());
+        assert!(read(&wire).is_none(), "257 octets");
+        assert!(read(b"\xc0\x0c").is_none());
+        assert!(read(b"\x03ab").is_none());
+        assert!(read(b"").is_none());
     }
 }

@@ -40,9 +40,10 @@ impl Header {
 }
 
 /// The question.
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// The name ready for lookups.
-    pub name: LookupName,
+    pub name: &'a LookupName,
     /// The name in the packet, case as asked.
     pub name_wire: &'a [u8],
     /// QTYPE.
@@ -52,10 +53,10 @@ pub struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// Reads the question at the start of `rest`, and gives what follows it. Names in questions are never compressed:
-    /// there is nothing before them to point to.
-    pub fn read(rest: &'a [u8]) -> Option<(Question<'a>, &'a [u8])> {
-        let name = LookupName::read(rest)?;
+    /// Reads the question at the start of `rest`, its name into `name`, and gives what follows it. Names in questions are never
+    /// compressed: there is nothing before them to point to.
+    pub fn read<'p: 'a>(rest: &'p [u8], name: &'a mut LookupName) -> Option<(Question<'a>, &'p [u8])> {
+        name.read(rest)?;
         let (name_wire, rest) = rest.split_at_checked(name.lower().len())?;
         let (&[t0, t1, c0, c1], rest) = rest.split_first_chunk::<4>()?;
         let (qtype, qclass) = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([c0, c1]));

@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(at(rtype::MX, b"\0\x0a\x02mx\0"), [2..6]);
         assert_eq!(at(rtype::SOA, b"\x01a\0\x01b\x01c\0aaaabbbbccccddddeeee"), [0..3, 3..8]);
         assert_eq!(at(rtype::NAPTR, b"\0\x01\0\x01\x01u\x00\x02!!\x01x\0"), [10..13]);
-        assert_eq!(at(rtype::TXT, b"\x01a"), []);
-        assert_eq!(at(rtype::NS, b"\x05ns\0"), []);
+        assert!(at(rtype::TXT, b"\x01a").is_empty());
+        assert!(at(rtype::NS, b"\x05ns\0").is_empty());
     }
 }

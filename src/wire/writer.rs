@@ -55,10 +55,23 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Appends as many octets as are known when this is compiled: without a call.
+    #[inline]
+    pub fn put_array<const N: usize>(&mut self, bytes: &[u8; N]) -> Result<(), Full> {
+        let end = self.at + N;
+        if end > self.limit {
+            return Err(Full);
+        }
+        let to = self.buffer[self.at..end].first_chunk_mut::<N>().ok_or(Full)?;
+        *to = *bytes;
+        self.at = end;
+        Ok(())
+    }
+
     /// Appends in network order.
     #[inline]
     pub fn put_u16(&mut self, value: u16) -> Result<(), Full> {
-        self.put(&value.to_be_bytes())
+        self.put_array(&value.to_be_bytes())
     }
 
     /// Overwrites two octets written before.

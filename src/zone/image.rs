@@ -11,6 +11,10 @@ use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX, Name};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+/// Octets of a cache line, and how much of a bucket is worth loading ahead: most have less.
+const CACHE_LINE: usize = 64;
+const PREFETCH_MAX: usize = 4 * CACHE_LINE;
+
 /// A zone, compiled. Cloning it shares the bytes.
 #[derive(Clone)]
 pub struct Image {
@@ -214,9 +218,8 @@ impl Image {
             return;
         }
         let hash = layout::hash(self.seed, name.relative(apex, wanted.div_ceil(2)));
-        if let Ok((start, _)) = self.bucket(hash) {
-            super::memory::prefetch(self.bytes(), start);
-            super::memory::prefetch(self.bytes(), start + 64);
+        if let Ok((start, end)) = self.bucket(hash) {
+            self.prefetch_bucket(start, end);
         }
     }
 
@@ -288,7 +291,9 @@ impl Image {
     /// One probe: the node of exactly this name (relative, in lower case).
     fn probe(&self, relative: &[u8]) -> Result<Option<Node<'_>>, Damaged> {
         let hash = layout::hash(self.seed, relative);
-        let (start, _) = self.bucket(hash)?;
+        let (start, end) = self.bucket(hash)?;
+        // The node lies a line or two behind the slots: wait for both at once.
+        self.prefetch_bucket(start + CACHE_LINE, end);
         let slots = self.raw().u8(start)? as usize;
         if slots > BUCKET_MAX {
             return Err(Damaged);
@@ -303,6 +308,13 @@ impl Image {
             }
         }
         Ok(None)
+    }
+
+    #[inline]
+    fn prefetch_bucket(&self, start: usize, end: usize) {
+        for line in (start..end.min(start + PREFETCH_MAX)).step_by(CACHE_LINE) {
+            super::memory::prefetch(self.bytes(), line);
+        }
     }
 
     #[inline]
@@ -402,7 +414,7 @@ pub struct Rrset<'a> {
     /// Number of records, 1 at least.
     pub count: u16,
     /// RDLENGTH and RDATA of each record, one after the other, as in a message.
-    pub items: &'a [u8],
+    items: &'a [u8],
     flags: u8,
     hints: usize,
 }
@@ -417,10 +429,10 @@ impl<'a> Rrset<'a> {
         Ok(Rrset { bytes, rtype, ttl_secs, count, items, flags, hints: at + rrset::FIXED + len })
     }
 
-    /// Octets in a message when nothing is compressed but the owner.
+    /// Octets of all RDLENGTHs and RDATA.
     #[inline]
-    pub fn wire_len(&self) -> usize {
-        self.count as usize * 10 + self.items.len()
+    pub fn items_len(&self) -> usize {
+        self.items.len()
     }
 
     /// The RDATA of the first record.
@@ -430,20 +442,26 @@ impl<'a> Rrset<'a> {
 
     /// The RDATA of each record.
     pub fn iter(&self) -> impl Iterator<Item = Result<&'a [u8], Damaged>> + use<'a> {
+        self.items().map(|item| item.map(|item| &item[2..]))
+    }
+
+    /// RDLENGTH and RDATA of each record.
+    #[inline]
+    pub fn items(&self) -> impl Iterator<Item = Result<&'a [u8], Damaged>> + use<'a> {
         let mut rest = self.items;
         std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
+            let len = rest.first_chunk::<2>().map(|len| 2 + u16::from_be_bytes(*len) as usize);
+            match len.and_then(|len| rest.split_at_checked(len)) {
+                Some((item, tail)) => {
+                    rest = tail;
+                    Some(Ok(item))
+                }
+                None if rest.is_empty() => None,
+                None => {
+                    rest = &[];
+                    Some(Err(Damaged))
+                }
             }
-            let item = rest.split_first_chunk::<2>().and_then(|(len, tail)| {
-                let (rdata, tail) = tail.split_at_checked(u16::from_be_bytes(*len) as usize)?;
-                rest = tail;
-                Some(rdata)
-            });
-            if item.is_none() {
-                rest = &[];
-            }
-            Some(item.ok_or(Damaged))
         })
     }
 

@@ -1,13 +1,19 @@
 //! Zones: from text to immutable images, and the set of images that is served.
 //!
 //! ```text
-//! text -> parse -> records -> compile -> image -> set (all zones) -> answer
+//! text -> parse (rdata, diagnostic) -> records -> compile -> image -> set (all zones) -> answer
+//!                                                            image -> dump -> text
 //! ```
 
 mod arena;
 pub mod compile;
+pub mod diagnostic;
+pub mod dump;
 pub mod image;
 mod layout;
+pub mod library;
 pub mod memory;
+pub mod parse;
+pub mod rdata;
 pub mod records;
 pub mod set;

@@ -256,6 +256,11 @@ impl<'a> Encoder<'a, '_> {
         if !matches!(rtype, NS | MX | SRV | SVCB | HTTPS | NAPTR) {
             return false;
         }
+        if rtype == NS && items.len() > extra::MAX {
+            let message = format!("{} has more than {} name servers", self.owner_text(entry), extra::MAX);
+            let first = self.names.records_of(entry).find(|record| record.rtype == NS);
+            self.findings.add(true, first, message, "keep fewer: no client tries so many");
+        }
         let owner = self.owner(entry);
         let mut found: Vec<(bool, u8, u8, usize)> = Vec::new();
         for (index, rdata) in items.iter().take(extra::MAX).enumerate() {

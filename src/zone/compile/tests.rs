@@ -31,8 +31,14 @@ fn refusal(more: &[(&str, u16, u32, &[u8])]) -> String {
     findings.into_iter().find(|finding| finding.fatal).unwrap().message
 }
 
+fn find<'a>(image: &'a Image, text: &str) -> Found<'a> {
+    let mut lookup = LookupName::default();
+    lookup.read(name(text).as_wire()).unwrap();
+    image.find(&lookup).unwrap()
+}
+
 fn exists(image: &Image, text: &str) -> bool {
-    matches!(image.find(&LookupName::read(name(text).as_wire()).unwrap()).unwrap(), Found::Exact(_))
+    matches!(find(image, text), Found::Exact(_))
 }
 
 #[test]
@@ -104,9 +110,7 @@ fn hints_name_the_longest_suffix() {
         ("m.example", rtype::MX, 60, b"\0\x04\x01d\x07Example\0"),
         ("m.example", rtype::MX, 60, b"\0\x05\x01e\x07example\0"),
     ]);
-    let Found::Exact(node) = image.find(&LookupName::read(name("m.example").as_wire()).unwrap()).unwrap() else {
-        panic!()
-    };
+    let Found::Exact(node) = find(&image, "m.example") else { panic!() };
     let set = node.rrset(rtype::MX).unwrap().unwrap();
     let hints: Vec<_> = (0..5).map(|index| set.hint(index).unwrap()).collect();
     assert_eq!(

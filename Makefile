@@ -1,0 +1,33 @@
+# `make test` is the test command: it needs Rust, a C and a C++ compiler, and no root.
+
+FUZZ_SECONDS ?= 20
+export FUZZ_SECONDS
+
+.PHONY: all test bench compare fuzz docker peers
+
+all:
+	cargo build --release --locked
+
+# Everything: formatting, lints, tests, fuzz targets for a bounded time, a small comparison, the container image.
+test:
+	@tests/run
+
+# answer() in nanoseconds, in process.
+bench:
+	cargo bench --locked --bench answer
+
+# Catchment beside NSD, Knot and BIND: see docs/benchmarking.md. COMPARE='--sets small --rounds 5'
+compare: peers
+	cargo bench --locked --bench compare -- $(COMPARE)
+
+# Each fuzz target for FUZZ_SECONDS.
+fuzz:
+	fuzz/run $(FUZZ_SECONDS)
+
+# The container image, built and run on the local Docker engine.
+docker:
+	tests/docker/run
+
+# Finds NSD, Knot, BIND and dig, or unpacks them under target/peers.
+peers:
+	tests/peers/fetch

@@ -1,0 +1,99 @@
+//! Zone text to records: RFC 1035 section 5 master files, with what BIND added and RFC 3597's forms for any type.
+//!
+//! Enters: the path of a zone's file, or its text. Leaves: [`Records`] in reading order, the [`Sources`], and every
+//! [`Diagnostic`], not just the first: after an error the reader goes on with the next entry. Called by the loader of zones
+//! and by tests. What the records mean together (one SOA, no CNAME beside other data) is judged by the compiler, not here.
+//!
+//! ```text
+//! octets -> lexer (tokens of an entry) -> reader (owner, TTL, class, type) -> rdata -> Records
+//!                                            '-> directives, include, generate
+//! ```
+//!
+//! One pass over the octets; tokens are ranges of them, names are built on the stack, and nothing is allocated for a record.
+
+mod directives;
+pub(crate) mod fault;
+pub(crate) mod fields;
+mod generate;
+mod include;
+pub(crate) mod lexer;
+mod names;
+mod reader;
+mod sources;
+mod ttl;
+
+pub use sources::Sources;
+
+use crate::wire::name::Name;
+use crate::zone::diagnostic::{Diagnostic, Severity};
+use crate::zone::records::Records;
+use reader::Reader;
+use std::path::{Path, PathBuf};
+
+/// What a zone's text may do and how much it may be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory that `$INCLUDE` can't leave, symbolic links resolved. `None`: that of the zone's file.
+    pub root: Option<PathBuf>,
+    /// Lets `$INCLUDE` read any file.
+    pub include_anywhere: bool,
+    /// Most octets of all files of a zone together.
+    pub text_octets_max: u64,
+    /// How deep files may include each other.
+    pub include_depth_max: usize,
+    /// Most `$INCLUDE`s of a zone; at most 65,535.
+    pub includes_max: usize,
+    /// Most records that all `$GENERATE`s of a zone make.
+    pub generated_max: u64,
+    /// Most octets that the records of all `$GENERATE`s of a zone take.
+    pub generated_octets_max: u64,
+    /// Most errors, and most warnings, that are kept; the rest is counted.
+    pub diagnostics_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            root: None,
+            include_anywhere: false,
+            text_octets_max: 4 << 30,
+            include_depth_max: 16,
+            includes_max: 1000,
+            generated_max: 1 << 20,
+            generated_octets_max: 256 << 20,
+            diagnostics_max: 1000,
+        }
+    }
+}
+
+/// What a zone's text holds.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The records, in reading order. Those that have an error are not among them.
+    pub records: Records,
+    /// The files read.
+    pub sources: Sources,
+    /// All findings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    /// Whether the zone can't be served as it is.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+/// Reads the file of the zone `apex`, and those that it includes.
+pub fn parse_file(path: &Path, apex: &Name, options: &Options) -> Parsed {
+    let mut reader = Reader::new(apex, options);
+    reader.read_zone_file(path);
+    reader.finish()
+}
+
+/// Reads the zone `apex` from text. `$INCLUDE` is refused. `name` stands for the file in messages.
+pub fn parse_text(name: &str, text: impl Into<Vec<u8>>, apex: &Name, options: &Options) -> Parsed {
+    let mut reader = Reader::new(apex, options);
+    reader.read_zone_text(name.into(), text.into());
+    reader.finish()
+}

@@ -1,0 +1,447 @@
+//! Reads entries: the owner, TTL, class and type in front of each record, and what carries over from one to the next.
+
+use super::fault::{Fault, Spot, shown};
+use super::fields::Fields;
+use super::include::{self, Opened};
+use super::lexer::{Lexer, Token};
+use super::names::NameBuf;
+use super::{Options, Parsed, Sources, ttl};
+use crate::wire::code::{class, rtype};
+use crate::wire::name::{self, Name};
+use crate::zone::diagnostic::{Diagnostic, Severity};
+use crate::zone::rdata;
+use crate::zone::records::Records;
+use std::path::{Path, PathBuf};
+
+/// Longest TTL (RFC 2181 section 8).
+const TTL_MAX: u32 = i32::MAX as u32;
+
+/// The state of reading one zone.
+pub(super) struct Reader<'o> {
+    pub(super) options: &'o Options,
+    pub(super) apex: &'o Name,
+    pub(super) records: Records,
+    pub(super) sources: Sources,
+    diagnostics: Diagnostics,
+    /// What relative names end in; `$ORIGIN` changes it.
+    pub(super) origin: NameBuf,
+    /// Whether the origin is in the zone: then relative owners are.
+    pub(super) origin_in_zone: bool,
+    /// The owner of records that begin with a blank. `None` until a first one.
+    pub(super) owner: Option<NameBuf>,
+    /// Whether `owner` is not what the records were told last.
+    owner_is_new: bool,
+    /// From `$TTL`, or the SOA's minimum when there is none.
+    pub(super) ttl_default: Option<u32>,
+    /// Of the last record that states one.
+    ttl_last: Option<u32>,
+    warned_of_ttl: bool,
+    rdata: Vec<u8>,
+    scratch: NameBuf,
+    /// The files being read, each included by the one before it; where they really are.
+    pub(super) open: Vec<PathBuf>,
+    /// The directory that `$INCLUDE` may not leave, resolved. `None`: there are no files to include.
+    pub(super) root: Option<PathBuf>,
+    /// Records and octets that `$GENERATE` has made.
+    pub(super) generated: u64,
+    pub(super) generated_octets: u64,
+}
+
+/// An entry under way: where its first octet stands.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) file: u16,
+    /// Line, from 1.
+    pub(super) line: u32,
+    at: usize,
+    /// The whole file.
+    text: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// Line and column, from 1, of a spot in the entry. Counted here and not by the lexer: only faults need it.
+    fn locate(&self, spot: Spot) -> (u32, u32) {
+        // The first entry may begin behind a byte order mark, the others begin their line.
+        let line_at = if self.line == 1 { 0 } else { self.at };
+        let before = self.text.get(line_at..spot.at).unwrap_or_default();
+        let lines = before.iter().filter(|&&octet| octet == b'\n').count();
+        let column = match before.iter().rposition(|&octet| octet == b'\n') {
+            Some(newline) => before.len() - newline,
+            None => before.len() + 1,
+        };
+        let short = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        (self.line.saturating_add(short(lines)), short(column))
+    }
+}
+
+/// What stands between owner and RDATA.
+pub(super) struct Head {
+    ttl: Option<u32>,
+    pub(super) rtype: u16,
+    /// Where the type stands.
+    spot: Spot,
+}
+
+impl<'o> Reader<'o> {
+    pub(super) fn new(apex: &'o Name, options: &'o Options) -> Reader<'o> {
+        Reader {
+            options,
+            apex,
+            records: Records::default(),
+            sources: Sources::default(),
+            diagnostics: Diagnostics::new(options.diagnostics_max),
+            origin: NameBuf::new(apex.as_wire()),
+            origin_in_zone: true,
+            owner: None,
+            owner_is_new: true,
+            ttl_default: None,
+            ttl_last: None,
+            warned_of_ttl: false,
+            rdata: Vec::new(),
+            scratch: NameBuf::new(&[0]),
+            open: Vec::new(),
+            root: None,
+            generated: 0,
+            generated_octets: 0,
+        }
+    }
+
+    pub(super) fn read_zone_file(&mut self, path: &Path) {
+        let opened = include::open(path, self.options.text_octets_max);
+        match opened {
+            Ok(Opened { text, real }) => {
+                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let root = self.options.root.as_deref().unwrap_or(directory);
+                // A root that can't be resolved holds no file: every `$INCLUDE` is then refused.
+                self.root = Some(root.canonicalize().unwrap_or_else(|_| root.to_owned()));
+                self.read_file(path.to_owned(), Some(real), text, None);
+            }
+            Err(why) => {
+                let (file, _) = self.sources.add(path.to_owned(), Vec::new(), None);
+                let message = format!("the zone's file can't be read: {why}");
+                self.diagnostics.add(about_file(file, message, "correct the path, the file, or its permissions"));
+            }
+        }
+    }
+
+    pub(super) fn read_zone_text(&mut self, name: PathBuf, text: Vec<u8>) {
+        if text.len() as u64 > self.options.text_octets_max {
+            let (file, _) = self.sources.add(name, Vec::new(), None);
+            let message = format!("the zone's text is longer than {} octets", self.options.text_octets_max);
+            self.diagnostics.add(about_file(file, message, "split the zone, or raise the limit"));
+            return;
+        }
+        self.read_file(name, None, text, None);
+    }
+
+    pub(super) fn finish(self) -> Parsed {
+        Parsed { records: self.records, sources: self.sources, diagnostics: self.diagnostics.finish() }
+    }
+
+    /// Reads one file to its end, whatever is wrong in it.
+    pub(super) fn read_file(&mut self, path: PathBuf, real: Option<PathBuf>, text: Vec<u8>, from: Option<(u16, u32)>) {
+        let (file, text) = self.sources.add(path, text, from);
+        let nested = real.is_some();
+        self.open.extend(real);
+        // Editors put a byte order mark in front of UTF-8; it belongs to no name.
+        let skipped = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let mut lexer = Lexer::starting_at(&text, skipped);
+        loop {
+            let (line, at) = lexer.position();
+            let entry = Entry { file, line, at, text: &text };
+            if let Err(fault) = self.entry(&mut lexer, entry) {
+                // A parenthesis that is never closed makes nonsense of what follows it: that is the fault to show.
+                let fault = lexer.skip_entry().err().unwrap_or(fault);
+                let spot = fault.spot();
+                let (message, remedy) = fault.into_texts();
+                self.report(Severity::Error, entry, spot, message, remedy);
+            }
+            if !lexer.finish_entry() {
+                break;
+            }
+        }
+        if nested {
+            self.open.pop();
+        }
+    }
+
+    /// Puts the owner back that a file had before it included another.
+    pub(super) fn restore_owner(&mut self, owner: Option<NameBuf>) {
+        self.owner = owner;
+        self.owner_is_new = true;
+    }
+
+    /// Notes a finding in an entry.
+    #[cold]
+    fn report(&mut self, severity: Severity, entry: Entry, spot: Spot, message: String, remedy: String) {
+        let (line, column) = entry.locate(spot);
+        let width = u32::try_from(spot.len).unwrap_or(u32::MAX);
+        self.diagnostics.add(Diagnostic { severity, file: entry.file, line, column, width, message, remedy });
+    }
+
+    #[inline]
+    fn entry(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
+        let blank = matches!(lexer.peek(), Some(b' ' | b'\t'));
+        if !lexer.seek()? {
+            return Ok(());
+        }
+        if blank {
+            if self.owner.is_none() {
+                return Err(Fault::new(
+                    lexer.here(),
+                    "this record has no owner: the line begins with a blank, and no record stands before it",
+                    "begin the line with the owner's name, or with @ for the origin",
+                ));
+            }
+            return self.record(lexer, entry);
+        }
+        if lexer.peek() == Some(b'$') {
+            return self.directive(lexer, entry);
+        }
+        if let Some(owner) = lexer.next()? {
+            self.read_owner(&owner)?;
+            if !lexer.seek()? {
+                return Err(Fault::new(
+                    owner.spot(),
+                    format!("only an owner, {}, and no record", shown(owner.text)),
+                    "write owner, TTL, class, type and data; a line that goes on with the owner before it begins with a blank",
+                ));
+            }
+        }
+        self.record(lexer, entry)
+    }
+
+    #[inline(always)]
+    fn read_owner(&mut self, token: &Token) -> Result<(), Fault> {
+        let owner = self.owner.get_or_insert_with(|| NameBuf::new(&[0]));
+        self.owner_is_new = true;
+        let relative = owner.read(token, self.origin.as_wire())?;
+        if !(relative && self.origin_in_zone) {
+            let wire = owner.as_wire();
+            if !name::is_at_or_below(wire, self.apex.as_wire()) {
+                return Err(out_of_zone(token.spot(), wire, self.apex, relative));
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn record(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
+        let head = self.head(lexer)?;
+        self.rdata.clear();
+        let mut fields = Fields::new(lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
+        rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
+        let ttl_secs = self.ttl(&head, entry)?;
+        if self.owner_is_new
+            && let Some(owner) = &self.owner
+        {
+            self.records.set_owner(owner.as_wire());
+            self.owner_is_new = false;
+        }
+        self.records.push(head.rtype, ttl_secs, &self.rdata, entry.file, entry.line);
+        Ok(())
+    }
+
+    /// One record that `$GENERATE` made: `text` is its RDATA. Gives the octets that it takes.
+    pub(super) fn generated_record(
+        &mut self,
+        owner: &NameBuf,
+        head: &Head,
+        text: &[u8],
+        entry: Entry,
+    ) -> Result<u64, Fault> {
+        let mut lexer = Lexer::new(text);
+        self.rdata.clear();
+        let mut fields = Fields::new(&mut lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
+        rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
+        if lexer.peek().is_some() {
+            return Err(Fault::new(lexer.here(), "the data goes on behind a line's end", "keep it on one line"));
+        }
+        let ttl_secs = self.ttl(head, entry)?;
+        self.records.set_owner(owner.as_wire());
+        self.owner_is_new = true;
+        self.records.push(head.rtype, ttl_secs, &self.rdata, entry.file, entry.line);
+        Ok((owner.as_wire().len() + self.rdata.len()) as u64)
+    }
+
+    /// TTL and class, both optional, in any order; then the type.
+    #[inline(always)]
+    pub(super) fn head(&self, lexer: &mut Lexer) -> Result<Head, Fault> {
+        let mut ttl = None;
+        let mut class_seen = false;
+        loop {
+            let Some(token) = lexer.next()? else {
+                return Err(Fault::new(lexer.here(), "the record ends before its type", HEAD_FORM));
+            };
+            let text = token.text;
+            if token.quoted {
+                return Err(Fault::new(
+                    token.spot(),
+                    format!("expected a type, found the quoted string {}", shown(text)),
+                    HEAD_FORM,
+                ));
+            }
+            if text.first().is_some_and(u8::is_ascii_digit) {
+                if ttl.is_some() {
+                    return Err(Fault::new(token.spot(), format!("a second TTL, {}", shown(text)), HEAD_FORM));
+                }
+                ttl = Some(ttl_secs(&token)?);
+            } else if let Some(number) = class::from_text(text) {
+                if class_seen {
+                    return Err(Fault::new(token.spot(), format!("a second class, {}", shown(text)), HEAD_FORM));
+                }
+                if number != class::IN {
+                    return Err(Fault::new(
+                        token.spot(),
+                        format!("class {} is not served", shown(text)),
+                        "only class IN can be: write IN, or leave the class out",
+                    ));
+                }
+                class_seen = true;
+            } else {
+                let Some(rtype) = rtype::from_text(text) else { return Err(unknown_type(&token)) };
+                if rtype::is_meta(rtype) {
+                    return Err(Fault::new(
+                        token.spot(),
+                        format!("{} is a type of questions and messages, not of zone data", rtype::text(rtype)),
+                        "remove the record (RFC 6895 section 3.1)",
+                    ));
+                }
+                return Ok(Head { ttl, rtype, spot: token.spot() });
+            }
+        }
+    }
+
+    /// The TTL of the record just read: its own, else `$TTL`'s (RFC 2308 section 4), else that of the record before it
+    /// (RFC 1035 section 5.1), else, for the SOA, its minimum, as BIND does.
+    fn ttl(&mut self, head: &Head, entry: Entry) -> Result<u32, Fault> {
+        if let Some(own) = head.ttl {
+            self.ttl_last = Some(own);
+            return Ok(own);
+        }
+        if let Some(default) = self.ttl_default {
+            return Ok(default);
+        }
+        if let Some(last) = self.ttl_last {
+            if !self.warned_of_ttl {
+                self.warned_of_ttl = true;
+                self.report(
+                    Severity::Warning,
+                    entry,
+                    head.spot,
+                    format!("no TTL here and no $TTL before: taking {last}, as the last record that states one does"),
+                    "put $TTL at the top of the zone (RFC 2308 section 4)".into(),
+                );
+            }
+            return Ok(last);
+        }
+        if head.rtype == rtype::SOA
+            && let Some(minimum) = self.rdata.last_chunk::<4>()
+        {
+            let minimum = u32::from_be_bytes(*minimum).min(TTL_MAX);
+            self.ttl_default = Some(minimum);
+            self.report(
+                Severity::Warning,
+                entry,
+                head.spot,
+                format!("no TTL here and no $TTL before: taking the SOA's minimum, {minimum}"),
+                "put $TTL at the top of the zone (RFC 2308 section 4)".into(),
+            );
+            return Ok(minimum);
+        }
+        // One error is enough: the records behind it would all have the same.
+        self.ttl_last = Some(0);
+        Err(Fault::new(
+            head.spot,
+            "no TTL: neither this record nor one before it states one, and there is no $TTL",
+            "put $TTL 3600, for example, at the top of the zone",
+        ))
+    }
+}
+
+const HEAD_FORM: &str = "the form is: owner [TTL] [class] type data, TTL and class in any order";
+
+/// A TTL: at most 2^31 - 1 seconds.
+pub(super) fn ttl_secs(token: &Token) -> Result<u32, Fault> {
+    let fault = |message: String, remedy: &str| Err(Fault::new(token.spot(), message, remedy));
+    match ttl::seconds(token.text) {
+        Some(secs) if secs <= TTL_MAX && !token.quoted => Ok(secs),
+        Some(_) if !token.quoted => fault(
+            format!("the TTL {} is over 2147483647 seconds", shown(token.text)),
+            "a week, 604800, is long (RFC 2181 section 8)",
+        ),
+        _ => fault(
+            format!("{} is neither a TTL nor a class nor a type", shown(token.text)),
+            "a TTL is a number of seconds up to 2147483647, or has units: 1h30m, 2d, 1w",
+        ),
+    }
+}
+
+pub(super) fn out_of_zone(spot: Spot, owner: &[u8], apex: &Name, relative: bool) -> Fault {
+    let remedy = match relative {
+        true => "the origin, which $ORIGIN set, is outside the zone: correct it, or move the record to its own zone",
+        false => "move the record to its own zone; if the name was meant to be relative, remove its final dot",
+    };
+    Fault::new(spot, format!("{} is outside the zone {apex}", shown(name::Text(owner).to_string().as_bytes())), remedy)
+}
+
+#[cold]
+fn unknown_type(token: &Token) -> Fault {
+    let text = shown(token.text);
+    if token.text.first() == Some(&b'$') {
+        return Fault::new(
+            token.spot(),
+            format!("the directive {text} is not at the start of its line"),
+            "remove the blank before it",
+        );
+    }
+    Fault::new(
+        token.spot(),
+        format!("{text} is not a type"),
+        "check the spelling; a type without a name is written TYPEnnn (RFC 3597). A record without an owner begins with a blank",
+    )
+}
+
+/// An error about a file as a whole.
+fn about_file(file: u16, message: String, remedy: &str) -> Diagnostic {
+    Diagnostic { severity: Severity::Error, file, line: 0, column: 0, width: 0, message, remedy: remedy.into() }
+}
+
+/// Findings, as many as are wanted.
+struct Diagnostics {
+    kept: Vec<Diagnostic>,
+    max: usize,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Diagnostics {
+    fn new(max: usize) -> Diagnostics {
+        Diagnostics { kept: Vec::new(), max, errors: 0, warnings: 0 }
+    }
+
+    fn add(&mut self, diagnostic: Diagnostic) {
+        let count = match diagnostic.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= self.max {
+            self.kept.push(diagnostic);
+        }
+    }
+
+    /// All that were kept, and at the end how many were not.
+    fn finish(mut self) -> Vec<Diagnostic> {
+        for (severity, count, what) in
+            [(Severity::Warning, self.warnings, "warnings"), (Severity::Error, self.errors, "errors")]
+        {
+            if let Some(more @ 1..) = count.checked_sub(self.max) {
+                let message = format!("and {more} more {what}");
+                let remedy = "correct the first ones; the rest may go with them".into();
+                self.kept.push(Diagnostic { severity, file: 0, line: 0, column: 0, width: 0, message, remedy });
+            }
+        }
+        self.kept
+    }
+}
