@@ -17,7 +17,7 @@ pub fn names(rtype: u16, rdata: &[u8]) -> impl Iterator<Item = Range<usize>> + u
     use rtype::*;
     let found = match rtype {
         NS | MD | MF | CNAME | MB | MG | MR | PTR | DNAME => [name_at(rdata, 0), None],
-        MX | AFDB | KX | SVCB | HTTPS => [name_at(rdata, 2), None],
+        MX | AFSDB | KX | SVCB | HTTPS => [name_at(rdata, 2), None],
         SRV => [name_at(rdata, 6), None],
         SOA | MINFO | RP => {
             let first = name_at(rdata, 0);
