@@ -8,8 +8,11 @@ use super::layout::{self, BUCKET_MAX, DIGEST, MAGIC, REF, VERSION, extra, header
 use crate::wire::code::rtype;
 use crate::wire::lookup::LookupName;
 use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX, Name};
-use std::cmp::Ordering;
 use std::sync::Arc;
+
+/// Octets of a cache line, and how much of a bucket is worth loading ahead: most have less.
+const CACHE_LINE: usize = 64;
+const PREFETCH_MAX: usize = 4 * CACHE_LINE;
 
 /// A zone, compiled. Cloning it shares the bytes.
 #[derive(Clone)]
@@ -214,9 +217,8 @@ impl Image {
             return;
         }
         let hash = layout::hash(self.seed, name.relative(apex, wanted.div_ceil(2)));
-        if let Ok((start, _)) = self.bucket(hash) {
-            super::memory::prefetch(self.bytes(), start);
-            super::memory::prefetch(self.bytes(), start + 64);
+        if let Ok((start, end)) = self.bucket(hash) {
+            self.prefetch_bucket(start, end);
         }
     }
 
@@ -244,8 +246,7 @@ impl Image {
             nodes.push(Node::read(self.raw(), at + 4)?);
             at += 4 + len;
         }
-        // A name is at most as deep as its labels; canonical order compares from the right.
-        nodes.sort_by(|a, b| canonical_order(a.name, b.name));
+        nodes.sort_by_cached_key(|node| canonical_key(node.name));
         let mut owner = Vec::with_capacity(NAME_LEN_MAX);
         let mut left = self.record_count();
         for node in nodes {
@@ -288,7 +289,9 @@ impl Image {
     /// One probe: the node of exactly this name (relative, in lower case).
     fn probe(&self, relative: &[u8]) -> Result<Option<Node<'_>>, Damaged> {
         let hash = layout::hash(self.seed, relative);
-        let (start, _) = self.bucket(hash)?;
+        let (start, end) = self.bucket(hash)?;
+        // The node lies a line or two behind the slots: wait for both at once.
+        self.prefetch_bucket(start + CACHE_LINE, end);
         let slots = self.raw().u8(start)? as usize;
         if slots > BUCKET_MAX {
             return Err(Damaged);
@@ -303,6 +306,13 @@ impl Image {
             }
         }
         Ok(None)
+    }
+
+    #[inline]
+    fn prefetch_bucket(&self, start: usize, end: usize) {
+        for line in (start..end.min(start + PREFETCH_MAX)).step_by(CACHE_LINE) {
+            super::memory::prefetch(self.bytes(), line);
+        }
     }
 
     #[inline]
@@ -540,27 +550,30 @@ pub struct Extra<'a> {
     pub node: Node<'a>,
 }
 
-/// Canonical order of names without their common suffix (RFC 4034 section 6.1): labels from the right, without case. Bytes
-/// decide between names that differ in case alone.
-pub(super) fn canonical_order(a: &[u8], b: &[u8]) -> Ordering {
-    // Relative names come from images that may be damaged: collect what labels there are, bounded.
-    fn split<'a>(name: &'a [u8], out: &mut [&'a [u8]; LABELS_MAX + 1]) -> usize {
-        let mut count = 0;
-        for label in name::labels(name).take(LABELS_MAX + 1) {
-            out[count] = label;
-            count += 1;
-        }
-        count
+/// A key whose order is the canonical order of names without their common suffix (RFC 4034 section 6.1): labels from the right,
+/// without case, a missing label before any other. The bytes as written decide between names that differ in case alone.
+pub(super) fn canonical_key(relative: &[u8]) -> Vec<u8> {
+    let mut labels = [&[][..]; LABELS_MAX + 1];
+    let mut count = 0;
+    // Relative names come from images that may be damaged: so many labels and no more.
+    for label in name::labels(relative).take(labels.len()) {
+        labels[count] = label;
+        count += 1;
     }
-    let (mut left, mut right) = ([&[][..]; LABELS_MAX + 1], [&[][..]; LABELS_MAX + 1]);
-    let (n, m) = (split(a, &mut left), split(b, &mut right));
-    for (l, r) in left[..n].iter().rev().zip(right[..m].iter().rev()) {
-        let order = l.iter().map(u8::to_ascii_lowercase).cmp(r.iter().map(u8::to_ascii_lowercase));
-        if order.is_ne() {
-            return order;
+    let mut key = Vec::with_capacity(2 * relative.len() + 2);
+    for label in labels[..count].iter().rev() {
+        // 0 ends a label; so 0 itself, and what it becomes, need an escape that keeps their order.
+        for octet in label.iter().map(u8::to_ascii_lowercase) {
+            match octet {
+                0 | 1 => key.extend_from_slice(&[1, octet + 1]),
+                _ => key.push(octet),
+            }
         }
+        key.push(0);
     }
-    n.cmp(&m).then_with(|| a.cmp(b))
+    key.push(0);
+    key.extend_from_slice(relative);
+    key
 }
 
 /// Checked little-endian reads.

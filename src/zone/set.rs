@@ -29,6 +29,8 @@ pub struct Zones {
     seed: u64,
     /// Bit n: some zone's name has n labels. Only these suffixes of a question's name need a probe.
     depths: u128,
+    /// Octets of all images.
+    image_len: usize,
 }
 
 impl Zones {
@@ -50,7 +52,8 @@ impl Zones {
             }
             slots[slot] = hash & TAG | (number as u64 + 1);
         }
-        Zones { zones, lower, slots, seed, depths }
+        let image_len = zones.iter().filter_map(|zone| zone.image.as_ref()).map(|image| image.bytes().len()).sum();
+        Zones { zones, lower, slots, seed, depths, image_len }
     }
 
     /// The zone with the longest name that `name` is at or below, of those with at most `labels_max` labels.
@@ -81,6 +84,11 @@ impl Zones {
             slot = (slot + 1) & mask;
         }
         None
+    }
+
+    /// Octets of all images together: what lookups are spread over.
+    pub fn image_len(&self) -> usize {
+        self.image_len
     }
 
     /// All zones, in no stated order.

@@ -51,6 +51,12 @@ impl<'l, 'a> Fields<'l, 'a> {
         if self.lexer.seek()? { Ok(self.lexer.here()) } else { Err(self.missing(what)) }
     }
 
+    /// From a place that [`Fields::expect`] gave up to the end of the token read last.
+    #[inline]
+    pub(crate) fn since(&self, start: Spot) -> Spot {
+        Spot { at: start.at, len: self.lexer.here().at.saturating_sub(start.at).max(1) }
+    }
+
     /// Takes the next word if it is this one. Asked behind [`Fields::expect`].
     #[inline]
     pub(crate) fn take_word(&mut self, word: &[u8]) -> Result<bool, Fault> {
@@ -60,7 +66,7 @@ impl<'l, 'a> Fields<'l, 'a> {
     #[cold]
     fn missing(&self, what: &str) -> Fault {
         let message = format!("the record ends where {what} is expected");
-        Fault::new(self.lexer.here(), message, (self.usage)(self.rtype))
+        Fault::new(self.lexer.behind_last(), message, (self.usage)(self.rtype))
     }
 
     /// What is wrong with a token in the place of `what`.

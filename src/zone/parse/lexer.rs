@@ -93,6 +93,8 @@ pub(crate) struct Lexer<'a> {
     /// Offset and line of the outermost parenthesis that is open, when `depth` is above 0.
     opened: (usize, u32),
     resumed: u32,
+    /// Offset where the blanks and comments began that [`Lexer::seek_any`] stepped over last.
+    gap_at: usize,
 }
 
 /// How often [`Lexer::skip_entry`] goes back to an open parenthesis that nothing closes.
@@ -105,7 +107,7 @@ impl<'a> Lexer<'a> {
 
     /// Reads from offset `at`, which must be in the text.
     pub(crate) fn starting_at(text: &'a [u8], at: usize) -> Lexer<'a> {
-        Lexer { text, at, line: 1, depth: 0, opened: (0, 1), resumed: 0 }
+        Lexer { text, at, line: 1, depth: 0, opened: (0, 1), resumed: 0, gap_at: at }
     }
 
     /// Where the lexer stands: line, from 1, and offset.
@@ -133,6 +135,11 @@ impl<'a> Lexer<'a> {
         Spot { at: self.at, len: 1 }
     }
 
+    /// The place behind the last token, when [`Lexer::seek`] just found no other.
+    pub(crate) fn behind_last(&self) -> Spot {
+        Spot { at: self.gap_at, len: 1 }
+    }
+
     /// Goes to the entry's next token. False at its end, as often as asked.
     #[inline(always)]
     pub(crate) fn seek(&mut self) -> Result<bool, Fault> {
@@ -147,6 +154,7 @@ impl<'a> Lexer<'a> {
 
     #[inline(never)]
     fn seek_any(&mut self) -> Result<bool, Fault> {
+        self.gap_at = self.at;
         loop {
             let Some(octet) = self.peek() else {
                 return if self.depth == 0 { Ok(false) } else { Err(self.unclosed()) };
@@ -368,7 +376,7 @@ mod tests {
         assert_eq!(entries("a ) b\nc"), ["a !this parenthesis closes none", "c"]);
         assert_eq!(entries("a \"b\nc"), ["a !this quote is not closed on its line", "c"]);
         assert_eq!(entries("a\rb\nc"), ["a !a carriage return without a line feed", "c"]);
-        assert_eq!(entries("a ( b\nc\n"), ["a b c !this parenthesis is never closed"]);
+        assert_eq!(entries("a ( b\nc\n"), ["a b c !this parenthesis is never closed", "c"]);
         assert_eq!(entries("a \"b\\\nc\" d"), ["a <b\\\nc> d"]);
         assert_eq!(entries("a\\\nb\\"), ["a\\", "b\\"]);
     }

@@ -271,7 +271,7 @@ impl<'o> Reader<'o> {
         let mut class_seen = false;
         loop {
             let Some(token) = lexer.next()? else {
-                return Err(Fault::new(lexer.here(), "the record ends before its type", HEAD_FORM));
+                return Err(Fault::new(lexer.behind_last(), "the record ends before its type", HEAD_FORM));
             };
             let text = token.text;
             if token.quoted {
@@ -305,6 +305,13 @@ impl<'o> Reader<'o> {
                         token.spot(),
                         format!("{} is a type of questions and messages, not of zone data", rtype::text(rtype)),
                         "remove the record (RFC 6895 section 3.1)",
+                    ));
+                }
+                if matches!(rtype, rtype::MD | rtype::MF) {
+                    return Err(Fault::new(
+                        token.spot(),
+                        format!("{} records are obsolete", rtype::text(rtype)),
+                        "write MX 0 and the same name instead (RFC 1035 sections 3.3.4 and 3.3.5)",
                     ));
                 }
                 return Ok(Head { ttl, rtype, spot: token.spot() });

@@ -83,13 +83,13 @@ pub(super) fn layout(rtype: u16) -> Option<&'static [Field]> {
         rtype::MX => fields![U16 "the preference", Name "the mail server's name"],
         rtype::TXT | rtype::SPF => fields![Strings "a text"],
         rtype::HINFO => fields![String "the CPU", String "the operating system"],
-        rtype::MD | rtype::MF | rtype::MB => fields![Name "the mail host's name"],
+        rtype::MB => fields![Name "the mail host's name"],
         rtype::MG => fields![Name "the member's mailbox"],
         rtype::MR => fields![Name "the new mailbox"],
         rtype::MINFO => fields![Name "the mailbox responsible", Name "the mailbox for errors"],
         // RFC 1183
         rtype::RP => fields![Name "the mailbox", Name "the name of a TXT record"],
-        rtype::AFDB => fields![U16 "the subtype", Name "the server's name"],
+        rtype::AFSDB => fields![U16 "the subtype", Name "the server's name"],
         // RFC 2230
         rtype::KX => fields![U16 "the preference", Name "the exchanger's name"],
         // RFC 3596

@@ -81,7 +81,11 @@ fn arc(fields: &mut Fields, what: &str, degrees_max: u32, plus: u8, minus: u8) -
         }
     };
     if sum > degrees_max * DEGREE {
-        return Err(Fault::new(start, format!("{what} is more than {degrees_max} degrees"), super::usage(rtype::LOC)));
+        return Err(Fault::new(
+            fields.since(start),
+            format!("{what} is more than {degrees_max} degrees"),
+            super::usage(rtype::LOC),
+        ));
     }
     Ok(if north_or_east { ARC_ZERO + sum } else { ARC_ZERO - sum })
 }

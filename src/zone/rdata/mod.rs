@@ -51,13 +51,14 @@ pub(crate) fn read(rtype: u16, fields: &mut Fields, out: &mut Vec<u8>) -> Result
     for field in layout {
         read_field(field, fields, out)?;
     }
+    let data = fields.since(start);
     fields.finish()?;
     if out.len() > usize::from(u16::MAX) {
-        fields.bound(start, out)?;
+        fields.bound(data, out)?;
     }
     match rtype {
         rtype::DS | rtype::SSHFP | rtype::SVCB | rtype::HTTPS => {
-            whole(rtype, out).map_err(|why| Fault::new(start, why, usage(rtype)))
+            whole(rtype, out).map_err(|why| Fault::new(data, why, usage(rtype)))
         }
         _ => Ok(()),
     }
