@@ -29,7 +29,7 @@ mod throttle;
 mod udp;
 mod worker;
 
-use crate::answer::{Outcome, Query, Served, answer};
+use crate::answer::Served;
 use crate::observe::counters::Registry;
 use arc_swap::ArcSwap;
 use socket::Bound;
@@ -83,19 +83,6 @@ pub struct Unfinished {
 /// Starts a thread for each UDP worker and a task for each TCP listener. Fails if the host gives no thread, or a socket
 /// cannot be registered with the runtime.
 pub fn start(bound: Bound, served: Arc<ArcSwap<Served>>, options: Options) -> io::Result<Running> {
-    start_with(bound, served, options, answer)
-}
-
-/// As [`start`], with a responder of the caller's.
-pub(crate) fn start_with<A>(
-    bound: Bound,
-    served: Arc<ArcSwap<Served>>,
-    options: Options,
-    answer: A,
-) -> io::Result<Running>
-where
-    A: Fn(&Query<'_>, &Served, &mut [u8]) -> Outcome + Clone + Send + Sync + 'static,
-{
     let registry = Arc::new(Registry::new(bound.workers));
     let beats: Vec<_> = (0..bound.workers).map(|_| Arc::<Beat>::default()).collect();
     let stop_udp = Arc::new(AtomicBool::new(false));
@@ -103,7 +90,7 @@ where
     let (tcp_running, tcp_ended) = mpsc::channel(1);
 
     let mut sockets: Vec<Vec<Socket>> = (0..bound.workers).map(|_| Vec::new()).collect();
-    let tcp = Tcp::new(options.tcp, served.clone(), registry.clone(), options.query_log, answer.clone());
+    let tcp = Tcp::new(options.tcp, served.clone(), registry.clone(), options.query_log);
     let in_runtime = options.runtime.enter();
     for endpoint in bound.endpoints {
         for (of_worker, socket) in sockets.iter_mut().zip(endpoint.udp) {
@@ -130,7 +117,6 @@ where
             beat,
             stop: stop_udp.clone(),
             query_log: options.query_log,
-            answer: answer.clone(),
         };
         match std::thread::Builder::new().name(format!("udp-{i}")).spawn(move || worker.run()) {
             Ok(thread) => running.threads().push(thread),

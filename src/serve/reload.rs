@@ -119,8 +119,8 @@ impl Reloader {
 /// Logs a reload, and puts it in words for who asked.
 fn told(reloaded: &Reloaded) -> Response {
     let Reloaded { summary, reports, needs_restart, took, .. } = reloaded;
-    let mut message = format!("{}, in {:.0?}", in_words(summary), took);
-    tracing::info!("reloaded: {message}");
+    let mut message = format!("reloaded: {}, in {:.0?}", in_words(summary), took);
+    tracing::info!("{message}");
     log_reports(reports);
     for report in reports.iter().filter(|report| report.fatal) {
         message.push('\n');

@@ -176,6 +176,18 @@ impl Batch {
         Some(u32::from_ne_bytes(control.get(at..at + 4)?.try_into().ok()?))
     }
 
+    /// The `i`-th datagram received. Panics if there is none.
+    #[inline]
+    pub(crate) fn packet(&self, i: usize) -> &[u8] {
+        assert!(i < self.received);
+        let p = self.slots.as_ptr();
+        // SAFETY: i < received <= BATCH_MAX; the length is cut to the buffer's; the borrow of self keeps writers away.
+        unsafe {
+            let len = ((*p).headers_in[i].msg_len as usize).min(DATAGRAM_MAX);
+            std::slice::from_raw_parts((&raw const (*p).datagrams[i]).cast::<u8>(), len)
+        }
+    }
+
     /// The `i`-th datagram received, and room for its response. Panics if there is none.
     #[inline]
     pub(crate) fn take(&mut self, i: usize) -> Exchange<'_> {

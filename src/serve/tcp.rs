@@ -21,11 +21,12 @@ use super::limits::{Place, Table};
 use super::query_log;
 use super::syscall::{now_ns, wall_secs};
 use super::throttle::Throttle;
-use crate::answer::{Outcome, Query, Served, Transport};
+use crate::answer::{Query, Served, Transport, answer};
 use crate::observe::counters::{Closed, Counters, Family, Many, Registry};
 use arc_swap::ArcSwap;
+use socket2::SockRef;
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -48,6 +49,9 @@ const GROWTH_MIN: usize = 512;
 /// Waits between attempts to accept when the process or the host is short of something.
 const ACCEPT_WAIT_MIN: Duration = Duration::from_millis(10);
 const ACCEPT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Connections still accepted after a stop, as their clients have them open already.
+const ACCEPTS_LAST_MAX: usize = 1024;
 
 /// Settings of TCP.
 #[derive(Debug, Clone)]
@@ -78,33 +82,29 @@ impl Default for TcpOptions {
 }
 
 /// What all connections share.
-pub(crate) struct Tcp<A> {
+pub(crate) struct Tcp {
     options: TcpOptions,
     served: Arc<ArcSwap<Served>>,
     registry: Arc<Registry>,
     counters: Arc<Counters<Many>>,
     table: Table,
     query_log: bool,
-    answer: A,
 }
 
-impl<A> Tcp<A>
-where
-    A: Fn(&Query<'_>, &Served, &mut [u8]) -> Outcome + Send + Sync + 'static,
-{
+impl Tcp {
     pub(crate) fn new(
         options: TcpOptions,
         served: Arc<ArcSwap<Served>>,
         registry: Arc<Registry>,
         query_log: bool,
-        answer: A,
-    ) -> Arc<Tcp<A>> {
+    ) -> Arc<Tcp> {
         let table = Table::new(options.connections_max, options.client_connections_max);
         let counters = registry.tcp();
-        Arc::new(Tcp { options, served, registry, counters, table, query_log, answer })
+        Arc::new(Tcp { options, served, registry, counters, table, query_log })
     }
 
-    /// Accepts connections until it is told to stop. Each task holds a clone of `running` for as long as it runs.
+    /// Accepts connections until it is told to stop, then those that wait already. Each task holds a clone of `running` for
+    /// as long as it runs.
     pub(crate) async fn listen(
         self: Arc<Self>,
         listener: TcpListener,
@@ -115,27 +115,20 @@ where
         loop {
             let accepted = tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return,
+                _ = stop.wait_for(|stop| *stop) => break,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     wait = ACCEPT_WAIT_MIN;
-                    self.registry.connections().accepted();
-                    let place = self.table.admit(peer.ip(), now_ns());
-                    let connection = Connection::new(self.clone(), stream, peer, place);
-                    let (stop, running) = (stop.clone(), running.clone());
-                    tokio::spawn(async move {
-                        connection.run(stop).await;
-                        drop(running);
-                    });
+                    self.clone().connected(stream, peer, &stop, &running);
                 }
                 Err(error) if is_exhaustion(&error) => {
                     self.registry.connections().accept_failed();
                     report_exhaustion(&error);
                     self.table.evict_oldest();
                     tokio::select! {
-                        _ = stop.wait_for(|stop| *stop) => return,
+                        _ = stop.wait_for(|stop| *stop) => break,
                         () = sleep(wait) => {}
                     }
                     wait = (wait * 2).min(ACCEPT_WAIT_MAX);
@@ -144,6 +137,31 @@ where
                 Err(_) => self.registry.connections().accept_failed(),
             }
         }
+        let Ok(listener) = listener.into_std() else { return };
+        for (stream, peer) in (0..ACCEPTS_LAST_MAX).map_while(|_| listener.accept().ok()) {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                self.clone().connected(stream, peer, &stop, &running);
+            }
+        }
+    }
+
+    fn connected(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stop: &watch::Receiver<bool>,
+        running: &mpsc::Sender<()>,
+    ) {
+        self.registry.connections().accepted();
+        let place = self.table.admit(peer.ip(), now_ns());
+        let connection = Connection::new(self, stream, peer, place);
+        let (stop, running) = (stop.clone(), running.clone());
+        tokio::spawn(async move {
+            connection.run(stop).await;
+            drop(running);
+        });
     }
 }
 
@@ -183,8 +201,8 @@ enum Phase {
     Writing,
 }
 
-struct Connection<A> {
-    tcp: Arc<Tcp<A>>,
+struct Connection {
+    tcp: Arc<Tcp>,
     stream: TcpStream,
     peer: SocketAddr,
     local: IpAddr,
@@ -199,17 +217,14 @@ struct Connection<A> {
 }
 
 /// A connection leaves the table however its task ends.
-impl<A> Drop for Connection<A> {
+impl Drop for Connection {
     fn drop(&mut self) {
         self.tcp.table.leave(&self.place);
     }
 }
 
-impl<A> Connection<A>
-where
-    A: Fn(&Query<'_>, &Served, &mut [u8]) -> Outcome + Send + Sync + 'static,
-{
-    fn new(tcp: Arc<Tcp<A>>, stream: TcpStream, peer: SocketAddr, place: Arc<Place>) -> Connection<A> {
+impl Connection {
+    fn new(tcp: Arc<Tcp>, stream: TcpStream, peer: SocketAddr, place: Arc<Place>) -> Connection {
         let local = stream.local_addr().map_or(IpAddr::from([0; 4]), |local| local.ip());
         let (input, output) = (Vec::new(), Vec::new());
         Connection { tcp, stream, peer, local, place, input, output, sent: 0, ending: None }
@@ -236,7 +251,7 @@ where
                 _ = &mut stopped, if self.ending.is_none() => {
                     // What had arrived by now is still read, once, and answered.
                     if phase != Phase::Writing {
-                        answered = self.read()?;
+                        answered = self.read_last()?;
                     }
                     self.ending = self.ending.or(Some(Closed::Stopped));
                 }
@@ -308,6 +323,17 @@ where
         }
     }
 
+    /// Reads what had come before the stop, and answers it. Gives how many messages. Asks the kernel, not the runtime, which
+    /// may not have heard of it yet.
+    fn read_last(&mut self) -> io::Result<usize> {
+        SCRATCH.with_borrow_mut(|Scratch { read, .. }| -> io::Result<()> {
+            let len = unless_blocked((&*SockRef::from(&self.stream)).read(read))?.unwrap_or(0);
+            self.input.extend_from_slice(&read[..len]);
+            Ok(())
+        })?;
+        self.answer_input()
+    }
+
     /// Answers the input's whole messages as far as they go into one write. Gives how many.
     fn answer_input(&mut self) -> io::Result<usize> {
         let mut input = std::mem::take(&mut self.input);
@@ -333,7 +359,7 @@ where
             done += PREFIX + packet.len();
             answered += 1;
             let query = Query { packet, peer: self.peer, local: self.local, transport: Transport::Tcp, now_secs };
-            let outcome = (tcp.answer)(&query, &served, &mut write[len + PREFIX..][..MESSAGE_MAX]);
+            let outcome = answer(&query, &served, &mut write[len + PREFIX..][..MESSAGE_MAX]);
             if tcp.query_log {
                 query_log::write(&query, &outcome);
             }

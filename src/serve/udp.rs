@@ -3,7 +3,7 @@
 use super::query_log;
 use super::syscall::{Batch, now_ns, wall_secs};
 use super::throttle::Throttle;
-use crate::answer::{Outcome, Query, Served, Transport};
+use crate::answer::{Query, Served, Transport, answer, prefetch};
 use crate::observe::counters::{Counters, DropCause, Family, One};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -48,10 +48,14 @@ impl Socket {
         served: &Served,
         counters: &Counters<One>,
         query_log: bool,
-        answer: impl Fn(&Query<'_>, &Served, &mut [u8]) -> Outcome,
     ) -> u64 {
         let started_ns = now_ns();
         let now_secs = wall_secs();
+        if received > 1 {
+            for i in 0..received {
+                prefetch(batch.packet(i), served);
+            }
+        }
         for i in 0..received {
             let exchange = batch.take(i);
             let query = Query {

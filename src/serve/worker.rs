@@ -15,7 +15,7 @@
 use super::syscall::{BATCH_MAX, Batch, now_ns, poll};
 use super::throttle::Throttle;
 use super::udp::Socket;
-use crate::answer::{Outcome, Query, Served};
+use crate::answer::Served;
 use crate::observe::counters::{Counters, One};
 use crate::serve::socket::RECEIVE_WAIT;
 use arc_swap::{ArcSwap, Cache};
@@ -46,17 +46,16 @@ impl Beat {
 }
 
 /// What the threads share with whoever started them.
-pub(crate) struct Worker<A> {
+pub(crate) struct Worker {
     pub(crate) sockets: Vec<Socket>,
     pub(crate) served: Arc<ArcSwap<Served>>,
     pub(crate) counters: Arc<Counters<One>>,
     pub(crate) beat: Arc<Beat>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) query_log: bool,
-    pub(crate) answer: A,
 }
 
-impl<A: Fn(&Query<'_>, &Served, &mut [u8]) -> Outcome> Worker<A> {
+impl Worker {
     /// Serves until the stop flag is set.
     pub(crate) fn run(mut self) {
         let mut batch = Batch::new();
@@ -123,7 +122,7 @@ impl<A: Fn(&Query<'_>, &Served, &mut [u8]) -> Outcome> Worker<A> {
         if received == 0 {
             return (0, now_ns());
         }
-        let now_ns = socket.answer(batch, received, served, &self.counters, self.query_log, &self.answer);
+        let now_ns = socket.answer(batch, received, served, &self.counters, self.query_log);
         (received, now_ns)
     }
 }
