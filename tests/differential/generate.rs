@@ -44,7 +44,7 @@ pub(crate) struct Zone {
     pub(crate) text: String,
     /// All owners, absolute.
     pub(crate) owners: BTreeSet<String>,
-    /// Whether there are names below a DNAME: Knot DNS does not load such a zone.
+    /// Whether there may be names below a DNAME, in this zone or another: NSD and Knot DNS do not load such a zone.
     pub(crate) occluded_by_dname: bool,
 }
 
@@ -230,10 +230,16 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Takes out what lies below DNAMEs.
+    /// Takes out the DNAMEs that other zones lie at or below, and what lies below the other DNAMEs.
     fn drop_occluded(&mut self) {
-        let dnames: Vec<String> =
-            self.records.iter().filter(|(_, types)| types.contains_key("DNAME")).map(|(name, _)| format!(".{name}")).collect();
+        let others: Vec<&String> = self.apexes.iter().filter(|apex| *apex != self.apex).collect();
+        let is_above = |name: &str| others.iter().any(|apex| *apex == name || apex.ends_with(&format!(".{name}")));
+        for (_, types) in self.records.iter_mut().filter(|(name, _)| is_above(name)) {
+            types.remove("DNAME");
+        }
+        self.records.retain(|_, types| !types.is_empty());
+        let dnames = self.records.iter().filter(|(_, types)| types.contains_key("DNAME"));
+        let dnames: Vec<String> = dnames.map(|(name, _)| format!(".{name}")).collect();
         self.records.retain(|name, _| !dnames.iter().any(|dname| name.ends_with(dname)));
     }
 
@@ -270,6 +276,13 @@ pub(crate) struct Query {
     /// UDP size and DO; none: no EDNS.
     pub(crate) edns: Option<(u16, bool)>,
     pub(crate) recursion_desired: bool,
+}
+
+impl Query {
+    /// Without EDNS.
+    pub(crate) fn plain(name: &str, qtype: &'static str) -> Query {
+        Query { name: name.to_owned(), qtype, edns: None, recursion_desired: false }
+    }
 }
 
 /// Queries for every name of a zone, its ancestors and children.
