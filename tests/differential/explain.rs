@@ -29,7 +29,15 @@ pub(crate) enum Explained {
     SharedNames,
     /// BIND: referrals have glue alone.
     AuthoritativeAddresses,
-    /// NSD: nothing additional for SVCB and HTTPS.
+    /// BIND: nothing additional for a target whose name is a wildcard's, literally.
+    WildcardTargets,
+    /// BIND: nothing additional beside ANY, for glue beside an answer, or for NS where the client takes 512 octets.
+    FewerAddresses,
+    /// Knot, BIND: no addresses for a service at its own name.
+    OwnTarget,
+    /// NSD, Knot: addresses of name servers below a cut, from a wildcard there.
+    SynthesizedGlue,
+    /// NSD: nothing additional for SVCB and HTTPS; NSD, Knot: nothing for NAPTR.
     NoServiceAddresses,
     /// Knot: addresses of targets that only a wildcard covers.
     SynthesizedAddresses,
@@ -52,7 +60,24 @@ impl Explained {
             Explained::AuthoritativeAddresses => {
                 "RFC 9471 section 2: only glue must go along with a referral; BIND leaves out addresses of the zone's own data"
             }
-            Explained::NoServiceAddresses => "RFC 9460 section 4.1: addresses of a SVCB target SHOULD go along; NSD 4.6 adds none",
+            Explained::WildcardTargets => {
+                "RFC 4592 section 2.3: a wildcard's own name is like any; BIND adds no addresses for it (RFC 1034 section 4.3.2 \
+                 step 6 leaves it free)"
+            }
+            Explained::FewerAddresses => {
+                "RFC 1034 section 4.3.2 step 6 leaves free what is useful; BIND adds no addresses beside ANY, none from glue beside \
+                 an answer, and none for NS in 512 octets"
+            }
+            Explained::OwnTarget => {
+                "RFC 9460 section 2.5.2: target `.` in ServiceMode is the owner; Knot and BIND add no addresses for it"
+            }
+            Explained::SynthesizedGlue => {
+                "RFC 4592 section 4.2, RFC 9471 section 2: a wildcard below a cut is not the parent's data; NSD and Knot make glue of it"
+            }
+            Explained::NoServiceAddresses => {
+                "RFC 9460 section 4.1, RFC 3403 section 4.2: addresses of the target SHOULD, MAY go along; NSD adds none for SVCB and \
+                 HTTPS, NSD and Knot none for NAPTR"
+            }
             Explained::SynthesizedAddresses => {
                 "RFC 1034 section 4.3.2 step 6: what else is useful; Knot also synthesizes addresses from wildcards"
             }
@@ -223,27 +248,34 @@ impl<'a> Case<'a> {
             && message.authority.iter().all(|record| record.rtype == "NS" && is_apex(record))
     }
 
-    /// A negative answer for a name that other zones know something about.
+    /// A negative answer for a name, the one asked or one that an alias leads to, that other zones know something about.
     fn shared_names(&self, ours: &Message, theirs: &Message) -> Option<Explained> {
-        let mut name = self.query.name.to_ascii_lowercase();
-        let zone = &self.worlds.zones[self.worlds.zone_of(&name, self.query.qtype)?];
-        let is_negative = theirs.answer.is_empty() && theirs.authority.len() == 1 && theirs.authority[0].rtype == "SOA";
-        if self.kind != Kind::Nsd || !is_negative || (ours.rcode == theirs.rcode && ours.answer.is_empty()) {
-            return None;
-        }
+        let is_part = set(&theirs.answer).is_subset(&set(&ours.answer));
+        let is_negative = is_part && theirs.authority.len() == 1 && theirs.authority[0].rtype == "SOA";
+        let differs = ours.rcode != theirs.rcode || ours.answer.len() != theirs.answer.len();
+        let aliases = ours.answer.iter().filter(|record| record.rtype == "CNAME").map(|record| &record.data);
+        let is_shared = |name: &String| self.is_shared(name.to_ascii_lowercase());
+        let is_explained = self.kind == Kind::Nsd && is_negative && differs;
+        (is_explained && aliases.chain([&self.query.name]).any(is_shared)).then_some(Explained::SharedNames)
+    }
+
+    /// Whether a zone other than the closest has the name, one between it and the apex, or a wildcard there, which that does not.
+    fn is_shared(&self, mut name: String) -> bool {
         let exists = |zone: &Zone, name: &str| {
             zone.owners.iter().any(|owner| owner == name || owner.ends_with(&format!(".{name}")))
         };
+        let Some(zone) = self.worlds.zone_of(&name, self.query.qtype) else { return false };
+        let zone = &self.worlds.zones[zone];
         let elsewhere = |name: &str| self.worlds.zones.iter().any(|other| other.apex != zone.apex && exists(other, name));
         loop {
             let wildcard = format!("*.{name}");
             if [&name, &wildcard].into_iter().any(|name| !exists(zone, name) && elsewhere(name)) {
-                return Some(Explained::SharedNames);
+                return true;
             }
-            if name.len() <= zone.apex.len() {
-                return None;
+            match name.split_once('.') {
+                Some((_, parent)) if name.len() > zone.apex.len() => name = parent.to_owned(),
+                _ => return false,
             }
-            name = name.split_once('.')?.1.to_owned();
         }
     }
 
@@ -260,10 +292,17 @@ impl<'a> Case<'a> {
             (set(&required), other)
         };
         let ((our_glue, our_rest), (their_glue, their_rest)) = (split(ours), split(theirs));
-        if our_glue != their_glue {
-            return Err("glue".into());
-        }
         let mut reasons = BTreeSet::new();
+        if our_glue != their_glue {
+            let more = theirs.additional.iter().filter(|record| !our_glue.contains(&lower(record)));
+            let is_explained = self.kind != Kind::Bind
+                && our_glue.is_subset(&their_glue)
+                && more.filter(|record| is_required(record)).all(|record| self.is_synthesized(record));
+            if !is_explained {
+                return Err("glue".into());
+            }
+            reasons.insert(Explained::SynthesizedGlue);
+        }
         for record in our_rest.iter().filter(|record| !set(&their_rest).contains(&lower(record))) {
             reasons.insert(self.why_we_add(record, ours).ok_or(format!("our additional {record}"))?);
         }
@@ -279,10 +318,19 @@ impl<'a> Case<'a> {
     fn why_we_add(&self, record: &Rr, ours: &Message) -> Option<Explained> {
         let is_address = matches!(&record.rtype[..], "A" | "AAAA");
         let is_referral = ours.authority.first().is_some_and(|first| first.rtype == "NS");
-        let is_service = matches!(self.query.qtype, "SVCB" | "HTTPS");
+        let has = |rtype: &str| ours.answer.iter().any(|answer| answer.rtype == rtype);
+        let is_service = has("SVCB") || has("HTTPS");
+        let is_own = is_service && ours.answer.iter().any(|answer| answer.owner == record.owner);
+        let is_small = self.query.edns.is_none_or(|(size, _)| size <= 512);
         match self.kind {
+            Kind::Bind | Kind::Knot if is_address && is_own => Some(Explained::OwnTarget),
+            Kind::Bind if is_address && !is_referral && self.query.qtype == "ANY" => Some(Explained::FewerAddresses),
+            Kind::Bind if is_address && !is_referral && self.query.qtype == "NS" && is_small => Some(Explained::FewerAddresses),
+            Kind::Bind if is_address && !is_referral && !self.is_authoritative(record) => Some(Explained::FewerAddresses),
             Kind::Bind if is_address && is_referral && self.is_authoritative(record) => Some(Explained::AuthoritativeAddresses),
-            Kind::Nsd if is_address && is_service && !ours.answer.is_empty() => Some(Explained::NoServiceAddresses),
+            Kind::Bind if is_address && record.owner.starts_with("*.") => Some(Explained::WildcardTargets),
+            Kind::Nsd if is_address && is_service => Some(Explained::NoServiceAddresses),
+            Kind::Nsd | Kind::Knot if is_address && has("NAPTR") => Some(Explained::NoServiceAddresses),
             _ => None,
         }
     }
@@ -290,14 +338,19 @@ impl<'a> Case<'a> {
     fn why_they_add(&self, record: &Rr, ours: &Message) -> Option<Explained> {
         let is_address = matches!(&record.rtype[..], "A" | "AAAA");
         let is_service = matches!(self.query.qtype, "SVCB" | "HTTPS");
-        let owner = record.owner.to_ascii_lowercase();
-        let is_synthesized = !self.worlds.zones.iter().any(|zone| zone.owners.contains(&owner));
         match self.kind {
             _ if ours.answer.is_empty() => None,
-            Kind::Knot if is_address && is_synthesized => Some(Explained::SynthesizedAddresses),
+            Kind::Knot if is_address && self.is_synthesized(record) => Some(Explained::SynthesizedAddresses),
             Kind::Knot | Kind::Bind if is_service => Some(Explained::ServiceChain),
             _ => None,
         }
+    }
+
+    /// Whether the closest zone does not have the record's owner, so that only a wildcard can cover it.
+    fn is_synthesized(&self, record: &Rr) -> bool {
+        let owner = record.owner.to_ascii_lowercase();
+        let closest = self.worlds.zone_of(&owner, "A").map(|zone| &self.worlds.zones[zone]);
+        closest.is_some_and(|zone| !zone.owners.contains(&owner))
     }
 
     /// Whether no cut is above the record's owner, or at it.
