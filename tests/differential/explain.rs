@@ -25,18 +25,22 @@ pub(crate) enum Explained {
     ChainEndsAtZone,
     /// BIND: loops, and chains of more than its limit.
     ChainFails,
+    /// NSD, Knot: a chain that passes one DNAME again ends early.
+    DnameAgain,
     /// NSD: a name that only another zone has, or a wildcard there.
     SharedNames,
     /// BIND: referrals have glue alone.
     AuthoritativeAddresses,
     /// BIND: nothing additional for a target whose name is a wildcard's, literally.
     WildcardTargets,
-    /// BIND: nothing additional beside ANY, for glue beside an answer, or for NS where the client takes 512 octets.
+    /// BIND, NSD: beside an answer no glue, nor addresses from another zone; BIND: nothing beside ANY, or to clients of 512 octets.
     FewerAddresses,
     /// Knot, BIND: no addresses for a service at its own name.
     OwnTarget,
-    /// NSD, Knot: addresses of name servers below a cut, from a wildcard there.
+    /// NSD, Knot: addresses of name servers in referrals, from a wildcard.
     SynthesizedGlue,
+    /// BIND: addresses below a DNAME.
+    OccludedAddresses,
     /// NSD: nothing additional for SVCB and HTTPS; NSD, Knot: nothing for NAPTR.
     NoServiceAddresses,
     /// Knot: addresses of targets that only a wildcard covers.
@@ -56,6 +60,9 @@ impl Explained {
             Explained::ChainAcrossZones => "RFC 1034 section 4.3.2: back to step 1, the search for a zone; the peers stay in the first",
             Explained::ChainEndsAtZone => "RFC 1034 section 4.3.2: back to step 1; BIND does not mix answers from different zones",
             Explained::ChainFails => "RFC 1034 section 3.6.2 wants loops caught; BIND makes them SERVFAIL (its max-query-restarts is 11)",
+            Explained::DnameAgain => {
+                "RFC 6672 section 3.2: back to step 1; NSD follows each DNAME of a chain once, Knot three times, we all 16 aliases"
+            }
             Explained::SharedNames => "RFC 4592 section 2.2: names exist per zone; NSD keeps those of all zones in one table",
             Explained::AuthoritativeAddresses => {
                 "RFC 9471 section 2: only glue must go along with a referral; BIND leaves out addresses of the zone's own data"
@@ -65,15 +72,16 @@ impl Explained {
                  step 6 leaves it free)"
             }
             Explained::FewerAddresses => {
-                "RFC 1034 section 4.3.2 step 6 leaves free what is useful; BIND adds no addresses beside ANY, none from glue beside \
-                 an answer, and none for NS in 512 octets"
+                "RFC 1034 section 4.3.2 step 6 leaves free what is useful; BIND and NSD add no glue or other zone's data beside an \
+                 answer, BIND nothing beside ANY and where EDNS says 512"
             }
             Explained::OwnTarget => {
                 "RFC 9460 section 2.5.2: target `.` in ServiceMode is the owner; Knot and BIND add no addresses for it"
             }
             Explained::SynthesizedGlue => {
-                "RFC 4592 section 4.2, RFC 9471 section 2: a wildcard below a cut is not the parent's data; NSD and Knot make glue of it"
+                "RFC 9471 section 2: glue is what the parent's zone has; NSD and Knot make some of wildcards, below the cut too"
             }
+            Explained::OccludedAddresses => "RFC 6672 section 2.4: no data below a DNAME; BIND gives such addresses as additional",
             Explained::NoServiceAddresses => {
                 "RFC 9460 section 4.1, RFC 3403 section 4.2: addresses of the target SHOULD, MAY go along; NSD adds none for SVCB and \
                  HTTPS, NSD and Knot none for NAPTR"
@@ -188,8 +196,18 @@ impl<'a> Case<'a> {
         let last = aliases.clone().last()?;
         let is_loop = aliases.clone().any(|record| record.owner.eq_ignore_ascii_case(&last.data));
         let is_part = set(&theirs.answer).is_subset(&set(&ours.answer));
-        let fails = self.kind == Kind::Bind && theirs.rcode == 2 && is_part && (is_loop || aliases.count() > 11);
-        fails.then(|| vec![Explained::ChainFails])
+        let fails = self.kind == Kind::Bind && theirs.rcode == 2 && is_part && (is_loop || aliases.clone().count() > 11);
+        if fails {
+            return Some(vec![Explained::ChainFails]);
+        }
+        let dnames = || ours.answer.iter().filter(|record| record.rtype == "DNAME");
+        let is_synthesized = |alias: &&Rr| {
+            let owner = alias.owner.to_ascii_lowercase();
+            dnames().any(|dname| owner.ends_with(&format!(".{}", dname.owner.to_ascii_lowercase())))
+        };
+        let again = aliases.filter(is_synthesized).count() > dnames().count();
+        let ends = self.kind != Kind::Bind && again && is_part && theirs.rcode == 0 && theirs.flags == ours.flags & !0xf;
+        ends.then(|| vec![Explained::DnameAgain])
     }
 
     /// Compares two responses, rule by rule.
@@ -320,14 +338,17 @@ impl<'a> Case<'a> {
         let is_referral = ours.authority.first().is_some_and(|first| first.rtype == "NS");
         let has = |rtype: &str| ours.answer.iter().any(|answer| answer.rtype == rtype);
         let is_service = has("SVCB") || has("HTTPS");
-        let is_own = is_service && ours.answer.iter().any(|answer| answer.owner == record.owner);
-        let is_small = self.query.edns.is_none_or(|(size, _)| size <= 512);
+        let is_own = is_service && ours.answer.iter().any(|answer| answer.owner.eq_ignore_ascii_case(&record.owner));
+        let is_small = self.query.edns.is_some_and(|(size, _)| size <= 512);
+        let answered_by = ours.answer.last().map_or(&self.query.name, |last| &last.owner);
+        let is_authoritative = self.is_authoritative(record, answered_by);
         match self.kind {
             Kind::Bind | Kind::Knot if is_address && is_own => Some(Explained::OwnTarget),
-            Kind::Bind if is_address && !is_referral && self.query.qtype == "ANY" => Some(Explained::FewerAddresses),
-            Kind::Bind if is_address && !is_referral && self.query.qtype == "NS" && is_small => Some(Explained::FewerAddresses),
-            Kind::Bind if is_address && !is_referral && !self.is_authoritative(record) => Some(Explained::FewerAddresses),
-            Kind::Bind if is_address && is_referral && self.is_authoritative(record) => Some(Explained::AuthoritativeAddresses),
+            Kind::Bind if is_address && !is_referral && (self.query.qtype == "ANY" || is_small) => {
+                Some(Explained::FewerAddresses)
+            }
+            Kind::Bind | Kind::Nsd if is_address && !is_referral && !is_authoritative => Some(Explained::FewerAddresses),
+            Kind::Bind if is_address && is_referral && is_authoritative => Some(Explained::AuthoritativeAddresses),
             Kind::Bind if is_address && record.owner.starts_with("*.") => Some(Explained::WildcardTargets),
             Kind::Nsd if is_address && is_service => Some(Explained::NoServiceAddresses),
             Kind::Nsd | Kind::Knot if is_address && has("NAPTR") => Some(Explained::NoServiceAddresses),
@@ -338,7 +359,13 @@ impl<'a> Case<'a> {
     fn why_they_add(&self, record: &Rr, ours: &Message) -> Option<Explained> {
         let is_address = matches!(&record.rtype[..], "A" | "AAAA");
         let is_service = matches!(self.query.qtype, "SVCB" | "HTTPS");
+        let is_referral = ours.authority.first().is_some_and(|first| first.rtype == "NS");
+        let owner = record.owner.to_ascii_lowercase();
         match self.kind {
+            Kind::Nsd | Kind::Knot if is_address && is_referral && self.is_synthesized(record) => Some(Explained::SynthesizedGlue),
+            Kind::Bind if is_address && self.worlds.zones.iter().any(|zone| zone.redirects(&owner)) => {
+                Some(Explained::OccludedAddresses)
+            }
             _ if ours.answer.is_empty() => None,
             Kind::Knot if is_address && self.is_synthesized(record) => Some(Explained::SynthesizedAddresses),
             Kind::Knot | Kind::Bind if is_service => Some(Explained::ServiceChain),
@@ -353,10 +380,10 @@ impl<'a> Case<'a> {
         closest.is_some_and(|zone| !zone.owners.contains(&owner))
     }
 
-    /// Whether no cut is above the record's owner, or at it.
-    fn is_authoritative(&self, record: &Rr) -> bool {
-        let response = self.worlds.all.ask(&packet(&Query::plain(&record.owner, "A")), Transport::Tcp).message;
-        response.flag(AA)
+    /// Whether the record's owner lies in the closest zone of `name`, and no cut is above it there, or at it.
+    fn is_authoritative(&self, record: &Rr, name: &str) -> bool {
+        let Some(zone) = self.worlds.zone_of(name, self.query.qtype) else { return false };
+        self.worlds.alone[zone].ask(&packet(&Query::plain(&record.owner, "A")), Transport::Tcp).message.flag(AA)
     }
 }
 
