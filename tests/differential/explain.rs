@@ -43,7 +43,7 @@ pub(crate) enum Explained {
     OccludedAddresses,
     /// NSD: nothing additional for SVCB and HTTPS; NSD, Knot: nothing for NAPTR.
     NoServiceAddresses,
-    /// Knot: addresses of targets that only a wildcard covers.
+    /// All: addresses of targets that only a wildcard covers.
     SynthesizedAddresses,
     /// Knot, BIND: for SVCB and HTTPS, aliases of the target and more records of the service.
     ServiceChain,
@@ -87,7 +87,7 @@ impl Explained {
                  HTTPS, NSD and Knot none for NAPTR"
             }
             Explained::SynthesizedAddresses => {
-                "RFC 1034 section 4.3.2 step 6: what else is useful; Knot also synthesizes addresses from wildcards"
+                "RFC 1034 section 4.3.2 step 6: what else is useful; the peers also synthesize addresses from wildcards"
             }
             Explained::ServiceChain => "RFC 9460 section 4.1: more records of a service MAY go along; we add addresses alone",
         }
@@ -358,7 +358,7 @@ impl<'a> Case<'a> {
 
     fn why_they_add(&self, record: &Rr, ours: &Message) -> Option<Explained> {
         let is_address = matches!(&record.rtype[..], "A" | "AAAA");
-        let is_service = matches!(self.query.qtype, "SVCB" | "HTTPS");
+        let is_service = ours.answer.iter().any(|answer| matches!(&answer.rtype[..], "SVCB" | "HTTPS"));
         let is_referral = ours.authority.first().is_some_and(|first| first.rtype == "NS");
         let owner = record.owner.to_ascii_lowercase();
         match self.kind {
@@ -367,7 +367,7 @@ impl<'a> Case<'a> {
                 Some(Explained::OccludedAddresses)
             }
             _ if ours.answer.is_empty() => None,
-            Kind::Knot if is_address && self.is_synthesized(record) => Some(Explained::SynthesizedAddresses),
+            _ if is_address && self.is_synthesized(record) => Some(Explained::SynthesizedAddresses),
             Kind::Knot | Kind::Bind if is_service => Some(Explained::ServiceChain),
             _ => None,
         }
