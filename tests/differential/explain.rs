@@ -29,6 +29,8 @@ pub(crate) enum Explained {
     DnameAgain,
     /// NSD: a name that only another zone has, or a wildcard there.
     SharedNames,
+    /// NSD: DS where the parent does not delegate the child.
+    OtherParent,
     /// BIND: referrals have glue alone.
     AuthoritativeAddresses,
     /// BIND: nothing additional for a target whose name is a wildcard's, literally.
@@ -64,6 +66,9 @@ impl Explained {
                 "RFC 6672 section 3.2: back to step 1; NSD follows each DNAME of a chain once, Knot three times, we all 16 aliases"
             }
             Explained::SharedNames => "RFC 4592 section 2.2: names exist per zone; NSD keeps those of all zones in one table",
+            Explained::OtherParent => {
+                "RFC 4035 section 3.1.4.1: the parent answers for DS; NSD takes for it the zone that has NS records for the child"
+            }
             Explained::AuthoritativeAddresses => {
                 "RFC 9471 section 2: only glue must go along with a referral; BIND leaves out addresses of the zone's own data"
             }
@@ -218,6 +223,9 @@ impl<'a> Case<'a> {
         if let Some(reason) = self.shared_names(ours, theirs) {
             return Ok(vec![reason]);
         }
+        if self.other_parent(ours, theirs) {
+            return Ok(vec![Explained::OtherParent]);
+        }
         if ours.rcode != theirs.rcode {
             return Err("RCODE".into());
         }
@@ -254,6 +262,17 @@ impl<'a> Case<'a> {
         let is_one = theirs.answer.iter().all(|record| key(record) == first) && first.0 == key(&ours.answer[0]).0;
         let is_explained = our_answer != their_answer && ours.flags == theirs.flags && (is_part || is_one);
         is_explained.then_some(Explained::AnyOneRrset)
+    }
+
+    /// DS of a zone's own name, denied by a zone further up than the closest.
+    fn other_parent(&self, ours: &Message, theirs: &Message) -> bool {
+        let is_apex = self.worlds.zones.iter().any(|zone| zone.apex.eq_ignore_ascii_case(&self.query.name));
+        let denied_by = |message: &Message| match &message.authority[..] {
+            [soa] if soa.rtype == "SOA" && message.answer.is_empty() => Some(soa.owner.to_ascii_lowercase()),
+            _ => None,
+        };
+        let (Some(our_zone), Some(their_zone)) = (denied_by(ours), denied_by(theirs)) else { return false };
+        self.kind == Kind::Nsd && self.query.qtype == "DS" && is_apex && our_zone.ends_with(&format!(".{their_zone}"))
     }
 
     /// Whether the authority section has the NS records of a zone's own name beside an answer.
