@@ -25,7 +25,7 @@ pub const QTYPES: [u16; 49] = [
     rtype::MX,
     rtype::TXT,
     rtype::RP,
-    rtype::AFDB,
+    rtype::AFSDB,
     rtype::SIG,
     rtype::KEY,
     rtype::AAAA,

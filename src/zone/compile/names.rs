@@ -29,8 +29,10 @@ pub(super) struct NameEntry<'a> {
     count: usize,
     pub(super) is_cut: bool,
     pub(super) has_dname: bool,
-    /// At or below a cut or DNAME: no answer to any question.
+    /// Below a cut or DNAME: no answer to any question.
     pub(super) is_hidden: bool,
+    /// Below a DNAME that no cut is above: not even glue (RFC 6672 section 2.4).
+    pub(super) is_redirected: bool,
 }
 
 impl<'a> Names<'a> {
@@ -177,7 +179,10 @@ impl<'a> Names<'a> {
         }
         if depths != 0 {
             for index in 0..self.list.len() {
-                self.list[index].is_hidden = self.occluded_by(&self.list[index].relative, depths);
+                let above = self.occluded_by(&self.list[index].relative, depths);
+                let is_redirected = above.is_some_and(|above| !self.list[above].is_cut);
+                let entry = &mut self.list[index];
+                (entry.is_hidden, entry.is_redirected) = (above.is_some(), is_redirected);
             }
         }
         self.list.retain(|name| name.count > 0 || !name.is_hidden);
@@ -187,10 +192,11 @@ impl<'a> Names<'a> {
         self.hidden.sort_by_cached_key(|&index| canonical_key(&list[index].relative));
     }
 
-    /// Whether a proper ancestor of the name is a cut or has a DNAME.
-    fn occluded_by(&self, relative: &[u8], depths: u128) -> bool {
+    /// The highest proper ancestor of the name that is a cut or has a DNAME.
+    fn occluded_by(&self, relative: &[u8], depths: u128) -> Option<usize> {
         let mut left = depth(relative);
         let mut rest = relative;
+        let mut highest = None;
         while left > 0 {
             rest = parent(rest);
             left -= 1;
@@ -198,10 +204,10 @@ impl<'a> Names<'a> {
                 && let Some(above) = self.find(rest)
                 && (self.list[above].is_cut || self.list[above].has_dname)
             {
-                return true;
+                highest = Some(above);
             }
         }
-        false
+        highest
     }
 
     /// Names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2).
@@ -233,7 +239,16 @@ impl<'a> Names<'a> {
 
 impl<'a> NameEntry<'a> {
     fn new(hash: u64, relative: std::borrow::Cow<'a, [u8]>, first: usize, count: usize) -> NameEntry<'a> {
-        NameEntry { hash, relative, first, count, is_cut: false, has_dname: false, is_hidden: false }
+        NameEntry {
+            hash,
+            relative,
+            first,
+            count,
+            is_cut: false,
+            has_dname: false,
+            is_hidden: false,
+            is_redirected: false,
+        }
     }
 }
 

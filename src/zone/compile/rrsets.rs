@@ -277,7 +277,10 @@ impl<'a> Encoder<'a, '_> {
             let Some(number) = number else { continue };
             let has_address = |record: &Record| matches!(record.rtype, A | AAAA);
             let known = found.iter().any(|(.., same)| *same == number);
-            if known || !self.names.records_of(self.names.at(number)).any(has_address) {
+            if known
+                || self.names.at(number).is_redirected
+                || !self.names.records_of(self.names.at(number)).any(has_address)
+            {
                 continue;
             }
             let required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &owner);
