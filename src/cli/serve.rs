@@ -4,7 +4,7 @@
 //! settings -> logs -> bind all sockets -> give up root -> load zones -> answer -> signals: reload, stop
 //! ```
 
-use super::{done, fail, suggest};
+use super::{complain, done, fail, suggest};
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
 use crate::config::{self, Config, DEFAULT_PATH, Endpoint, LogFormat, ZoneEntry};
@@ -150,7 +150,7 @@ fn check(config: &Config) -> ExitCode {
         Ok(load) => {
             errors.extend(load.reports.iter().filter(|report| report.fatal).map(|report| report.text.clone()));
             for warning in load.reports.iter().filter(|report| !report.fatal) {
-                fail(&warning.text);
+                complain(&warning.text);
             }
             summary = format!("{} zones, {} records", load.summary.zones, load.summary.records);
         }

@@ -109,6 +109,7 @@ impl Reloader {
         if let Some(plane) = self.view.plane.get() {
             plane.counters.grow_zones(ids);
         }
+        self.view.node.store(Arc::new(config.node_name()));
         self.view.metrics_zones.store(config.metrics_zones, Ordering::Relaxed);
         let replaced = self.served.swap(Arc::new(Served { zones, settings }));
         let needs_restart = self.started_with.needs_restart(&config);
