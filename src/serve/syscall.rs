@@ -468,7 +468,8 @@ mod tests {
         for lost in [0, 2] {
             // The kernel refuses broadcasts on a socket that did not ask for them: EACCES, and nothing leaves the host.
             // SAFETY: the slot is in range and not borrowed.
-            unsafe { (*batch.slots.as_ptr()).names[lost].0[4..8].fill(255) };
+            let address = unsafe { &mut (*batch.slots.as_ptr()).names[lost].0 };
+            address[4..8].fill(255);
         }
         echo(&mut batch, 5);
         let report = batch.send(server.as_fd());
