@@ -1,3 +1,13 @@
 //! The `catchment` command.
 
-fn main() {}
+use catchment::cli::{self, Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(arguments) => cli::serve::run(arguments),
+        Command::Reload(arguments) => cli::reload::run(&arguments),
+        Command::Health(arguments) => cli::health::run(&arguments),
+    }
+}

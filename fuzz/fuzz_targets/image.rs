@@ -41,7 +41,18 @@ thread_local! {
     static OUT: RefCell<Vec<u8>> = RefCell::new(vec![0; 65535]);
 }
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+/// Writes the seeds, real images as this build compiles them, into the directory that `IMAGE_SEEDS` names.
+fn write_seeds() {
+    let Some(directory) = std::env::var_os("IMAGE_SEEDS") else { return };
+    for (at, (apex, text)) in ZONES.iter().enumerate() {
+        let image = image(apex, text);
+        let content = &image.bytes()[..image.bytes().len() - DIGEST];
+        let path = std::path::Path::new(&directory).join(format!("image{at}"));
+        std::fs::write(path, [&[1], content].concat()).expect("the seeds' directory can be written");
+    }
+}
+
+libfuzzer_sys::fuzz_target!(init: write_seeds(), |input: &[u8]| {
     let Some((&mode, content)) = input.split_first() else { return };
     let mut bytes = content.to_vec();
     if mode != 0 {

@@ -20,8 +20,9 @@ libfuzzer_sys::fuzz_target!(|packet: &[u8]| OUT.with_borrow_mut(|(udp, tcp)| {
         assert_eq!(udp.is_some(), tcp.is_some(), "dropped over one transport only");
         return;
     };
-    assert_eq!(udp[3], tcp[3], "one RCODE over both transports");
+    // With TC, what was cut off may have been the rest of a chain, and with it the RCODE of its end.
     if !udp_message.metadata.truncation {
+        assert_eq!(udp[3], tcp[3], "one RCODE over both transports");
         assert_eq!(udp_message.metadata.authoritative, tcp_message.metadata.authoritative);
         assert_eq!(udp_message.answers, tcp_message.answers);
         assert_eq!(udp_message.authorities, tcp_message.authorities);

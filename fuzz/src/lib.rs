@@ -24,7 +24,7 @@ pub const UDP_SIZE: u16 = 1232;
 /// Compiles a text that must be a good zone.
 pub fn image(apex: &str, text: &str) -> Image {
     let apex = Name::from_text(apex).expect("an apex");
-    let parsed = parse::parse_text("seed", text.as_bytes(), &apex, &parse::Options::default());
+    let parsed = parse::parse_text("seed", text, &apex, &parse::Options::default());
     let (image, findings) = compile(&apex, &parsed.records);
     image.unwrap_or_else(|| panic!("the seed {apex} does not compile: {:?} {findings:?}", parsed.diagnostics))
 }
@@ -45,6 +45,7 @@ pub fn served(images: Vec<Image>) -> Served {
             node: Some(b"fuzz1"[..].into()),
             nsid: true,
             chaos_id: true,
+            chaos_hostname: true,
             chaos_version: Some(b"catchment"[..].into()),
             keepalive_100ms: 100,
             cookies: Secrets::parse(secret).expect("a secrets file"),

@@ -194,27 +194,32 @@ fn respond<'a>(response: &mut Response<'a>, served: &Served, name: &mut LookupNa
     let is_query = header.opcode() == opcode::QUERY;
     let mut rest = &packet[HEADER_LEN..];
     let question = match header.counts[0] {
+        0 => None,
         1 => {
-            let Some((question, tail)) = Question::read(rest, name) else { return response.refuse_garbage(is_query) };
+            let Some((question, tail)) = Question::read(rest, name) else {
+                return response.refuse_garbage(is_query, None);
+            };
             rest = tail;
             Some(question)
         }
-        0 => None,
-        _ => return response.refuse_garbage(is_query),
+        count => {
+            let edns = behind_questions(&header, count, rest);
+            return response.refuse_garbage(is_query, edns);
+        }
     };
-    // Only IXFR carries a record before the additional section, the client's SOA (RFC 1995 section 3).
-    let is_ixfr = question.as_ref().is_some_and(|question| question.qtype == rtype::IXFR);
-    let edns = match Edns::read(&header, rest, !is_query || is_ixfr) {
-        Ok(edns) => edns,
-        Err(_) => return response.refuse_garbage(is_query),
-    };
-    let mut reply = Reply::new(edns);
     if let Some(question) = &question {
         response.qtype = question.qtype;
         // Never full: the question came in a packet, and takes at most 259 octets.
         let _ = response.writer.put(&packet[HEADER_LEN..HEADER_LEN + question.wire_len()]);
         response.counts[0] = 1;
     }
+    // Only IXFR carries a record before the additional section, the client's SOA (RFC 1995 section 3).
+    let is_ixfr = question.as_ref().is_some_and(|question| question.qtype == rtype::IXFR);
+    let edns = match Edns::read(&header, rest, !is_query || is_ixfr) {
+        Ok(edns) => edns,
+        Err(malformed) => return response.refuse_garbage(is_query, malformed.edns),
+    };
+    let mut reply = Reply::new(edns);
     if !is_query {
         let refused = matches!(header.opcode(), opcode::NOTIFY | opcode::UPDATE);
         response.rcode = if refused { rcode::REFUSED } else { rcode::NOTIMP };
@@ -253,7 +258,7 @@ fn respond<'a>(response: &mut Response<'a>, served: &Served, name: &mut LookupNa
             return reply;
         }
     }
-    reply.nsid = edns.is_some_and(|edns| edns.nsid) && settings.nsid;
+    reply.nsid = edns.is_some_and(|edns| edns.nsid) && settings.nsid && settings.node.is_some();
     reply.keepalive = edns.is_some_and(|edns| edns.keepalive) && response.query.transport == Transport::Tcp;
     match question.qclass {
         class::IN | class::ANY => match question.qtype {
@@ -276,15 +281,27 @@ fn respond<'a>(response: &mut Response<'a>, served: &Served, name: &mut LookupNa
     reply
 }
 
+/// The OPT of a message with more questions than one: such a message is FORMERR (RFC 9619 section 4), and gets an OPT for its
+/// own all the same.
+#[cold]
+fn behind_questions<'a>(header: &Header, count: u16, mut rest: &'a [u8]) -> Option<Edns<'a>> {
+    // A question takes 5 octets at least, so the packet's length bounds the loop.
+    let mut name = LookupName::default();
+    for _ in 0..count {
+        rest = Question::read(rest, &mut name)?.1;
+    }
+    Edns::read(header, rest, true).unwrap_or_else(|malformed| malformed.edns)
+}
+
 impl<'a> Response<'a> {
-    /// FORMERR, or what the opcode alone decides: the header, and nothing else.
-    fn refuse_garbage(&mut self, is_query: bool) -> Reply<'a> {
+    /// FORMERR, or what the opcode alone decides, and no more than was there: the question and an OPT, if they could be read.
+    fn refuse_garbage(&mut self, is_query: bool, edns: Option<Edns<'a>>) -> Reply<'a> {
         self.rcode = match self.header.opcode() {
             _ if is_query => rcode::FORMERR,
             opcode::NOTIFY | opcode::UPDATE => rcode::REFUSED,
             _ => rcode::NOTIMP,
         };
-        Reply::default()
+        Reply::new(edns)
     }
 
     /// Appends OPT if there was one, and fills the header in.

@@ -8,7 +8,7 @@ use crate::wire::code::{class, ede, rcode, rtype};
 use crate::wire::lookup::LookupName;
 use crate::wire::name::NAME_LEN_MAX;
 use crate::wire::query::{HEADER_LEN, Question};
-use crate::zone::image::{Found, Image, Node};
+use crate::zone::image::{Found, Image, Node, Rrset};
 use crate::zone::set::{Zone, Zones};
 
 /// Aliases followed in one response; a longer chain ends there, and the client asks for its last name.
@@ -59,6 +59,8 @@ fn follow(response: &mut Response, question: &Question, served: &Served, reply: 
         is_first: true,
         authoritative: question.qclass != class::ANY,
         image,
+        dnames: [0; CHAIN_MAX + 1],
+        dname_count: 0,
         suffixes: apex_in_question(question, image),
     };
     let Some(mut alias) = step.answer(question.name, question.name_wire, HEADER_LEN)? else { return Ok(()) };
@@ -100,10 +102,22 @@ fn authority_for<'a>(zones: &'a Zones, name: &LookupName, qtype: u16) -> Option<
     let zone = zones.find(name, usize::MAX)?;
     let labels = name.label_count();
     let is_apex = || zone.name.as_wire().len() == name.lower().len();
-    if qtype == rtype::DS && labels > 0 && is_apex() {
-        return zones.find(name, labels - 1).or(Some(zone));
+    if qtype == rtype::DS
+        && labels > 0
+        && is_apex()
+        && let Some(above) = zones.find(name, labels - 1)
+        && !is_below_cut(above, name)
+    {
+        return Some(above);
     }
     Some(zone)
+}
+
+/// Whether the zone has delegated what `name` lies below: it is not the parent of a zone of that name, and the child is to
+/// say itself that it has no DS (RFC 4035 section 3.1.4.1).
+fn is_below_cut(zone: &Zone, name: &LookupName) -> bool {
+    let found = zone.image.as_ref().map(|image| image.find(name));
+    matches!(found, Some(Ok(Found::Encloser(node, _))) if node.is_cut())
 }
 
 /// Whether the question ends in the apex as the zone spells it, and where.
@@ -130,6 +144,9 @@ struct Step<'r, 'q, 'z> {
     /// Whether AA may be set at all: not for class ANY (RFC 1035 section 6.2).
     authoritative: bool,
     image: &'z Image,
+    /// Where the owners of the DNAMEs stand that are in the answer.
+    dnames: [usize; CHAIN_MAX + 1],
+    dname_count: usize,
     suffixes: Suffixes,
 }
 
@@ -203,8 +220,7 @@ impl Step<'_, '_, '_> {
         self.set_authoritative();
         let dname = node.rrset(rtype::DNAME)?.ok_or(Stop::Damaged)?;
         let labels = self.image.apex_labels() + depth;
-        let owner_at = self.suffix_at(name, at, labels)?;
-        self.response.put_rrset(Section::Answer, owner_at, &dname, dname.ttl_secs, &mut self.suffixes)?;
+        self.put_dname(&dname, name, at, labels)?;
         let prefix = wire.get(..name.suffix_start(labels)).ok_or(Stop::Damaged)?;
         let target = dname.first()?;
         let len = prefix.len() + target.len();
@@ -218,6 +234,22 @@ impl Step<'_, '_, '_> {
         alias.at = self.put_synthesized_cname(at, dname.ttl_secs, &alias.wire[..len])?;
         // Asked for, the CNAME is the answer, and nothing is followed.
         Ok(if matches!(self.qtype, rtype::CNAME | rtype::ANY) { None } else { Some(alias) })
+    }
+
+    /// Appends the DNAME at the last `labels` labels of the name, unless the chain passed it before: a set has no record
+    /// twice (RFC 2181 section 5).
+    fn put_dname(&mut self, dname: &Rrset, name: &LookupName, at: usize, labels: usize) -> Result<(), Stop> {
+        for &owner_at in &self.dnames[..self.dname_count] {
+            if is_name_at(self.response.writer.written(), owner_at, name.suffix(labels))? {
+                return Ok(());
+            }
+        }
+        let owner_at = self.suffix_at(name, at, labels)?;
+        self.response.put_rrset(Section::Answer, owner_at, dname, dname.ttl_secs, &mut self.suffixes)?;
+        // In range: one for the question and one for each alias of a chain.
+        self.dnames[self.dname_count] = owner_at;
+        self.dname_count += 1;
+        Ok(())
     }
 
     /// Appends a CNAME that no zone holds. Gives where its target stands.

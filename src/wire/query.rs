@@ -89,61 +89,68 @@ pub struct Edns<'a> {
 }
 
 /// The sections that follow the question are malformed: FORMERR.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Malformed;
+#[derive(Debug, Clone, Copy)]
+pub struct Malformed<'a> {
+    /// What was read of the OPT record, if there is one: the response has one too (RFC 6891 section 6.1.1).
+    pub edns: Option<Edns<'a>>,
+}
 
 impl<'a> Edns<'a> {
     /// Reads what follows the question, `rest`, up to the end of the packet, and finds the OPT record in it.
     ///
     /// An ordinary query has no answer or authority records; `records_expected` allows them. Records in the additional
     /// section other than OPT (TSIG, SIG(0)) are skipped: this server holds no keys.
-    pub fn read(header: &Header, mut rest: &'a [u8], records_expected: bool) -> Result<Option<Edns<'a>>, Malformed> {
+    pub fn read(
+        header: &Header,
+        mut rest: &'a [u8],
+        records_expected: bool,
+    ) -> Result<Option<Edns<'a>>, Malformed<'a>> {
         let [_, answers, authorities, additionals] = header.counts;
-        if !records_expected && (answers, authorities) != (0, 0) {
-            return Err(Malformed);
-        }
         let before = answers as usize + authorities as usize;
         let mut edns = None;
         // Each record takes 11 octets at least, so the packet's length bounds the loop whatever the counts say.
         for index in 0..before + additionals as usize {
-            let record = Skipped::read(&mut rest).ok_or(Malformed)?;
+            let record = Skipped::read(&mut rest).ok_or(Malformed { edns })?;
             if record.rtype != rtype::OPT {
                 continue;
             }
             // Not in the additional section, not owned by the root, or a second one (RFC 6891 section 6.1.1).
             if index < before || !record.owner_is_root || edns.is_some() {
-                return Err(Malformed);
+                return Err(Malformed { edns });
             }
             edns = Some(Edns::from_opt(&record)?);
         }
-        if !rest.is_empty() {
-            return Err(Malformed);
+        if !rest.is_empty() || (before > 0 && !records_expected) {
+            return Err(Malformed { edns });
         }
         Ok(edns)
     }
 
-    fn from_opt(record: &Skipped<'a>) -> Result<Edns<'a>, Malformed> {
+    fn from_opt(record: &Skipped<'a>) -> Result<Edns<'a>, Malformed<'a>> {
         let [_, version, flags, _] = record.ttl;
-        let mut edns = Edns { udp_size: record.class, version, dnssec_ok: flags & 0x80 != 0, ..Edns::default() };
+        let bare = Edns { udp_size: record.class, version, dnssec_ok: flags & 0x80 != 0, ..Edns::default() };
         if version != 0 {
             // Another version's options may mean anything; the answer is BADVERS (RFC 6891 section 6.1.3).
-            return Ok(edns);
+            return Ok(bare);
         }
+        let malformed = Malformed { edns: Some(bare) };
+        let mut edns = bare;
         let mut rest = record.rdata;
         while !rest.is_empty() {
-            let (&[c0, c1, l0, l1], tail) = rest.split_first_chunk::<4>().ok_or(Malformed)?;
-            let (data, tail) = tail.split_at_checked(u16::from_be_bytes([l0, l1]) as usize).ok_or(Malformed)?;
+            let (&[c0, c1, l0, l1], tail) = rest.split_first_chunk::<4>().ok_or(malformed)?;
+            let (data, tail) = tail.split_at_checked(u16::from_be_bytes([l0, l1]) as usize).ok_or(malformed)?;
             rest = tail;
             match u16::from_be_bytes([c0, c1]) {
                 option::NSID => edns.nsid = true,
-                // A client cookie, alone or with a server cookie of 8 to 32 octets (RFC 7873 section 5.2.2);
-                // of several COOKIE options only the first counts (section 5.2).
-                option::COOKIE if !matches!(data.len(), 8 | 16..=40) => return Err(Malformed),
-                option::COOKIE => edns.cookie = edns.cookie.or(Some(data)),
+                // Of several COOKIE options only the first counts (RFC 7873 section 5.2), whatever the others are.
+                option::COOKIE if edns.cookie.is_some() => {}
+                // A client cookie, alone or with a server cookie of 8 to 32 octets (RFC 7873 section 5.2.2).
+                option::COOKIE if !matches!(data.len(), 8 | 16..=40) => return Err(malformed),
+                option::COOKIE => edns.cookie = Some(data),
                 // From a client it has no timeout (RFC 7828 section 3.2.1).
                 option::TCP_KEEPALIVE => edns.keepalive = data.is_empty(),
                 // RFC 9660 section 3.1: the query's is empty, all else is FORMERR.
-                option::ZONEVERSION if !data.is_empty() => return Err(Malformed),
+                option::ZONEVERSION if !data.is_empty() => return Err(malformed),
                 option::ZONEVERSION => edns.zone_version = true,
                 _ => {}
             }

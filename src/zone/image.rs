@@ -8,7 +8,6 @@ use super::layout::{self, BUCKET_MAX, DIGEST, MAGIC, REF, VERSION, extra, header
 use crate::wire::code::rtype;
 use crate::wire::lookup::LookupName;
 use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX, Name};
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Octets of a cache line, and how much of a bucket is worth loading ahead: most have less.
@@ -247,8 +246,7 @@ impl Image {
             nodes.push(Node::read(self.raw(), at + 4)?);
             at += 4 + len;
         }
-        // A name is at most as deep as its labels; canonical order compares from the right.
-        nodes.sort_by(|a, b| canonical_order(a.name, b.name));
+        nodes.sort_by_cached_key(|node| canonical_key(node.name));
         let mut owner = Vec::with_capacity(NAME_LEN_MAX);
         let mut left = self.record_count();
         for node in nodes {
@@ -552,27 +550,30 @@ pub struct Extra<'a> {
     pub node: Node<'a>,
 }
 
-/// Canonical order of names without their common suffix (RFC 4034 section 6.1): labels from the right, without case. Bytes
-/// decide between names that differ in case alone.
-pub(super) fn canonical_order(a: &[u8], b: &[u8]) -> Ordering {
-    // Relative names come from images that may be damaged: collect what labels there are, bounded.
-    fn split<'a>(name: &'a [u8], out: &mut [&'a [u8]; LABELS_MAX + 1]) -> usize {
-        let mut count = 0;
-        for label in name::labels(name).take(LABELS_MAX + 1) {
-            out[count] = label;
-            count += 1;
-        }
-        count
+/// A key whose order is the canonical order of names without their common suffix (RFC 4034 section 6.1): labels from the right,
+/// without case, a missing label before any other. The bytes as written decide between names that differ in case alone.
+pub(super) fn canonical_key(relative: &[u8]) -> Vec<u8> {
+    let mut labels = [&[][..]; LABELS_MAX + 1];
+    let mut count = 0;
+    // Relative names come from images that may be damaged: so many labels and no more.
+    for label in name::labels(relative).take(labels.len()) {
+        labels[count] = label;
+        count += 1;
     }
-    let (mut left, mut right) = ([&[][..]; LABELS_MAX + 1], [&[][..]; LABELS_MAX + 1]);
-    let (n, m) = (split(a, &mut left), split(b, &mut right));
-    for (l, r) in left[..n].iter().rev().zip(right[..m].iter().rev()) {
-        let order = l.iter().map(u8::to_ascii_lowercase).cmp(r.iter().map(u8::to_ascii_lowercase));
-        if order.is_ne() {
-            return order;
+    let mut key = Vec::with_capacity(2 * relative.len() + 2);
+    for label in labels[..count].iter().rev() {
+        // 0 ends a label; so 0 itself, and what it becomes, need an escape that keeps their order.
+        for octet in label.iter().map(u8::to_ascii_lowercase) {
+            match octet {
+                0 | 1 => key.extend_from_slice(&[1, octet + 1]),
+                _ => key.push(octet),
+            }
         }
+        key.push(0);
     }
-    n.cmp(&m).then_with(|| a.cmp(b))
+    key.push(0);
+    key.extend_from_slice(relative);
+    key
 }
 
 /// Checked little-endian reads.

@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod dump;
 pub mod image;
 mod layout;
+pub mod library;
 pub mod memory;
 pub mod parse;
 pub mod rdata;

@@ -2,12 +2,15 @@
 
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
+use crate::zone::image::canonical_key;
 use crate::zone::layout;
 use crate::zone::records::{Record, Records};
 
 /// All names of a zone, by (hash, lower case bytes), and what each is.
 pub(super) struct Names<'a> {
     list: Vec<NameEntry<'a>>,
+    /// Where in the list the hashes that share their first bits start: hashes are spread evenly, so each has a few.
+    starts: Vec<u32>,
     /// Record numbers grouped by name.
     order: Vec<u32>,
     records: &'a Records,
@@ -26,8 +29,10 @@ pub(super) struct NameEntry<'a> {
     count: usize,
     pub(super) is_cut: bool,
     pub(super) has_dname: bool,
-    /// At or below a cut or DNAME: no answer to any question.
+    /// Below a cut or DNAME: no answer to any question.
     pub(super) is_hidden: bool,
+    /// Below a DNAME that no cut is above: not even glue (RFC 6672 section 2.4).
+    pub(super) is_redirected: bool,
 }
 
 impl<'a> Names<'a> {
@@ -52,29 +57,28 @@ impl<'a> Names<'a> {
             last = Some((owner, hash));
             keyed.push((hash, index as u32));
         }
+        keyed.sort_unstable();
+
         let relative = |index: u32| {
             let owner = records.owner(records.at(index as usize));
             &owner[..owner.len() - apex_len]
         };
-        keyed.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| compare_lower(relative(a.1), relative(b.1))).then(a.1.cmp(&b.1))
-        });
-
         let mut list: Vec<NameEntry<'a>> = Vec::new();
-        for (at, &(hash, index)) in keyed.iter().enumerate() {
-            let own = relative(index);
-            match list.last_mut() {
-                Some(entry) if entry.hash == hash && entry.relative.eq_ignore_ascii_case(own) => {
-                    entry.count += 1;
-                    if own < &*entry.relative {
-                        entry.relative = own.into();
-                    }
-                }
-                _ => list.push(NameEntry::new(hash, own.into(), at, 1)),
+        let mut order: Vec<u32> = Vec::with_capacity(keyed.len());
+        for run in keyed.chunk_by_mut(|a, b| a.0 == b.0) {
+            // Names that share a hash are rare, and told apart by their bytes.
+            let first = relative(run[0].1);
+            if run.iter().any(|&(_, index)| !relative(index).eq_ignore_ascii_case(first)) {
+                run.sort_by(|a, b| compare_lower(relative(a.1), relative(b.1)).then(a.1.cmp(&b.1)));
+            }
+            for name in run.chunk_by(|a, b| relative(a.1).eq_ignore_ascii_case(relative(b.1))) {
+                let least = name.iter().map(|&(_, index)| relative(index)).min().unwrap_or_default();
+                list.push(NameEntry::new(run[0].0, least.into(), order.len(), name.len()));
+                order.extend(name.iter().map(|&(_, index)| index));
             }
         }
-        let order = keyed.into_iter().map(|(_, index)| index).collect();
-        let mut names = Names { list, order, records, apex_len, seed, hidden: Vec::new() };
+        let mut names = Names { list, starts: Vec::new(), order, records, apex_len, seed, hidden: Vec::new() };
+        names.index();
         names.add_empty_non_terminals();
         names.classify();
         names
@@ -108,9 +112,28 @@ impl<'a> Names<'a> {
         lower.copy_from_slice(relative);
         lower.make_ascii_lowercase();
         let hash = layout::hash(self.seed, lower);
-        let from = self.list.partition_point(|name| name.hash < hash);
-        let same = self.list[from..].iter().take_while(|name| name.hash == hash);
-        same.enumerate().find(|(_, name)| name.relative.eq_ignore_ascii_case(lower)).map(|(offset, _)| from + offset)
+        let from = self.starts[(hash >> self.shift()) as usize] as usize;
+        let near = self.list[from..].iter().take_while(|name| name.hash <= hash);
+        let is_it = |name: &NameEntry| name.hash == hash && name.relative.eq_ignore_ascii_case(lower);
+        near.enumerate().find(|(_, name)| is_it(name)).map(|(offset, _)| from + offset)
+    }
+
+    /// Bits of a hash that `starts` ignores: about two names share the others.
+    fn shift(&self) -> u32 {
+        64 - self.starts.len().ilog2()
+    }
+
+    /// Builds `starts` anew, after the list has changed.
+    fn index(&mut self) {
+        self.starts = vec![0; (self.list.len() / 2).next_power_of_two().max(2)];
+        let shift = self.shift();
+        let mut number = 0;
+        for (start, first_bits) in self.starts.iter_mut().zip(0u64..) {
+            while self.list.get(number).is_some_and(|name| name.hash >> shift < first_bits) {
+                number += 1;
+            }
+            *start = number as u32;
+        }
     }
 
     /// The number of the name with this absolute wire form; None when it is outside the zone, or not there.
@@ -156,19 +179,24 @@ impl<'a> Names<'a> {
         }
         if depths != 0 {
             for index in 0..self.list.len() {
-                self.list[index].is_hidden = self.occluded_by(&self.list[index].relative, depths);
+                let above = self.occluded_by(&self.list[index].relative, depths);
+                let is_redirected = above.is_some_and(|above| !self.list[above].is_cut);
+                let entry = &mut self.list[index];
+                (entry.is_hidden, entry.is_redirected) = (above.is_some(), is_redirected);
             }
         }
         self.list.retain(|name| name.count > 0 || !name.is_hidden);
+        self.index();
         self.hidden = (0..self.list.len()).filter(|&index| self.list[index].is_hidden).collect();
         let list = &self.list;
-        self.hidden.sort_by(|&a, &b| crate::zone::image::canonical_order(&list[a].relative, &list[b].relative));
+        self.hidden.sort_by_cached_key(|&index| canonical_key(&list[index].relative));
     }
 
-    /// Whether a proper ancestor of the name is a cut or has a DNAME.
-    fn occluded_by(&self, relative: &[u8], depths: u128) -> bool {
+    /// The highest proper ancestor of the name that is a cut or has a DNAME.
+    fn occluded_by(&self, relative: &[u8], depths: u128) -> Option<usize> {
         let mut left = depth(relative);
         let mut rest = relative;
+        let mut highest = None;
         while left > 0 {
             rest = parent(rest);
             left -= 1;
@@ -176,10 +204,10 @@ impl<'a> Names<'a> {
                 && let Some(above) = self.find(rest)
                 && (self.list[above].is_cut || self.list[above].has_dname)
             {
-                return true;
+                highest = Some(above);
             }
         }
-        false
+        highest
     }
 
     /// Names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2).
@@ -205,12 +233,22 @@ impl<'a> Names<'a> {
                 .map(|(lower, spelling)| NameEntry::new(layout::hash(self.seed, &lower), spelling.into(), 0, 0)),
         );
         self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(&a.relative, &b.relative)));
+        self.index();
     }
 }
 
 impl<'a> NameEntry<'a> {
     fn new(hash: u64, relative: std::borrow::Cow<'a, [u8]>, first: usize, count: usize) -> NameEntry<'a> {
-        NameEntry { hash, relative, first, count, is_cut: false, has_dname: false, is_hidden: false }
+        NameEntry {
+            hash,
+            relative,
+            first,
+            count,
+            is_cut: false,
+            has_dname: false,
+            is_hidden: false,
+            is_redirected: false,
+        }
     }
 }
 

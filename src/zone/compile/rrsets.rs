@@ -7,6 +7,7 @@ use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;
 use crate::zone::layout::{REF, RRSET_WIRE_MAX, extra, hint, rrset};
 use crate::zone::records::{Record, Records};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
@@ -39,13 +40,14 @@ impl Rrsets {
     pub(super) fn build(apex: &Name, records: &Records, names: &Names, findings: &mut Findings) -> Rrsets {
         let mut all = Rrsets::default();
         let mut encoder = Encoder { apex, records, names, findings, encoded: Vec::new(), extras: 0 };
+        let mut list = Vec::new();
         // Keyed by the hash of the content; where two differ under one hash, the later one is simply not shared.
         let mut known: HashMap<u64, u32> = HashMap::new();
         for entry in names.iter() {
             all.starts.push(all.entries.len() as u32);
-            let groups = encoder.sorted(entry);
-            encoder.check_types(entry, &groups);
-            for group in groups.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
+            encoder.sort(entry, &mut list);
+            encoder.check_types(entry, &list);
+            for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
                 let count = encoder.encode(entry, group);
                 all.record_count += count as u64;
                 let set = all.keep(&encoder.encoded, encoder.extras, &mut known);
@@ -104,7 +106,9 @@ impl Rrsets {
 /// A record with what it is sorted by.
 struct Sorted<'a> {
     record: &'a Record,
-    canonical: Vec<u8>,
+    rdata: &'a [u8],
+    /// For comparison; the RDATA itself where no names are in it.
+    canonical: Cow<'a, [u8]>,
 }
 
 struct Encoder<'a, 'f> {
@@ -118,23 +122,17 @@ struct Encoder<'a, 'f> {
 
 impl<'a> Encoder<'a, '_> {
     /// The records of a name by type, then by canonical RDATA (RFC 4034 section 6.3), then by spelling.
-    fn sorted(&self, entry: &NameEntry) -> Vec<Sorted<'a>> {
-        let mut list: Vec<Sorted> = self
-            .names
-            .records_of(entry)
-            .map(|record| {
-                let mut canonical = Vec::new();
-                rdata::canonical(record.rtype, self.records.rdata(record), &mut canonical);
-                Sorted { record, canonical }
-            })
-            .collect();
+    fn sort(&self, entry: &NameEntry, list: &mut Vec<Sorted<'a>>) {
+        list.clear();
+        list.extend(self.names.records_of(entry).map(|record| {
+            let rdata = self.records.rdata(record);
+            Sorted { record, rdata, canonical: rdata::canonical(record.rtype, rdata) }
+        }));
         let place = |record: &Record| (record.file, record.line);
-        list.sort_by(|a, b| {
+        list.sort_unstable_by(|a, b| {
             let by_content = a.record.rtype.cmp(&b.record.rtype).then_with(|| a.canonical.cmp(&b.canonical));
-            let by_spelling = || self.records.rdata(a.record).cmp(self.records.rdata(b.record));
-            by_content.then_with(by_spelling).then_with(|| place(a.record).cmp(&place(b.record)))
+            by_content.then_with(|| a.rdata.cmp(b.rdata)).then_with(|| place(a.record).cmp(&place(b.record)))
         });
-        list
     }
 
     fn owner_text(&self, entry: &NameEntry) -> String {
@@ -196,7 +194,7 @@ impl<'a> Encoder<'a, '_> {
                 continue;
             }
             previous = Some(sorted);
-            unique.push(self.records.rdata(sorted.record));
+            unique.push(sorted.rdata);
         }
         let wire_len: usize = unique.iter().map(|rdata| 12 + rdata.len()).sum();
         if wire_len > RRSET_WIRE_MAX {
@@ -279,7 +277,10 @@ impl<'a> Encoder<'a, '_> {
             let Some(number) = number else { continue };
             let has_address = |record: &Record| matches!(record.rtype, A | AAAA);
             let known = found.iter().any(|(.., same)| *same == number);
-            if known || !self.names.records_of(self.names.at(number)).any(has_address) {
+            if known
+                || self.names.at(number).is_redirected
+                || !self.names.records_of(self.names.at(number)).any(has_address)
+            {
                 continue;
             }
             let required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &owner);

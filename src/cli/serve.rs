@@ -1,0 +1,425 @@
+//! `catchment serve`: the story of starting a server, and of ending it.
+//!
+//! ```text
+//! settings -> logs -> bind all sockets -> give up root -> load zones -> answer -> signals: reload, stop
+//! ```
+
+use super::{done, fail, suggest};
+use crate::answer::Served;
+use crate::answer::cookie::Secrets;
+use crate::config::{self, Config, DEFAULT_PATH, Endpoint, LogFormat, ZoneEntry};
+use crate::observe::view::{BEAT_AGE_MAX, Plane, View};
+use crate::observe::{admin, logs};
+use crate::serve::control::{Asked, Control, Request};
+use crate::serve::privileges::Identity;
+use crate::serve::reload::{Reloader, log_load};
+use crate::serve::socket::{self, Bound, Listen, SocketOptions};
+use crate::serve::tcp::TcpOptions;
+use crate::serve::{self, Running, descriptors, notify};
+use crate::zone::library::{Library, Load, apex_of};
+use crate::zone::memory;
+use arc_swap::ArcSwap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Where a server answers when nobody says otherwise, as far as the host has the addresses.
+pub(super) const DEFAULT_LISTEN: [SocketAddr; 2] = [
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5300)),
+    SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5300, 0, 0)),
+];
+/// Where the admin server is by default.
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9153));
+/// What is under way gets so long to end after SIGTERM; the process must be gone after 5 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
+/// Then the rest gets this.
+const RUNTIME_TIMEOUT: Duration = Duration::from_millis(500);
+/// Requests to reload that wait; more signals than that say nothing new.
+const REQUESTS_MAX: usize = 16;
+
+/// Arguments of `catchment serve`. Each goes before the key of the settings file.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Arguments {
+    /// A directory of zone files, or one zone file (example.com.zone) [instead of `zones` in the settings]
+    zones: Option<PathBuf>,
+    /// Settings file [default: /etc/catchment/catchment.toml if ZONES is not given, else none]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address and port to answer at, over UDP and TCP; can be repeated [default: 127.0.0.1:5300 and [::1]:5300]
+    #[arg(long, value_name = "ADDR", value_parser = config::address_argument)]
+    listen: Vec<SocketAddr>,
+    /// UDP worker threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// This node's name, told by NSID and id.server [default: the host's name]
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// Don't start if any zone is bad; without it, a bad zone is answered SERVFAIL and the others are served
+    #[arg(long)]
+    strict: bool,
+    /// Check the settings and all zones, say what is wrong, and exit
+    #[arg(long)]
+    check_config: bool,
+    /// Log every query
+    #[arg(long)]
+    query_log: bool,
+    /// How log lines look [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// Loopback address of the admin server, or `none` [default: 127.0.0.1:9153]
+    #[arg(long, value_name = "ADDR", value_parser = config::admin_argument)]
+    admin: Option<Endpoint<SocketAddr>>,
+    /// Unix socket for commands, or `none` [default: control.sock in the first runtime directory that can be written]
+    #[arg(long, value_name = "SOCKET", value_parser = config::control_argument)]
+    control: Option<Endpoint<PathBuf>>,
+}
+
+/// Serves until a signal ends it.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let config = match arguments.read_config() {
+        Ok(config) => config,
+        Err(message) => return fail(&message),
+    };
+    if arguments.check_config {
+        return check(&config);
+    }
+    let _logs = logs::start(config.log_format, config.log_level, config.query_log);
+    match serve(arguments, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            tracing::error!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Arguments {
+    /// The settings file, if there is one, with what the arguments say instead.
+    fn read_config(&self) -> Result<Config, String> {
+        let mut config = match (&self.config, &self.zones) {
+            (Some(path), _) => config::load(path).map_err(|error| error.to_string())?,
+            (None, Some(_)) => Config::default(),
+            (None, None) if !Path::new(DEFAULT_PATH).exists() => {
+                let remedy =
+                    "name a directory of zone files, `catchment serve zones`, or a settings file with --config";
+                return Err(format!("error: nothing to serve: there is no {DEFAULT_PATH}; {remedy}"));
+            }
+            (None, None) => config::load(Path::new(DEFAULT_PATH)).map_err(|error| error.to_string())?,
+        };
+        if let Some(path) = &self.zones {
+            match path.metadata() {
+                Ok(metadata) if metadata.is_dir() => config.zones = Some(path.clone()),
+                Ok(_) => config.zone.push(ZoneEntry { name: apex_of(path)?, file: path.clone() }),
+                Err(error) => {
+                    return Err(format!("error: {}: {error}; give a directory of zone files", path.display()));
+                }
+            }
+        }
+        if config.zones.is_none() && config.zone.is_empty() {
+            return Err("error: nothing to serve: set `zones` to a directory of zone files, or add a [[zone]]".into());
+        }
+        if !self.listen.is_empty() {
+            config.listen = Some(self.listen.clone());
+        }
+        config.workers = self.workers.map(usize::from).or(config.workers);
+        config.node = self.node.clone().or(config.node);
+        config.strict |= self.strict;
+        config.query_log |= self.query_log;
+        config.log_format = self.log_format.unwrap_or(config.log_format);
+        config.admin = self.admin.clone().unwrap_or(config.admin);
+        config.control = self.control.clone().unwrap_or(config.control);
+        Ok(config)
+    }
+}
+
+/// `--check-config`: everything but binding and serving.
+fn check(config: &Config) -> ExitCode {
+    let mut errors = Vec::new();
+    errors.extend(identity(config).err());
+    let secrets = Secrets::random().map_err(|error| format!("no random numbers: {error}"));
+    errors.extend(secrets.and_then(|random| config.settings(&random)).err());
+    let mut summary = String::new();
+    match Library::new().load(&config.places()) {
+        Ok(load) => {
+            errors.extend(load.reports.iter().filter(|report| report.fatal).map(|report| report.text.clone()));
+            for warning in load.reports.iter().filter(|report| !report.fatal) {
+                fail(&warning.text);
+            }
+            summary = format!("{} zones, {} records", load.summary.zones, load.summary.records);
+        }
+        Err(message) => errors.push(message),
+    }
+    match errors.len() {
+        0 => done(&format!("all is well: {summary}")),
+        _ => fail(&errors.join("\n")),
+    }
+}
+
+/// Binds everything while the process may, gives up root, and hands over to [`live`].
+fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
+    let identity = identity(&config)?;
+    let workers = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()));
+    let listen = listen(&config);
+    descriptors::make_room(listen.len() * (workers + 1), config.tcp.connections);
+    let options = SocketOptions { tcp_mss: config.tcp.mss, ..SocketOptions::default() };
+    let bound = socket::bind(&listen, workers, &options).map_err(|error| error.to_string())?;
+    for address in &bound.skipped {
+        tracing::warn!("this host has no address {}: not listening on {address}", address.ip());
+    }
+    let admin = bind_admin(&config.admin)?;
+    let control = bind_control(&config.control)?;
+    if let Some(identity) = identity {
+        if let Some(control) = &control {
+            let given = control.give_to(identity.uid.as_raw(), identity.gid.as_raw());
+            given.map_err(|error| format!("{}: {error}", control.path().display()))?;
+        }
+        identity.assume().map_err(|error| error.to_string())?;
+    }
+
+    // TCP, the admin server and commands run on the runtime's threads; UDP has threads of its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no threads: {error}"))?;
+    let result = runtime.block_on(live(arguments, config, bound, admin, control));
+    runtime.shutdown_timeout(RUNTIME_TIMEOUT);
+    result
+}
+
+/// Loads, answers, obeys signals, stops.
+async fn live(
+    arguments: Arguments,
+    config: Config,
+    bound: Bound,
+    admin: Option<TcpListener>,
+    control: Option<Control>,
+) -> Result<(), String> {
+    // From the first moment on: a signal while zones are loaded must not be lost, nor end the process its own way.
+    let mut signals = Signals::new().map_err(|error| format!("no signals: {error}"))?;
+    let library = Library::new();
+    let view = Arc::new(View::new(config.node_name(), library.statuses(), config.metrics_zones));
+    if let Some(admin) = admin {
+        let listener = tokio::net::TcpListener::from_std(admin).map_err(|error| format!("admin server: {error}"))?;
+        tokio::spawn(admin::serve(listener, Arc::clone(&view)));
+    }
+
+    let random = Secrets::random().map_err(|error| format!("no random numbers for the cookie secret: {error}"))?;
+    let settings = config.settings(&random)?;
+    let loading = tokio::task::spawn_blocking({
+        let places = config.places();
+        let mut library = library;
+        move || library.load(&places).map(|load| (library, load))
+    });
+    let began = Instant::now();
+    let (library, load) = tokio::select! {
+        loaded = loading => loaded.map_err(|error| format!("loading zones: {error}"))??,
+        () = signals.stop() => return Ok(()),
+    };
+    log_load(&load, began.elapsed());
+    if config.strict && load.summary.failed > 0 {
+        return Err(format!("not starting: {} zones are bad, and `strict` is set", load.summary.failed));
+    }
+    let Load { zones, ids, .. } = load;
+    memory::return_freed();
+
+    let served = Arc::new(ArcSwap::from_pointee(Served { zones, settings }));
+    let addresses = bound.addresses();
+    let running = start(&config, bound, &served)?;
+    running.counters().grow_zones(ids);
+    show(&view, &running, &addresses);
+
+    let (requests, asked) = mpsc::channel(REQUESTS_MAX);
+    if let Some(control) = control {
+        tracing::info!("commands are taken at {}", control.path().display());
+        let (own_uid, requests) = (nix::unistd::geteuid().as_raw(), requests.clone());
+        tokio::spawn(async move {
+            if let Err(error) = control.serve(own_uid, requests).await {
+                tracing::error!("no commands are taken: {error}");
+            }
+        });
+    }
+    greet(&served.load(), &addresses);
+    let reloader = Reloader {
+        read_config: Box::new(move || arguments.read_config()),
+        started_with: config,
+        random,
+        library,
+        served,
+        view: Arc::clone(&view),
+    };
+    tokio::spawn(reloader.run(asked));
+
+    notify::ready("answering");
+    obey(&mut signals, &running, &requests).await;
+    stop(&mut signals, &running, &view).await;
+    Ok(())
+}
+
+/// Starts the data plane. From here on queries are answered.
+fn start(config: &Config, bound: Bound, served: &Arc<ArcSwap<Served>>) -> Result<Arc<Running>, String> {
+    let options = serve::Options {
+        runtime: tokio::runtime::Handle::current(),
+        query_log: config.query_log,
+        tcp: TcpOptions {
+            idle_timeout: config.tcp.idle_timeout,
+            read_timeout: config.tcp.read_timeout,
+            write_timeout: config.tcp.write_timeout,
+            connections_max: config.tcp.connections,
+            client_connections_max: config.tcp.connections_per_client,
+        },
+    };
+    let running = serve::start(bound, Arc::clone(served), options);
+    running.map(Arc::new).map_err(|error| format!("the workers could not be started: {error}"))
+}
+
+/// Lets the admin server see the data plane.
+fn show(view: &View, running: &Arc<Running>, addresses: &[SocketAddr]) {
+    let counters = Arc::clone(running.counters());
+    let running = Arc::clone(running);
+    let plane = Plane { counters, beats: Box::new(move || running.beats()), addresses: addresses.to_vec() };
+    assert!(view.plane.set(plane).is_ok(), "a server has one data plane");
+}
+
+/// Tells where the server answers, and how to try it.
+fn greet(served: &Served, addresses: &[SocketAddr]) {
+    let all: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    tracing::info!("ready: answering on {}", all.join(", "));
+    match addresses.first().and_then(|address| suggest::dig_line(served, *address)) {
+        Some(line) => tracing::info!("try: {line}"),
+        None => tracing::warn!("no zone is served: every query is refused or fails"),
+    }
+}
+
+/// Until a signal says stop. SIGHUP asks for a reload; the service manager hears that workers are alive while they are.
+async fn obey(signals: &mut Signals, running: &Running, requests: &mpsc::Sender<Asked>) {
+    let watchdog = notify::watchdog_interval();
+    let mut ticks = tokio::time::interval(watchdog.unwrap_or(Duration::from_secs(3600)));
+    loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Stop => return,
+                // A full queue means that reloads are asked for already.
+                Told::Reload => drop(requests.try_send(Asked { request: Request::Reload {}, reply: None })),
+            },
+            _ = ticks.tick(), if watchdog.is_some() => {
+                if running.beats().iter().all(|age| *age < BEAT_AGE_MAX) {
+                    notify::alive();
+                }
+            }
+        }
+    }
+}
+
+/// Lets what is under way end, in bounded time; a second signal ends the wait.
+async fn stop(signals: &mut Signals, running: &Running, view: &View) {
+    notify::stopping();
+    view.stopping.store(true, Ordering::Relaxed);
+    tracing::info!("stopping");
+    tokio::select! {
+        left = running.stop(STOP_TIMEOUT) => {
+            if left != serve::Unfinished::default() {
+                tracing::warn!("not ended in time: {} workers, {} TCP connections", left.workers, left.connections);
+            }
+        }
+        () = signals.stop() => tracing::warn!("a second signal: not waiting for what is under way"),
+    }
+    tracing::info!("stopped");
+}
+
+/// The signals that a server obeys. SIGPIPE is ignored by Rust's runtime.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// What a signal says.
+enum Told {
+    Reload,
+    Stop,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+        }
+    }
+
+    /// Only those that say stop; the others wait.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn identity(config: &Config) -> Result<Option<Identity>, String> {
+    let Some(user) = &config.user else { return Ok(None) };
+    Identity::find(user, config.group.as_deref()).map(Some).map_err(|error| error.to_string())
+}
+
+fn listen(config: &Config) -> Vec<Listen> {
+    match &config.listen {
+        Some(addresses) => addresses.iter().map(|address| Listen { address: *address, required: true }).collect(),
+        None => DEFAULT_LISTEN.into_iter().map(|address| Listen { address, required: false }).collect(),
+    }
+}
+
+/// The default address may be another server's: then this one goes without.
+fn bind_admin(endpoint: &Endpoint<SocketAddr>) -> Result<Option<TcpListener>, String> {
+    let (address, required) = match endpoint {
+        Endpoint::None => return Ok(None),
+        Endpoint::Default => (DEFAULT_ADMIN, false),
+        Endpoint::At(address) => (*address, true),
+    };
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    match bound {
+        Ok(listener) => {
+            let address = listener.local_addr().unwrap_or(address);
+            tracing::info!("admin server at http://{address}/metrics, /zones, /readyz, /healthz");
+            Ok(Some(listener))
+        }
+        Err(error) => {
+            let message =
+                format!("the admin server can't be at {address}: {error}; set `admin` to another address or \"none\"");
+            if required {
+                return Err(message);
+            }
+            tracing::warn!("{message}");
+            Ok(None)
+        }
+    }
+}
+
+/// The default path may be another server's, or out of reach: then this one goes without.
+fn bind_control(endpoint: &Endpoint<PathBuf>) -> Result<Option<Control>, String> {
+    match endpoint {
+        Endpoint::None => Ok(None),
+        Endpoint::At(path) => Control::bind(path).map(Some).map_err(|error| error.to_string()),
+        Endpoint::Default => match Control::bind_default() {
+            Ok(control) => Ok(Some(control)),
+            Err(error) => {
+                tracing::warn!("no control socket, so that only SIGHUP reloads: {error}");
+                Ok(None)
+            }
+        },
+    }
+}

@@ -1,0 +1,54 @@
+//! From the settings file to what the other modules take.
+
+use super::Config;
+use crate::answer::Settings;
+use crate::answer::cookie::Secrets;
+use crate::zone::library::Places;
+
+/// What `version.server` answers (RFC 4892 names the practice; the value is ours).
+const VERSION: &str = concat!("catchment ", env!("CARGO_PKG_VERSION"));
+
+impl Config {
+    /// The responder's settings. `random`: the cookie secret of this process, for when no file of secrets is set: it must
+    /// stay over reloads, or every client's cookie would turn bad. `Err`: the file of secrets is at fault.
+    pub fn settings(&self, random: &Secrets) -> Result<Settings, String> {
+        let cookies = match &self.cookie_secrets {
+            None => random.clone(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| {
+                    format!(
+                        "{}: {e}; `cookie-secrets` must name a file that the server's user can read",
+                        path.display()
+                    )
+                })?;
+                Secrets::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
+            }
+        };
+        Ok(Settings {
+            udp_size: self.udp_size,
+            node: Some(self.node_name().into_bytes().into()),
+            nsid: self.nsid,
+            chaos_id: self.chaos_id,
+            chaos_hostname: self.chaos_hostname,
+            chaos_version: self.chaos_version.then(|| VERSION.as_bytes().into()),
+            keepalive_100ms: u16::try_from(self.tcp.idle_timeout.as_millis() / 100).unwrap_or(u16::MAX),
+            cookies,
+            require_cookie: self.require_cookie,
+        })
+    }
+
+    /// This node's name: as set, or the host's.
+    pub fn node_name(&self) -> String {
+        let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        self.node.clone().or_else(host).filter(|name| !name.is_empty()).unwrap_or_else(|| "unnamed".into())
+    }
+
+    /// Where the zones are.
+    pub fn places(&self) -> Places {
+        Places {
+            directory: self.zones.clone(),
+            listed: self.zone.iter().map(|entry| (entry.name.clone(), entry.file.clone())).collect(),
+            include_outside: self.include_outside,
+        }
+    }
+}

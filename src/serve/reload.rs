@@ -1,0 +1,179 @@
+//! Reading settings and zones again while queries go on.
+//!
+//! ```text
+//! SIGHUP, `catchment reload` -> Asked -> Reloader: settings -> zones -> one swap of what is served -> the old set retires
+//! ```
+//!
+//! All or nothing: settings or places that are at fault change nothing. A zone that is at fault keeps its last good version
+//! and is told about. Requests that come while a reload runs share the next one.
+
+use super::control::{Asked, Request, Response};
+use super::{notify, retire};
+use crate::answer::Served;
+use crate::answer::cookie::Secrets;
+use crate::config::Config;
+use crate::observe::view::View;
+use crate::zone::library::{Library, Load, Report, Summary};
+use crate::zone::memory;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Zones and files that are named one by one in the log; of more only the number is told.
+const NAMED_MAX: usize = 20;
+
+/// Reads the settings again as they were read at the start: the same file, the same arguments.
+pub type ReadConfig = Box<dyn Fn() -> Result<Config, String> + Send>;
+
+/// All that a reload needs.
+pub struct Reloader {
+    /// Where settings come from.
+    pub read_config: ReadConfig,
+    /// What the process was started with: some settings stay until it is started again.
+    pub started_with: Config,
+    /// The cookie secret for when none is set.
+    pub random: Secrets,
+    /// The zones.
+    pub library: Library,
+    /// What is served.
+    pub served: Arc<ArcSwap<Served>>,
+    /// What the admin server shows.
+    pub view: Arc<View>,
+}
+
+/// A reload that was taken.
+struct Reloaded {
+    summary: Summary,
+    reports: Vec<Report>,
+    needs_restart: Vec<&'static str>,
+    replaced: Arc<Served>,
+    took: Duration,
+}
+
+impl Reloader {
+    /// Serves requests until all who can make any are gone.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Asked>) {
+        while let Some(first) = requests.recv().await {
+            let mut asked = vec![first];
+            // Whoever asked before the files are read is served by this reading.
+            while let Ok(another) = requests.try_recv() {
+                asked.push(another);
+            }
+            let (reloader, response) = self.reload(asked.iter().map(|asked| asked.request)).await;
+            self = reloader;
+            for reply in asked.into_iter().filter_map(|asked| asked.reply) {
+                // A client that went away knows nothing of it.
+                let _ = reply.send(response.clone());
+            }
+        }
+    }
+
+    async fn reload(mut self, requests: impl Iterator<Item = Request>) -> (Reloader, Response) {
+        // The one command that there is.
+        debug_assert!(requests.into_iter().all(|request| request == Request::Reload {}));
+        notify::reloading();
+        let work = tokio::task::spawn_blocking(move || {
+            let outcome = self.read_and_swap();
+            (self, outcome)
+        });
+        let (reloader, outcome) = work.await.expect("a reload does not panic");
+        let response = match outcome {
+            Ok(reloaded) => {
+                reloader.view.reloads.fetch_add(1, Ordering::Relaxed);
+                let response = told(&reloaded);
+                tokio::spawn(async move {
+                    retire(reloaded.replaced).await;
+                    memory::return_freed();
+                });
+                response
+            }
+            Err(message) => {
+                reloader.view.reloads_failed.fetch_add(1, Ordering::Relaxed);
+                tracing::error!("the reload failed and changed nothing: {message}");
+                Response { ok: false, message: format!("nothing has changed: {message}") }
+            }
+        };
+        notify::ready(&response.message);
+        (reloader, response)
+    }
+
+    fn read_and_swap(&mut self) -> Result<Reloaded, String> {
+        let began = Instant::now();
+        let config = (self.read_config)()?;
+        let mut settings = config.settings(&self.random)?;
+        // It follows a timeout of connections, which stays until the next start.
+        settings.keepalive_100ms = self.served.load().settings.keepalive_100ms;
+        let Load { zones, ids, reports, summary, .. } = self.library.load(&config.places())?;
+        if let Some(plane) = self.view.plane.get() {
+            plane.counters.grow_zones(ids);
+        }
+        self.view.metrics_zones.store(config.metrics_zones, Ordering::Relaxed);
+        let replaced = self.served.swap(Arc::new(Served { zones, settings }));
+        let needs_restart = self.started_with.needs_restart(&config);
+        Ok(Reloaded { summary, reports, needs_restart, replaced, took: began.elapsed() })
+    }
+}
+
+/// Logs a reload, and puts it in words for who asked.
+fn told(reloaded: &Reloaded) -> Response {
+    let Reloaded { summary, reports, needs_restart, took, .. } = reloaded;
+    let mut message = format!("{}, in {:.0?}", in_words(summary), took);
+    tracing::info!("reloaded: {message}");
+    log_reports(reports);
+    for report in reports.iter().filter(|report| report.fatal) {
+        message.push('\n');
+        message.push_str(report.text.trim_end());
+    }
+    if !needs_restart.is_empty() {
+        let restart = format!("changed, but taken on only at the next start: {}", needs_restart.join(", "));
+        tracing::warn!("{restart}");
+        message.push('\n');
+        message.push_str(&restart);
+    }
+    Response { ok: summary.failed == 0, message }
+}
+
+/// `3 zones, 58 records; 1 changed, 0 removed, 1 failed`.
+fn in_words(summary: &Summary) -> String {
+    let Summary { zones, records, changed, removed, failed } = summary;
+    format!("{zones} zones, {records} records; {changed} changed, {removed} removed, {failed} failed")
+}
+
+/// Logs what is wrong with zone files: all of it, a line of log a file.
+pub fn log_reports(reports: &[Report]) {
+    for report in reports {
+        let text = report.text.trim_end();
+        match report.fatal {
+            true => tracing::error!("{} can't be served:\n{text}", report.path.display()),
+            false => tracing::warn!("{} is served, but look at this:\n{text}", report.path.display()),
+        }
+    }
+}
+
+/// Logs what is served after the start.
+pub fn log_load(load: &Load, took: Duration) {
+    log_reports(&load.reports);
+    for skipped in load.skipped.iter().take(NAMED_MAX) {
+        tracing::info!("skipped {}: it {}", skipped.path.display(), skipped.reason);
+    }
+    if load.skipped.len() > NAMED_MAX {
+        tracing::info!("skipped {} more files", load.skipped.len() - NAMED_MAX);
+    }
+    for zone in load.zones.iter().take(NAMED_MAX) {
+        match &zone.image {
+            Some(image) => {
+                let (name, serial, records) = (&zone.name, image.serial(), image.record_count());
+                tracing::info!("zone {name}: serial {serial}, {records} records");
+            }
+            None => tracing::error!("zone {}: SERVFAIL until its file is mended", zone.name),
+        }
+    }
+    if load.zones.len() > NAMED_MAX {
+        tracing::info!("and {} more zones", load.zones.len() - NAMED_MAX);
+    }
+    let Summary { zones, records, failed, .. } = load.summary;
+    let bad = if failed == 0 { String::new() } else { format!(", {failed} of them bad") };
+    tracing::info!("loaded {zones} zones{bad}, {records} records, in {took:.0?}");
+}

@@ -1,0 +1,177 @@
+//! Which files are zones.
+
+use crate::wire::name::Name;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Where zones are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// A directory; those below it are not searched.
+    pub directory: Option<PathBuf>,
+    /// Zones named one by one.
+    pub listed: Vec<(Name, PathBuf)>,
+    /// Whether `$INCLUDE` may leave the directory (for a listed file outside it: that file's directory).
+    pub include_outside: bool,
+}
+
+/// A file that is no zone, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file.
+    pub path: PathBuf,
+    /// Why it is none.
+    pub reason: String,
+}
+
+/// One file to read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Source {
+    pub(super) apex: Name,
+    pub(super) path: PathBuf,
+    /// The directory that `$INCLUDE` may not leave.
+    pub(super) root: PathBuf,
+    /// Whether it must be a zone. A bare name is one only if the file has an SOA at that name.
+    pub(super) certain: bool,
+}
+
+/// What a file's name says.
+#[derive(Debug, PartialEq, Eq)]
+enum Named {
+    Zone(Name),
+    /// A zone if it has an apex SOA.
+    Bare(Name),
+    No(&'static str),
+}
+
+/// Endings of what editors, packagers and name servers leave beside a zone file.
+const LEFTOVERS: [&str; 11] =
+    ["~", ".bak", ".orig", ".old", ".rej", ".swp", ".tmp", ".jnl", ".jbk", ".dpkg-dist", ".rpmnew"];
+
+/// All files to read, and those of the directory that are none. `Err`: the directory can't be read.
+pub(super) fn sources(places: &Places) -> Result<(Vec<Source>, Vec<Skipped>), String> {
+    let mut sources: Vec<Source> = Vec::with_capacity(places.listed.len());
+    for (apex, path) in &places.listed {
+        let inside = places.directory.as_deref().filter(|directory| path.starts_with(directory));
+        let root = inside.or(path.parent()).unwrap_or(Path::new("")).to_path_buf();
+        sources.push(Source { apex: apex.clone(), path: path.clone(), root, certain: true });
+    }
+    let listed: HashMap<Name, &Path> =
+        places.listed.iter().map(|(apex, path)| (apex.to_lower(), path.as_path())).collect();
+    let mut skipped = Vec::new();
+    if let Some(directory) = &places.directory {
+        for path in files(directory).map_err(|e| unreadable(directory, &e))? {
+            let named = match path.metadata() {
+                Ok(metadata) if metadata.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
+                Ok(metadata) if !metadata.is_file() => Named::No("is no regular file"),
+                // A file that can't be looked at is judged by its name: if it is a zone, reading it tells the error.
+                _ => name_of(path.file_name().unwrap_or_default()),
+            };
+            let root = directory.clone();
+            match named {
+                // `[[zone]]` names this very file for this very zone: finding it again is no second source.
+                Named::Zone(apex) | Named::Bare(apex)
+                    if listed.get(&apex.to_lower()).is_some_and(|file| same_file(file, &path)) => {}
+                Named::Zone(apex) => sources.push(Source { apex, path, root, certain: true }),
+                Named::Bare(apex) => sources.push(Source { apex, path, root, certain: false }),
+                Named::No(reason) => skipped.push(Skipped { path, reason: reason.into() }),
+            }
+        }
+    }
+    Ok((sources, skipped))
+}
+
+/// Whether both paths lead to one file.
+fn same_file(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The zone that a file given alone holds: by the rules for a directory, only that its name settles it.
+pub fn apex_of(path: &Path) -> Result<Name, String> {
+    match name_of(path.file_name().unwrap_or_default()) {
+        Named::Zone(apex) | Named::Bare(apex) => Ok(apex),
+        Named::No(reason) => Err(format!("{}: its name {reason}", path.display())),
+    }
+}
+
+fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        paths.push(entry?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn unreadable(directory: &Path, error: &std::io::Error) -> String {
+    format!("the zones' directory {} can't be read: {error}; mend it, or name another", directory.display())
+}
+
+fn name_of(file: &OsStr) -> Named {
+    let Some(file) = file.to_str() else { return Named::No("has a name that is not UTF-8") };
+    if file.starts_with('.') {
+        return Named::No("is hidden");
+    }
+    if LEFTOVERS.iter().any(|ending| file.ends_with(ending)) {
+        return Named::No("is a backup, journal or other leftover by its name");
+    }
+    if file == "root.zone" {
+        return Named::Zone(Name::root());
+    }
+    let (text, certain) = match (file.strip_suffix(".zone"), file.strip_prefix("db.")) {
+        (Some(stem), _) => (stem, true),
+        (None, Some(rest)) => (rest, true),
+        (None, None) => (file, false),
+    };
+    match Name::from_text(text) {
+        Ok(apex) if certain => Named::Zone(apex),
+        Ok(apex) => Named::Bare(apex),
+        Err(_) => Named::No("holds no domain name"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_file_says_what_it_is() {
+        let name = |text| Name::from_text(text).unwrap();
+        for (file, expected) in [
+            ("example.com.zone", Named::Zone(name("example.com"))),
+            ("db.example.com", Named::Zone(name("example.com"))),
+            ("root.zone", Named::Zone(Name::root())),
+            ("2.0.192.in-addr.arpa.zone", Named::Zone(name("2.0.192.in-addr.arpa"))),
+            ("0\\04725.2.0.192.in-addr.arpa.zone", Named::Zone(name("0/25.2.0.192.in-addr.arpa"))),
+            ("example.com", Named::Bare(name("example.com"))),
+            ("README", Named::Bare(name("readme").to_lower())),
+            ("example..com.zone", Named::No("holds no domain name")),
+            (".example.com.zone", Named::No("is hidden")),
+            ("example.com.zone~", Named::No("is a backup, journal or other leftover by its name")),
+            ("db.example.com.jnl", Named::No("is a backup, journal or other leftover by its name")),
+            (".zone", Named::No("is hidden")),
+            ("db.", Named::No("holds no domain name")),
+        ] {
+            let got = name_of(OsStr::new(file));
+            match (&got, &expected) {
+                (Named::Bare(got), Named::Bare(expected)) => assert_eq!(got.to_lower(), expected.to_lower()),
+                _ => assert_eq!(got, expected, "{file}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_listed_file_may_include_from_its_own_directory_or_from_the_zones() {
+        let places = Places {
+            directory: None,
+            listed: vec![(Name::from_text("a").unwrap(), "/z/sub/a.zone".into())],
+            include_outside: false,
+        };
+        let (sources, _) = super::sources(&places).unwrap();
+        assert_eq!(sources[0].root, Path::new("/z/sub"));
+        assert!(
+            super::sources(&Places { directory: Some("/no/such".into()), ..places }).unwrap_err().contains("/no/such")
+        );
+    }
+}

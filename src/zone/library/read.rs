@@ -1,0 +1,133 @@
+//! Reading one zone file, and knowing whether it changed since.
+
+use super::Report;
+use super::discover::Source;
+use crate::wire::code::rtype;
+use crate::zone::compile;
+use crate::zone::diagnostic::{Diagnostic, Severity, render};
+use crate::zone::image::Image;
+use crate::zone::parse::{self, Parsed, Sources};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The times of files are those of the kernel's last tick: one that changed within so long before it was read may change
+/// again without a new time.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What became of a file.
+pub(super) enum Outcome {
+    /// It is the one that is served already.
+    Unchanged,
+    /// A zone.
+    Zone { image: Image, files: Vec<Stamp> },
+    /// It should be a zone and can't be served; why, in a line.
+    Failed { error: String },
+    /// It is none, and need not be.
+    NoZone { reason: String, files: Vec<Stamp> },
+}
+
+/// Reads, parses and compiles a file. The report has all that is wrong with it.
+pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<Report>) {
+    let began = SystemTime::now();
+    let options = parse::Options {
+        root: Some(source.root.clone()),
+        include_anywhere: include_outside,
+        ..parse::Options::default()
+    };
+    let parsed = parse::parse_file(&source.path, &source.apex, &options);
+    let files = stamps(source, &parsed, began);
+    if !source.certain && !has_apex_soa(source, &parsed) {
+        return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
+    }
+
+    let parsed_well = !parsed.has_errors();
+    let mut diagnostics = parsed.diagnostics;
+    let (image, findings) = compile::compile(&source.apex, &parsed.records);
+    // What could not be parsed is missing: then only what is wrong about a record that is there can be believed.
+    let believed = findings.into_iter().filter(|finding| parsed_well || (finding.fatal && finding.line > 0));
+    diagnostics.extend(believed.map(Diagnostic::from));
+
+    let first_error = diagnostics.iter().find(|d| d.severity == Severity::Error);
+    let outcome = match (image, first_error) {
+        (Some(image), None) => Outcome::Zone { image, files },
+        (_, Some(error)) => Outcome::Failed { error: one_line(source, &parsed.sources, error) },
+        (None, None) => Outcome::Failed { error: format!("{}: no image could be built of it", source.path.display()) },
+    };
+    let report = (!diagnostics.is_empty()).then(|| Report {
+        path: source.path.clone(),
+        fatal: matches!(outcome, Outcome::Failed { .. }),
+        text: render(&parsed.sources, &diagnostics, false),
+    });
+    (outcome, report)
+}
+
+fn has_apex_soa(source: &Source, parsed: &Parsed) -> bool {
+    let apex = source.apex.as_wire();
+    parsed.records.iter().any(|r| r.rtype == rtype::SOA && parsed.records.owner(r).eq_ignore_ascii_case(apex))
+}
+
+fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {
+    let path = sources.path(error.file).unwrap_or(&source.path).display();
+    match error.line {
+        0 => format!("{path}: {}", error.message),
+        line => format!("{path}:{line}: {}", error.message),
+    }
+}
+
+/// A file as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    path: PathBuf,
+    /// `None`: unknown, or so fresh that the next change may not show.
+    seen: Option<Seen>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// `began`: when reading began.
+    fn take(path: &Path, began: SystemTime) -> Stamp {
+        let fresh_since = began.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TICK);
+        let settled = |seen: &Seen| {
+            let changed = Duration::new(seen.changed.0.max(0) as u64, seen.changed.1.clamp(0, 999_999_999) as u32);
+            changed < fresh_since
+        };
+        Stamp { path: path.into(), seen: look(path).filter(settled) }
+    }
+
+    /// Whether the file is still as it was.
+    fn is_current(&self) -> bool {
+        self.seen.is_some() && self.seen == look(&self.path)
+    }
+}
+
+/// Whether all of a zone's files are as they were.
+pub(super) fn are_current(files: &[Stamp]) -> bool {
+    !files.is_empty() && files.iter().all(Stamp::is_current)
+}
+
+/// The zone file and all that it includes. They are looked at after they were read: a change in between shows as a
+/// fresh one.
+fn stamps(source: &Source, parsed: &Parsed, began: SystemTime) -> Vec<Stamp> {
+    let included = (1..parsed.sources.len()).filter_map(|file| parsed.sources.path(file as u16));
+    std::iter::once(source.path.as_path()).chain(included).map(|path| Stamp::take(path, began)).collect()
+}
+
+fn look(path: &Path) -> Option<Seen> {
+    let metadata = path.metadata().ok()?;
+    Some(Seen {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}

@@ -1,0 +1,227 @@
+use super::*;
+use std::path::Path;
+use std::sync::atomic::AtomicU32;
+
+/// A directory of zones that goes with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(files: &[(&str, &str)]) -> Directory {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let unique = format!("catchment-library-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let directory = Directory(std::env::temp_dir().join(unique));
+        std::fs::create_dir_all(&directory.0).unwrap();
+        for (file, text) in files {
+            directory.write(file, text);
+        }
+        directory
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.0.join(file), text).unwrap();
+    }
+
+    fn remove(&self, file: &str) {
+        std::fs::remove_file(self.0.join(file)).unwrap();
+    }
+
+    fn places(&self) -> Places {
+        Places { directory: Some(self.0.clone()), listed: Vec::new(), include_outside: false }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A small zone with this serial.
+fn zone(serial: u32) -> String {
+    format!("$TTL 1h\n@ SOA ns hostmaster {serial} 1h 15m 1w 5m\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.2\n")
+}
+
+/// `name serial` or `name -` of each zone, sorted.
+fn served(load: &Load) -> Vec<String> {
+    let serial = |zone: &Zone| zone.image.as_ref().map_or("-".into(), |image| image.serial().to_string());
+    let mut all: Vec<_> = load.zones.iter().map(|zone| format!("{} {}", zone.name, serial(zone))).collect();
+    all.sort();
+    all
+}
+
+fn states(library: &Library) -> Vec<(String, State)> {
+    let mut all: Vec<_> = library.statuses().iter().map(|s| (s.name.to_string(), s.state)).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+#[test]
+fn a_directory_is_searched_by_name_and_content() {
+    let directory = Directory::new(&[
+        ("example.com.zone", &zone(1)),
+        ("db.example.org", &zone(2)),
+        ("example.net", &zone(3)),
+        ("root.zone", ". 60 SOA a.nic b.nic 4 1 1 1 1\n. 60 NS a.nic\na.nic 60 A 192.0.2.1\n"),
+        ("README", "Zones are one file each.\n"),
+        ("example.com.zone~", &zone(9)),
+    ]);
+    std::fs::create_dir(directory.0.join("old")).unwrap();
+    let load = Library::new().load(&directory.places()).unwrap();
+    assert_eq!(served(&load), [". 4", "example.com. 1", "example.net. 3", "example.org. 2"]);
+    let skipped: Vec<_> = load.skipped.iter().map(|s| format!("{}: {}", file(&s.path), s.reason)).collect();
+    assert_eq!(
+        skipped,
+        [
+            "README: has no SOA record at README.",
+            "example.com.zone~: is a backup, journal or other leftover by its name",
+            "old: is a directory; name its zones with [[zone]]",
+        ]
+    );
+    assert_eq!(load.summary, Summary { zones: 4, records: 15, changed: 4, removed: 0, failed: 0 });
+    assert!(load.reports.is_empty());
+}
+
+fn file(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_bad_zone_does_not_stop_the_others_and_all_errors_of_all_files_are_told() {
+    let directory = Directory::new(&[
+        ("good.zone", &zone(1)),
+        ("bad.zone", "$TTL 1h\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2\nx AAAA zz\n"),
+        ("worse.zone", "$TTL 1h\n@ NS ns\nns A 192.0.2.1\n"),
+    ]);
+    let mut library = Library::new();
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(served(&load), ["bad. -", "good. 1", "worse. -"]);
+    assert_eq!(load.summary.failed, 2);
+    let told: String = load.reports.iter().map(|report| report.text.as_str()).collect();
+    for part in ["bad.zone:4:", "bad.zone:5:", "worse.zone", "SOA"] {
+        assert!(told.contains(part), "no `{part}` in:\n{told}");
+    }
+    assert!(load.reports.iter().all(|report| report.fatal));
+    use State::*;
+    assert_eq!(states(&library), [("bad.".into(), Failed), ("good.".into(), Serving), ("worse.".into(), Failed)]);
+    let errors: Vec<_> = library.statuses().iter().filter_map(|s| s.error.clone()).collect();
+    assert!(errors.iter().any(|error| error.contains("bad.zone:4: ")), "{errors:?}");
+}
+
+#[test]
+fn a_reload_keeps_the_last_good_version_ids_and_ages() {
+    let directory = Directory::new(&[("a.zone", &zone(1)), ("b.zone", &zone(1))]);
+    let mut library = Library::new();
+    library.load(&directory.places()).unwrap();
+    let id = |library: &Library, name: &str| {
+        library.statuses().iter().find(|s| s.name.to_string() == name).map(|s| (*s.key(), s.version.unwrap().since))
+    };
+    let (a, since) = id(&library, "a.").unwrap();
+
+    directory.write("a.zone", "@ SOA broken");
+    directory.write("b.zone", &zone(2));
+    directory.write("0.zone", &zone(7));
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(served(&load), ["0. 7", "a. 1", "b. 2"]);
+    assert_eq!(load.summary, Summary { zones: 3, records: 12, changed: 2, removed: 0, failed: 1 });
+    assert_eq!(states(&library)[1], ("a.".into(), State::LastGood));
+    assert_eq!(id(&library, "a."), Some((a, since)), "the id stays when others come");
+
+    directory.write("a.zone", &format!("; only a comment is new\n{}", zone(1)));
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(load.summary, Summary { zones: 3, records: 12, changed: 0, removed: 0, failed: 0 });
+    assert_eq!(id(&library, "a."), Some((a, since)), "the same content keeps its age");
+
+    directory.remove("a.zone");
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(served(&load), ["0. 7", "b. 2"]);
+    assert_eq!(load.summary.removed, 1);
+    directory.write("c.zone", &zone(1));
+    library.load(&directory.places()).unwrap();
+    assert_ne!(id(&library, "c.").unwrap().0, a, "an id is never given to another zone");
+    directory.write("a.zone", &zone(3));
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(served(&load), ["0. 7", "a. 3", "b. 2", "c. 1"]);
+    assert_eq!(id(&library, "a.").unwrap().0, a);
+}
+
+#[test]
+fn only_what_changed_is_read_again() {
+    let directory = Directory::new(&[("a.zone", "$INCLUDE a.inc\n"), ("a.inc", &zone(1)), ("b.zone", &zone(1))]);
+    for file in ["a.zone", "a.inc", "b.zone"] {
+        age(&directory.0.join(file));
+    }
+    let mut library = Library::new();
+    library.load(&directory.places()).unwrap();
+    let known = |library: &Library| library.known.values().filter(|known| known.no_zone.is_none()).count();
+    assert_eq!(known(&library), 2);
+    let changed = |library: &Library| {
+        let (sources, _) = sources(&directory.places()).unwrap();
+        let (outcomes, _) = read_changed(&sources, &library.known, false);
+        let mut read: Vec<_> = outcomes.into_iter().filter(|(_, o)| !matches!(o, Outcome::Unchanged)).collect();
+        read.retain(|(source, _)| source.certain);
+        read.into_iter().map(|(source, _)| source.apex.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(changed(&library), Vec::<String>::new());
+    directory.write("a.inc", &zone(2));
+    assert_eq!(changed(&library), ["a."], "an included file counts");
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["a. 2", "b. 1"]);
+}
+
+/// Waits until the kernel's clock of file times has passed the file's by the tick that is allowed for.
+fn age(path: &Path) {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = path.metadata().unwrap();
+    let changed = std::time::Duration::new(metadata.ctime() as u64, metadata.ctime_nsec() as u32);
+    while std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
+        <= changed + std::time::Duration::from_millis(51)
+    {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn two_files_for_one_zone_are_an_error_that_names_both() {
+    let directory = Directory::new(&[("example.com.zone", &zone(1)), ("other.zone", &zone(1))]);
+    let mut library = Library::new();
+    library.load(&directory.places()).unwrap();
+    directory.write("db.EXAMPLE.com", &zone(2));
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(served(&load), ["example.com. 1", "other. 1"], "the last good version stays");
+    let text = &load.reports[0].text;
+    assert!(
+        text.contains("two files") && text.contains("db.EXAMPLE.com") && text.contains("example.com.zone"),
+        "{text}"
+    );
+    assert_eq!(load.summary.failed, 1);
+    directory.remove("example.com.zone");
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["example.com. 2", "other. 1"]);
+}
+
+#[test]
+fn a_listed_file_of_the_directory_is_no_second_source() {
+    let directory = Directory::new(&[("example.com.zone", &zone(1)), ("parked", &zone(5))]);
+    let name = |text| Name::from_text(text).unwrap();
+    let listed = vec![
+        (name("Example.com"), directory.0.join("./example.com.zone")),
+        (name("a.test"), directory.0.join("parked")),
+        (name("b.test"), directory.0.join("parked")),
+        (name("gone.test"), directory.0.join("gone")),
+    ];
+    let load = Library::new().load(&Places { listed, ..directory.places() }).unwrap();
+    assert_eq!(served(&load), ["Example.com. 1", "a.test. 5", "b.test. 5", "gone.test. -", "parked. 5"]);
+    assert!(load.reports.iter().all(|report| report.text.contains("gone")), "{:?}", load.reports);
+}
+
+#[test]
+fn a_directory_that_vanishes_or_empties_changes_nothing() {
+    let directory = Directory::new(&[("a.zone", &zone(1))]);
+    let mut library = Library::new();
+    library.load(&directory.places()).unwrap();
+    directory.remove("a.zone");
+    assert!(library.load(&directory.places()).err().unwrap().contains("no zone is left"));
+    assert_eq!(states(&library), [("a.".into(), State::Serving)]);
+    let nowhere = Places { directory: Some(directory.0.join("nowhere")), ..directory.places() };
+    assert!(library.load(&nowhere).err().unwrap().contains("can't be read"));
+    directory.write("a.zone", &zone(2));
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["a. 2"]);
+}
