@@ -12,8 +12,11 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     // Bounds are the parser's own, small: large ones only make each execution slow.
     let options = parse::Options { generated_max: 200, generated_octets_max: 1 << 16, ..parse::Options::default() };
     let parsed = parse::parse_text("fuzz.zone", text, &APEX, &options);
-    let rendered = diagnostic::render(&parsed.sources, &parsed.diagnostics, false);
-    assert!(parsed.diagnostics.is_empty() || !rendered.is_empty());
+    // One of the findings, chosen by the input: to render them all would take most of the time.
+    if let Some(at) = text.len().checked_rem(parsed.diagnostics.len()) {
+        let rendered = diagnostic::render(&parsed.sources, &parsed.diagnostics[at..=at], false);
+        assert!(!rendered.is_empty());
+    }
     let (Some(image), _) = compile(&APEX, &parsed.records) else { return };
     let dumped = dump::to_text(&image).expect("what was just compiled can be read");
     let again = parse::parse_text("dump.zone", dumped.as_str(), &APEX, &options);

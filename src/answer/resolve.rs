@@ -145,8 +145,8 @@ struct Step<'r, 'q, 'z> {
     authoritative: bool,
     image: &'z Image,
     /// Where the owners of the DNAMEs stand that are in the answer.
-    dnames: [usize; CHAIN_MAX + 1],
-    dname_count: usize,
+    dnames: [u16; CHAIN_MAX + 1],
+    dname_count: u8,
     suffixes: Suffixes,
 }
 
@@ -239,15 +239,15 @@ impl Step<'_, '_, '_> {
     /// Appends the DNAME at the last `labels` labels of the name, unless the chain passed it before: a set has no record
     /// twice (RFC 2181 section 5).
     fn put_dname(&mut self, dname: &Rrset, name: &LookupName, at: usize, labels: usize) -> Result<(), Stop> {
-        for &owner_at in &self.dnames[..self.dname_count] {
-            if is_name_at(self.response.writer.written(), owner_at, name.suffix(labels))? {
+        for &owner_at in &self.dnames[..self.dname_count as usize] {
+            if is_name_at(self.response.writer.written(), owner_at as usize, name.suffix(labels))? {
                 return Ok(());
             }
         }
         let owner_at = self.suffix_at(name, at, labels)?;
         self.response.put_rrset(Section::Answer, owner_at, dname, dname.ttl_secs, &mut self.suffixes)?;
         // In range: one for the question and one for each alias of a chain.
-        self.dnames[self.dname_count] = owner_at;
+        self.dnames[self.dname_count as usize] = owner_at as u16;
         self.dname_count += 1;
         Ok(())
     }

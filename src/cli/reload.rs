@@ -26,8 +26,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let mut failures = Vec::new();
     for path in &paths {
         match control::ask(path, Request::Reload {}) {
-            Ok(response) if response.ok => return done(&format!("reloaded: {}", response.message)),
-            Ok(response) => return fail(&format!("error: {}", response.message)),
+            Ok(response) if response.ok => return done(&response.message),
+            Ok(response) => return fail(&response.message),
             Err(error) => failures.push(format!("{}: {error}", path.display())),
         }
     }

@@ -4,7 +4,7 @@
 //! settings -> logs -> bind all sockets -> give up root -> load zones -> answer -> signals: reload, stop
 //! ```
 
-use super::{done, fail, suggest};
+use super::{complain, done, fail, suggest};
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
 use crate::config::{self, Config, DEFAULT_PATH, Endpoint, LogFormat, ZoneEntry};
@@ -35,6 +35,8 @@ pub(super) const DEFAULT_LISTEN: [SocketAddr; 2] = [
 ];
 /// Where the admin server is by default.
 const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9153));
+/// Workers get so long to come up, on however busy a machine.
+const WORKERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is under way gets so long to end after SIGTERM; the process must be gone after 5 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 /// Then the rest gets this.
@@ -148,7 +150,7 @@ fn check(config: &Config) -> ExitCode {
         Ok(load) => {
             errors.extend(load.reports.iter().filter(|report| report.fatal).map(|report| report.text.clone()));
             for warning in load.reports.iter().filter(|report| !report.fatal) {
-                fail(&warning.text);
+                complain(&warning.text);
             }
             summary = format!("{} zones, {} records", load.summary.zones, load.summary.records);
         }
@@ -229,6 +231,7 @@ async fn live(
     let addresses = bound.addresses();
     let running = start(&config, bound, &served)?;
     running.counters().grow_zones(ids);
+    wait_for_workers(&running).await?;
     show(&view, &running, &addresses);
 
     let (requests, asked) = mpsc::channel(REQUESTS_MAX);
@@ -273,6 +276,18 @@ fn start(config: &Config, bound: Bound, served: &Arc<ArcSwap<Served>>) -> Result
     };
     let running = serve::start(bound, Arc::clone(served), options);
     running.map(Arc::new).map_err(|error| format!("the workers could not be started: {error}"))
+}
+
+/// Until every worker has come round once: only then is the server ready.
+async fn wait_for_workers(running: &Running) -> Result<(), String> {
+    let deadline = Instant::now() + WORKERS_TIMEOUT;
+    while running.beats().iter().any(|age| *age >= BEAT_AGE_MAX) {
+        if Instant::now() > deadline {
+            return Err(format!("a worker did not come up within {WORKERS_TIMEOUT:?}"));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }
 
 /// Lets the admin server see the data plane.

@@ -512,6 +512,46 @@ mod tests {
         assert!(at.is_sorted(), "{message}");
     }
 
+    /// The example settings with everything uncommented.
+    fn example() -> String {
+        let uncommented = |line: &str| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        include_str!("../../deploy/catchment.toml").lines().map(|line| uncommented(line) + "\n").collect()
+    }
+
+    #[test]
+    fn the_example_settings_show_the_defaults() {
+        let config = read(&example()).unwrap();
+        assert_eq!(config.zone.len(), 1);
+        let shown = Config {
+            listen: config.listen.clone(),
+            node: config.node.clone(),
+            workers: config.workers,
+            zones: config.zones.clone(),
+            zone: config.zone.clone(),
+            cookie_secrets: config.cookie_secrets.clone(),
+            user: config.user.clone(),
+            group: config.group.clone(),
+            admin: config.admin.clone(),
+            control: config.control.clone(),
+            ..Config::default()
+        };
+        assert_eq!(config, shown);
+    }
+
+    #[test]
+    fn every_key_of_the_example_is_in_the_reference() {
+        let reference = include_str!("../../docs/configuration.md");
+        let text = example();
+        let keys: Vec<_> = text.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key).collect();
+        assert!(keys.len() >= 25, "{keys:?}");
+        for key in keys.iter().filter(|key| !["name", "file"].contains(key)) {
+            assert!(reference.contains(&format!("\n| `{key}` |")), "`{key}` is not in docs/configuration.md");
+        }
+    }
+
     #[test]
     fn settings_that_wait_for_a_restart_are_named() {
         let old = Config::default();

@@ -55,7 +55,8 @@ impl Collector for Scrape {
 }
 
 fn process(view: &View, out: &mut Out<'_>) -> Result<(), Error> {
-    let build = [("version", env!("CARGO_PKG_VERSION")), ("node", view.node.as_str())];
+    let node = view.node.load_full();
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("node", node.as_str())];
     out.0
         .encode_descriptor("catchment_build", "The program and the node's name", None, MetricType::Info)?
         .encode_info(&build.as_slice())?;

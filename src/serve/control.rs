@@ -213,9 +213,12 @@ pub fn ask(path: &Path, request: Request) -> io::Result<Response> {
     let mut stream = UnixStream::connect(path)?;
     let mut line = serde_json::to_vec(&request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    // Who may not ask is told so before the request is read: then writing it fails, and the response is there all the same.
+    let written = stream.write_all(&line);
     let mut response = String::new();
-    BufReader::new(stream.take(RESPONSE_LEN_MAX)).read_line(&mut response)?;
+    if BufReader::new(stream.take(RESPONSE_LEN_MAX)).read_line(&mut response)? == 0 {
+        written?;
+    }
     serde_json::from_str(&response).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 

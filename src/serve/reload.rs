@@ -109,6 +109,7 @@ impl Reloader {
         if let Some(plane) = self.view.plane.get() {
             plane.counters.grow_zones(ids);
         }
+        self.view.node.store(Arc::new(config.node_name()));
         self.view.metrics_zones.store(config.metrics_zones, Ordering::Relaxed);
         let replaced = self.served.swap(Arc::new(Served { zones, settings }));
         let needs_restart = self.started_with.needs_restart(&config);
@@ -119,8 +120,8 @@ impl Reloader {
 /// Logs a reload, and puts it in words for who asked.
 fn told(reloaded: &Reloaded) -> Response {
     let Reloaded { summary, reports, needs_restart, took, .. } = reloaded;
-    let mut message = format!("{}, in {:.0?}", in_words(summary), took);
-    tracing::info!("reloaded: {message}");
+    let mut message = format!("reloaded: {}, in {:.0?}", in_words(summary), took);
+    tracing::info!("{message}");
     log_reports(reports);
     for report in reports.iter().filter(|report| report.fatal) {
         message.push('\n');

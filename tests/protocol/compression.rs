@@ -66,7 +66,7 @@ fn names_of_newer_types_are_not_compressed() {
         n    NAPTR 1 1 \"\" \"\" \"\" host
         d    DNAME host
         r    RP    a b.example.
-        a    AFDB  1 host
+        a    AFSDB 1 host
         k    KX    1 host";
     for (query, rdata) in [
         ("s.example. SRV", "0000 0000 0016 04686f7374 076578616d706c65 00"),
@@ -75,7 +75,7 @@ fn names_of_newer_types_are_not_compressed() {
         ("n.example. NAPTR", "0001 0001 00 00 00 04686f7374 076578616d706c65 00"),
         ("d.example. DNAME", "04686f7374 076578616d706c65 00"),
         ("r.example. RP", "0161 076578616d706c65 00 0162 076578616d706c65 00"),
-        ("a.example. AFDB", "0001 04686f7374 076578616d706c65 00"),
+        ("a.example. AFSDB", "0001 04686f7374 076578616d706c65 00"),
         ("k.example. KX", "0001 04686f7374 076578616d706c65 00"),
     ] {
         let (rdata, got) = (spaced(rdata), records(zone, query));

@@ -54,7 +54,8 @@ pub(super) fn sources(places: &Places) -> Result<(Vec<Source>, Vec<Skipped>), St
     let mut sources: Vec<Source> = Vec::with_capacity(places.listed.len());
     for (apex, path) in &places.listed {
         let inside = places.directory.as_deref().filter(|directory| path.starts_with(directory));
-        let root = inside.or(path.parent()).unwrap_or(Path::new("")).to_path_buf();
+        let own = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let root = inside.unwrap_or(own).to_path_buf();
         sources.push(Source { apex: apex.clone(), path: path.clone(), root, certain: true });
     }
     let listed: HashMap<Name, &Path> =

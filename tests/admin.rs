@@ -1,0 +1,90 @@
+//! The admin HTTP server of a running server.
+
+mod support;
+
+use hickory_proto::rr::RecordType;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use support::catchment::{Server, zone};
+
+#[test]
+fn pages_tell_what_the_server_does() {
+    let server = Server::start("pages", &[("example.com.zone", &zone(42)), ("other.zone", &zone(1))], "");
+    assert_eq!(server.get("/healthz"), (200, "alive\n".into()));
+    assert_eq!(server.get("/readyz"), (200, "ready\n".into()));
+    for _ in 0..3 {
+        server.ask("www.example.com.", RecordType::A).unwrap();
+    }
+    server.ask("nothing.example.com.", RecordType::AAAA).unwrap();
+    server.ask_tcp("example.com.", RecordType::SOA);
+
+    let (status, metrics) = server.get("/metrics");
+    assert_eq!(status, 200);
+    for line in [
+        "catchment_queries_total{transport=\"udp\",family=\"ipv4\",qtype=\"A\",rcode=\"NOERROR\"} 3",
+        "catchment_queries_total{transport=\"udp\",family=\"ipv4\",qtype=\"AAAA\",rcode=\"NXDOMAIN\"} 1",
+        "catchment_queries_total{transport=\"tcp\",family=\"ipv4\",qtype=\"SOA\",rcode=\"NOERROR\"} 1",
+        "catchment_answer_size_bytes_count{transport=\"udp\"} 4",
+        "catchment_answer_latency_seconds_count{transport=\"udp\"} 4",
+        "catchment_dropped_total{transport=\"udp\",cause=\"kernel-overflow\"} 0",
+        "catchment_tcp_accepted_total 1",
+        "catchment_zone_serial{zone=\"example.com.\"} 42.0",
+        "catchment_zone_queries_total{zone=\"example.com.\"} 5",
+        "catchment_ready 1.0",
+    ] {
+        assert!(metrics.contains(&format!("\n{line}\n")), "no `{line}` in:\n{metrics}");
+    }
+    assert!(metrics.ends_with("# EOF\n"));
+
+    let zones: serde_json::Value = serde_json::from_str(&server.get("/zones").1).unwrap();
+    assert_eq!(zones.as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&zones[0]["name"], &zones[0]["serial"], &zones[0]["records"]),
+        (&"example.com.".into(), &42.into(), &34.into())
+    );
+    assert_eq!(zones[0]["digest"].as_str().unwrap().len(), 64);
+    assert!(zones[0]["age_seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn it_only_reads() {
+    let server = Server::start("reads", &[("example.com.zone", &zone(1))], "");
+    assert_eq!(server.get("/").0, 404);
+    assert_eq!(server.get("/zones/").0, 404);
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let request = format!("{method} /zones HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let (head, body) = server.http(&request);
+        assert!(head.starts_with("HTTP/1.1 405 ") && head.to_lowercase().contains("allow: get, head"), "{head}");
+        assert!(body.contains("read-only"), "{body}");
+    }
+    let (head, body) = server.http("HEAD /zones HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("application/json"), "{head}");
+    assert_eq!(body, "");
+    let (head, _) = server.http(&format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(10_000)));
+    assert!(head.starts_with("HTTP/1.1 4") || head.is_empty(), "{head}");
+}
+
+#[test]
+fn all_zones_bad_is_not_ready_and_the_body_says_why() {
+    let server = Server::start("notready", &[("bad.zone", "@ SOA oops\n")], "");
+    assert_eq!(server.get("/healthz").0, 200);
+    assert_eq!(server.get("/readyz"), (503, "none of the 1 zones could be loaded; see /zones\n".into()));
+    let zones: serde_json::Value = serde_json::from_str(&server.get("/zones").1).unwrap();
+    assert_eq!(zones[0]["state"], "failed");
+    assert!(zones[0]["error"].as_str().unwrap().contains("bad.zone:1: "), "{zones}");
+}
+
+#[test]
+fn silent_clients_end_and_cost_nobody_an_answer() {
+    let server = Server::start("silent", &[("example.com.zone", &zone(1))], "");
+    // As many as are served at once, silent or half silent: the next one waits until their time is over.
+    let mut silent: Vec<TcpStream> = (0..16).map(|_| TcpStream::connect(server.admin).unwrap()).collect();
+    for stream in silent.iter_mut().step_by(2) {
+        stream.write_all(b"GET /hea").unwrap();
+    }
+    assert_eq!(server.serial("example.com."), Some(1), "queries don't notice");
+    assert_eq!(server.get("/healthz").0, 200);
+    // Hung up, or told that it took too long.
+    let mut end = Vec::new();
+    silent[0].read_to_end(&mut end).unwrap();
+}
