@@ -57,8 +57,18 @@ impl<'a> Case<'a> {
             return Err("answer".into());
         }
         let is_answer = !ours.answer.is_empty();
-        let theirs_authority: BTreeSet<String> = theirs.authority.iter().filter(|rr| !(is_answer && rr.rtype == "NS" && ours.flag(AA))).map(|record| record.to_string().to_ascii_lowercase()).collect();
-        let ours_authority: BTreeSet<String> = ours.authority.iter().filter(|rr| !(is_answer && rr.rtype == "NS" && ours.flag(AA))).map(|record| record.to_string().to_ascii_lowercase()).collect();
+        let theirs_authority: BTreeSet<String> = theirs
+            .authority
+            .iter()
+            .filter(|rr| !(is_answer && rr.rtype == "NS" && ours.flag(AA)))
+            .map(|record| record.to_string().to_ascii_lowercase())
+            .collect();
+        let ours_authority: BTreeSet<String> = ours
+            .authority
+            .iter()
+            .filter(|rr| !(is_answer && rr.rtype == "NS" && ours.flag(AA)))
+            .map(|record| record.to_string().to_ascii_lowercase())
+            .collect();
         if ours_authority != theirs_authority {
             return Err("authority".into());
         }

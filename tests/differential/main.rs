@@ -53,7 +53,8 @@ fn compare_with(kind: Kind) {
         Ok(_) => return support::skip(format_args!("{} is not here", kind.name())),
         Err(why) => return support::skip(why),
     };
-    let seed = std::env::var("DIFFERENTIAL_SEED").map_or(SEED, |seed| seed.parse().expect("DIFFERENTIAL_SEED is a number"));
+    let seed =
+        std::env::var("DIFFERENTIAL_SEED").map_or(SEED, |seed| seed.parse().expect("DIFFERENTIAL_SEED is a number"));
     println!("seed {seed}");
     let mut random = Random::new(seed);
     let mut zones = generate::zones(&mut random, FAMILIES);
@@ -63,7 +64,8 @@ fn compare_with(kind: Kind) {
     }
     let dir = TempDir::new("differential");
     let files: Vec<PathBuf> = zones.iter().map(|zone| dir.write(&format!("{}zone", zone.apex), &zone.text)).collect();
-    let list: Vec<(&str, &Path)> = zones.iter().zip(&files).map(|(zone, file)| (zone.apex.as_str(), file.as_path())).collect();
+    let list: Vec<(&str, &Path)> =
+        zones.iter().zip(&files).map(|(zone, file)| (zone.apex.as_str(), file.as_path())).collect();
     let options = Options { minimal: false, ..Options::default() };
     let running = peers.start(kind, &list, &options).unwrap_or_else(|why| panic!("{why}"));
     let ours = Ours::new(&zones);
