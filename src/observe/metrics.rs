@@ -205,7 +205,7 @@ impl Out<'_> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for transport in TRANSPORTS {
             let distribution = of(transport);
-            let ends = distribution.ends.iter().map(|end| *end as f64 * scale).chain([f64::MAX]);
+            let ends = distribution.ends.iter().map(|end| *end as f64 * scale).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = ends.zip(distribution.counts.iter().copied()).collect();
             let (sum, count) = (distribution.sum as f64 * scale, distribution.count());
             family

@@ -98,7 +98,7 @@ pub(super) mod tests {
             error: (state != State::Serving).then(|| "line 3 is \"bad\"".into()),
             version,
         };
-        let version = Version { serial: 2026_01_01, records: 7, digest: [0xab; 32], since: Instant::now() };
+        let version = Version { serial: 20260101, records: 7, digest: [0xab; 32], since: Instant::now() };
         view.statuses.insert(0, status("example.com", State::Serving, Some(version)));
         view.statuses.insert(1, status("bad.example", State::Failed, None));
         let counters = Arc::new(Registry::new(1));

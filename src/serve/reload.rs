@@ -120,7 +120,7 @@ impl Reloader {
 /// Logs a reload, and puts it in words for who asked.
 fn told(reloaded: &Reloaded) -> Response {
     let Reloaded { summary, reports, needs_restart, took, .. } = reloaded;
-    let mut message = format!("reloaded: {}, in {:.0?}", in_words(summary), took);
+    let mut message = format!("reloaded: {}, in {:.1?}", in_words(summary), took);
     tracing::info!("{message}");
     log_reports(reports);
     for report in reports.iter().filter(|report| report.fatal) {
@@ -176,5 +176,5 @@ pub fn log_load(load: &Load, took: Duration) {
     }
     let Summary { zones, records, failed, .. } = load.summary;
     let bad = if failed == 0 { String::new() } else { format!(", {failed} of them bad") };
-    tracing::info!("loaded {zones} zones{bad}, {records} records, in {took:.0?}");
+    tracing::info!("loaded {zones} zones{bad}, {records} records, in {took:.1?}");
 }

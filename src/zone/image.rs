@@ -224,7 +224,7 @@ impl Image {
 
     /// Calls `each(owner, type, TTL in seconds, RDATA)` for every record, names in wire form: the SOA first, then in canonical
     /// order (RFC 4034 sections 6.1 and 6.3). Allocates: for dumps and differences.
-    pub fn for_each_record(&self, each: &mut dyn FnMut(&[u8], u16, u32, &[u8])) -> Result<(), ImageError> {
+    pub fn for_each_record(&self, mut each: impl FnMut(&[u8], u16, u32, &[u8])) -> Result<(), ImageError> {
         let mut nodes = Vec::new();
         let mut previous_end = 0;
         for bucket in 0..self.buckets {

@@ -86,7 +86,7 @@ fn occluded_names_are_not_found_but_kept() {
     assert!(!exists(&image, "e.sub.example"));
     assert!(!exists(&image, "ns.e.sub.example"));
     let mut owners = Vec::new();
-    image.for_each_record(&mut |owner, rtype, _, _| owners.push((Text(owner).to_string(), rtype))).unwrap();
+    image.for_each_record(|owner, rtype, _, _| owners.push((Text(owner).to_string(), rtype))).unwrap();
     let expected = [("example.", 6), ("example.", 2), ("sub.example.", 2), ("ns.e.sub.example.", 1)];
     assert_eq!(owners, expected.map(|(owner, rtype)| (owner.to_string(), rtype)));
 }
@@ -168,7 +168,7 @@ fn differing_ttls_and_duplicates_are_warned_about() {
         ]
     );
     let mut seen = Vec::new();
-    image.for_each_record(&mut |_, rtype, ttl, rdata| seen.push((rtype, ttl, rdata.to_vec()))).unwrap();
+    image.for_each_record(|_, rtype, ttl, rdata| seen.push((rtype, ttl, rdata.to_vec()))).unwrap();
     // Of two spellings the least bytes win.
     assert_eq!(seen[2..], [(2, 30, b"\x01A\0".to_vec()), (2, 30, b"\x01b\0".to_vec())]);
 }

@@ -146,8 +146,10 @@ fn a_reload_keeps_the_last_good_version_ids_and_ages() {
 
 #[test]
 fn only_what_changed_is_read_again() {
-    let directory = Directory::new(&[("a.zone", "$INCLUDE a.inc\n"), ("a.inc", &zone(1)), ("b.zone", &zone(1))]);
-    for file in ["a.zone", "a.inc", "b.zone"] {
+    let directory = Directory::new(&[("a.zone", "$INCLUDE shared/a.inc\n"), ("b.zone", &zone(1)), ("README", "hi")]);
+    std::fs::create_dir(directory.0.join("shared")).unwrap();
+    directory.write("shared/a.inc", &zone(1));
+    for file in ["a.zone", "shared/a.inc", "b.zone", "README"] {
         age(&directory.0.join(file));
     }
     let mut library = Library::new();
@@ -157,12 +159,12 @@ fn only_what_changed_is_read_again() {
     let changed = |library: &Library| {
         let (sources, _) = sources(&directory.places()).unwrap();
         let (outcomes, _) = read_changed(&sources, &library.known, false);
-        let mut read: Vec<_> = outcomes.into_iter().filter(|(_, o)| !matches!(o, Outcome::Unchanged)).collect();
-        read.retain(|(source, _)| source.certain);
-        read.into_iter().map(|(source, _)| source.apex.to_string()).collect::<Vec<_>>()
+        let read = outcomes.into_iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Unchanged));
+        let read = read.filter(|(source, _)| source.certain);
+        read.map(|(source, _)| source.apex.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(changed(&library), Vec::<String>::new());
-    directory.write("a.inc", &zone(2));
+    directory.write("shared/a.inc", &zone(2));
     assert_eq!(changed(&library), ["a."], "an included file counts");
     assert_eq!(served(&library.load(&directory.places()).unwrap()), ["a. 2", "b. 1"]);
 }
@@ -194,7 +196,7 @@ fn two_files_for_one_zone_are_an_error_that_names_both() {
     );
     assert_eq!(load.summary.failed, 1);
     directory.remove("example.com.zone");
-    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["example.com. 2", "other. 1"]);
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["EXAMPLE.com. 2", "other. 1"]);
 }
 
 #[test]

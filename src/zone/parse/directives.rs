@@ -63,7 +63,7 @@ impl Reader<'_> {
             Err((message, remedy)) => return Err(Fault::new(argument.spot(), message, remedy)),
         };
         let path = self.include_path(&argument, entry.file)?;
-        let (outer_origin, outer_owner) = (self.origin.clone(), self.owner.clone());
+        let (outer_origin, outer_owner) = (self.origin.clone(), self.owner());
         self.set_origin(origin);
         self.read_file(path, Some(real), text, Some((entry.file, entry.line)));
         self.set_origin(outer_origin);

@@ -1,0 +1,100 @@
+//! Catchment beside NSD, Knot DNS and BIND: the same generated zones and queries, and no difference that is not explained.
+//!
+//! Our side is [`catchment::answer::answer`] in process, fed with the same zone text that the peers load; theirs are the real
+//! servers on loopback. Every difference is either one of [`explain::Explained`], each as narrow as it can be said, or a
+//! failure that prints zone, query and both responses. The seed is printed; `DIFFERENTIAL_SEED` runs another.
+
+mod ask;
+mod explain;
+mod generate;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../support/message.rs"]
+#[allow(dead_code)]
+mod message;
+
+use ask::{Ours, Theirs};
+use explain::{Case, Explained};
+use generate::{Random, Zone};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use support::peers::{Kind, Options, Peers};
+use support::process::TempDir;
+
+/// The seed of the run that everybody makes.
+const SEED: u64 = 1;
+/// Groups of related zones.
+const FAMILIES: usize = 14;
+/// Queries for each name, its ancestors and children.
+const QUERIES_PER_NAME: usize = 4;
+/// Failures that are printed in full.
+const SHOWN_MAX: usize = 10;
+
+#[test]
+fn the_same_as_nsd() {
+    compare_with(Kind::Nsd);
+}
+
+#[test]
+fn the_same_as_knot() {
+    compare_with(Kind::Knot);
+}
+
+#[test]
+fn the_same_as_bind() {
+    compare_with(Kind::Bind);
+}
+
+fn compare_with(kind: Kind) {
+    let peers = match Peers::find() {
+        Ok(peers) if peers.has(kind) => peers,
+        Ok(_) => return support::skip(format_args!("{} is not here", kind.name())),
+        Err(why) => return support::skip(why),
+    };
+    let seed =
+        std::env::var("DIFFERENTIAL_SEED").map_or(SEED, |seed| seed.parse().expect("DIFFERENTIAL_SEED is a number"));
+    println!("seed {seed}");
+    let mut random = Random::new(seed);
+    let mut zones = generate::zones(&mut random, FAMILIES);
+    if kind == Kind::Knot {
+        // Knot DNS refuses zones with names below a DNAME ("record exists under a DNAME").
+        zones.retain(|zone| !zone.occluded_by_dname);
+    }
+    let dir = TempDir::new("differential");
+    let files: Vec<PathBuf> = zones.iter().map(|zone| dir.write(&format!("{}zone", zone.apex), &zone.text)).collect();
+    let list: Vec<(&str, &Path)> =
+        zones.iter().zip(&files).map(|(zone, file)| (zone.apex.as_str(), file.as_path())).collect();
+    let options = Options { minimal: false, ..Options::default() };
+    let running = peers.start(kind, &list, &options).unwrap_or_else(|why| panic!("{why}"));
+    let ours = Ours::new(&zones);
+    let theirs = Theirs::new(running.addr);
+
+    let (mut asked, mut failures, mut explained) = (0, Vec::new(), BTreeMap::<Explained, usize>::new());
+    for zone in &zones {
+        for query in generate::queries(&mut random, zone, QUERIES_PER_NAME) {
+            asked += 1;
+            let case = Case::ask(kind, &zones, &query, &ours, &theirs);
+            match case.judge() {
+                Ok(reasons) => reasons.into_iter().for_each(|reason| *explained.entry(reason).or_default() += 1),
+                Err(difference) => failures.push(format!("{difference}\n{}\n{case}", show(&zones, &query.name))),
+            }
+        }
+    }
+    println!("{}: {} zones, {asked} queries; explained differences:", kind.name(), zones.len());
+    for (reason, count) in &explained {
+        println!("{count:>7} {reason:?}: {}", reason.text());
+    }
+    if !failures.is_empty() {
+        let shown = failures.iter().take(SHOWN_MAX).cloned().collect::<Vec<_>>().join("\n\n");
+        panic!("{} unexplained differences, seed {seed}:\n\n{shown}", failures.len());
+    }
+}
+
+/// The text of the zones that a name lies in or below.
+fn show(zones: &[Zone], name: &str) -> String {
+    let name = format!(".{}", name.to_ascii_lowercase());
+    let near = zones.iter().filter(|zone| name.ends_with(&format!(".{}", zone.apex)));
+    near.map(|zone| format!("zone {}\n{}", zone.apex, zone.text)).collect()
+}
