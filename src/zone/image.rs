@@ -5,6 +5,7 @@
 //! of bounds or a loop. The layout stands in `layout.rs`.
 
 use super::layout::{self, BUCKET_MAX, DIGEST, MAGIC, REF, VERSION, extra, header, hint, node, rrset};
+use crate::wire::case::eq_lower;
 use crate::wire::code::rtype;
 use crate::wire::lookup::LookupName;
 use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX, Name};
@@ -306,7 +307,7 @@ impl Image {
             let (tag, at) = self.slot(start, slot)?;
             if tag == hash as u8 {
                 let node = Node::read(self.raw(), at)?;
-                if node.name.eq_ignore_ascii_case(relative) {
+                if eq_lower(node.name, relative) {
                     return Ok(Some(node));
                 }
             }
