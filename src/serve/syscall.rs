@@ -1,5 +1,5 @@
 //! The system calls that no crate has in the shape that the data plane needs: datagrams in batches with their control
-//! messages, `poll`, clocks and a few socket options. The only module of the data plane with `unsafe`.
+//! messages, `poll`, clocks and a few socket options. The only module of `serve` with `unsafe`.
 //!
 //! [`Batch`] owns the memory of up to [`BATCH_MAX`] datagrams each way. All headers are linked to their buffers once;
 //! between calls only what the kernel overwrites is put back. Responses stand one behind the other, so that a batch of
