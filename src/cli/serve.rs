@@ -14,7 +14,6 @@ use crate::serve::control::{Asked, Control, Request};
 use crate::serve::privileges::Identity;
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::tcp::TcpOptions;
 use crate::serve::{self, Running, descriptors, notify};
 use crate::zone::library::{Library, Load, apex_of};
 use crate::zone::memory;
@@ -266,13 +265,7 @@ fn start(config: &Config, bound: Bound, served: &Arc<ArcSwap<Served>>) -> Result
     let options = serve::Options {
         runtime: tokio::runtime::Handle::current(),
         query_log: config.query_log,
-        tcp: TcpOptions {
-            idle_timeout: config.tcp.idle_timeout,
-            read_timeout: config.tcp.read_timeout,
-            write_timeout: config.tcp.write_timeout,
-            connections_max: config.tcp.connections,
-            client_connections_max: config.tcp.connections_per_client,
-        },
+        tcp: config.tcp.clone(),
     };
     let running = serve::start(bound, Arc::clone(served), options);
     running.map(Arc::new).map_err(|error| format!("the workers could not be started: {error}"))

@@ -48,19 +48,34 @@ pub struct ZoneEntry {
 
 /// Bounds of TCP service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tcp {
-    /// Open connections in all.
+pub struct TcpSettings {
+    /// Open connections in all. The process needs as many file descriptors and some more.
     pub connections: usize,
     /// Open connections of one client: an IPv4 address or an IPv6 /56.
     pub connections_per_client: usize,
     /// Maximum segment size, octets.
     pub mss: u16,
-    /// How long a connection may stay without a query.
+    /// How long a connection may stay without a query (RFC 7766 section 6.2.3).
     pub idle_timeout: Duration,
     /// How long a begun query may take to arrive.
     pub read_timeout: Duration,
-    /// How long an answer may take to be accepted by the client.
+    /// How long the client may take to accept what was answered to one read.
     pub write_timeout: Duration,
+}
+
+impl Default for TcpSettings {
+    /// 256 for one client: a resolver behind one address opens many at once, and those that it has closed count until their end
+    /// is seen.
+    fn default() -> TcpSettings {
+        TcpSettings {
+            connections: 4096,
+            connections_per_client: 256,
+            mss: 1220,
+            idle_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 /// All settings.
@@ -83,7 +98,7 @@ pub struct Config {
     /// Largest UDP response, octets.
     pub udp_size: u16,
     /// Bounds of TCP service.
-    pub tcp: Tcp,
+    pub tcp: TcpSettings,
     /// File of cookie secrets; `None`: a random one.
     pub cookie_secrets: Option<PathBuf>,
     /// Whether UDP clients must show a valid cookie.
@@ -125,14 +140,7 @@ impl Default for Config {
             include_outside: false,
             strict: false,
             udp_size: 1232,
-            tcp: Tcp {
-                connections: 4096,
-                connections_per_client: 64,
-                mss: 1220,
-                idle_timeout: Duration::from_secs(10),
-                read_timeout: Duration::from_secs(5),
-                write_timeout: Duration::from_secs(5),
-            },
+            tcp: TcpSettings::default(),
             cookie_secrets: None,
             require_cookie: false,
             nsid: true,
@@ -440,7 +448,7 @@ mod tests {
             include_outside: true,
             strict: true,
             udp_size: 1400,
-            tcp: Tcp {
+            tcp: TcpSettings {
                 connections: 10,
                 connections_per_client: 2,
                 mss: 1400,

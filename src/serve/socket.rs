@@ -4,6 +4,7 @@
 //! among which the kernel spreads clients (`SO_REUSEPORT`), and one TCP listener.
 
 use super::syscall::set_option;
+use crate::config::TcpSettings;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -40,9 +41,9 @@ pub struct SocketOptions {
 }
 
 impl Default for SocketOptions {
-    /// 4 MiB, 1220, 4096.
+    /// 4 MiB; the segment size that settings have by default; 4096.
     fn default() -> Self {
-        SocketOptions { receive_buffer: 4 << 20, tcp_mss: 1220, tcp_backlog: 4096 }
+        SocketOptions { receive_buffer: 4 << 20, tcp_mss: TcpSettings::default().mss, tcp_backlog: 4096 }
     }
 }
 
