@@ -19,14 +19,12 @@ mod include;
 pub(crate) mod lexer;
 mod names;
 mod reader;
-mod sources;
 mod ttl;
-
-pub use sources::Sources;
 
 use crate::wire::name::Name;
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::records::Records;
+use crate::zone::sources::Sources;
 use reader::Reader;
 use std::path::{Path, PathBuf};
 

@@ -5,12 +5,13 @@ use super::fields::Fields;
 use super::include::{self, Opened};
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
-use super::{Options, Parsed, Sources, ttl};
+use super::{Options, Parsed, ttl};
 use crate::wire::code::{class, rtype};
 use crate::wire::name::{self, Name};
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::rdata;
 use crate::zone::records::Records;
+use crate::zone::sources::Sources;
 use std::path::{Path, PathBuf};
 
 /// Longest TTL (RFC 2181 section 8).
