@@ -2,9 +2,9 @@
 //!
 //! The message is built and read by hickory-proto: our own wire code would not notice its own mistakes.
 
-use super::serve::DEFAULT_LISTEN;
+use super::suggest::reachable;
 use super::{done, fail};
-use crate::config::{self, DEFAULT_PATH, Endpoint};
+use crate::config::{self, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use std::io::{Read, Write};
@@ -70,16 +70,6 @@ impl Arguments {
         };
         Ok((reachable(self.server.unwrap_or(listen)), self.admin.or(admin)))
     }
-}
-
-/// Where to reach a server that listens on a wildcard address.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 fn ask(server: SocketAddr, name: Option<&Name>, timeout: Duration) -> Result<String, String> {

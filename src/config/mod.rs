@@ -10,12 +10,19 @@ use crate::wire::name::Name;
 use document::{Fault, Keys, address, boolean, duration, integer, list, name, path, placed, string, table, word};
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the settings are when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/catchment/catchment.toml";
+/// Where a server answers when nobody says otherwise, as far as the host has the addresses.
+pub const DEFAULT_LISTEN: [SocketAddr; 2] = [
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5300)),
+    SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5300, 0, 0)),
+];
+/// Where the admin server is when nobody says otherwise.
+pub const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9153));
 
 /// A place that has a default, can be set, and can be turned off with `"none"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
