@@ -31,11 +31,7 @@ pub(super) enum Outcome {
 /// Reads, parses and compiles a file. The report has all that is wrong with it.
 pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
-    let options = parse::Options {
-        root: Some(source.root.clone()),
-        include_anywhere: include_outside,
-        ..parse::Options::default()
-    };
+    let options = parse::Options { root: Some(source.root.clone()), include_outside, ..parse::Options::default() };
     let parsed = parse::parse_file(&source.path, &source.apex, &options);
     let files = stamps(source, &parsed, began);
     if !source.certain && !has_apex_soa(source, &parsed) {

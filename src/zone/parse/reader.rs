@@ -129,7 +129,7 @@ impl<'o> Reader<'o> {
         if text.len() as u64 > self.options.text_octets_max {
             let (file, _) = self.sources.add(name, Vec::new(), None);
             let message = format!("the zone's text is longer than {} octets", self.options.text_octets_max);
-            self.diagnostics.add(about_file(file, message, "split the zone, or raise the limit"));
+            self.diagnostics.add(about_file(file, message, "split the zone"));
             return;
         }
         self.read_file(name, None, text, None);
