@@ -195,6 +195,12 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// The settings file to read: the one that is named, else the default one if it is there.
+pub fn found(named: Option<&Path>) -> Option<&Path> {
+    let default = Path::new(DEFAULT_PATH);
+    named.or(default.exists().then_some(default))
+}
+
 /// Reads the settings file at `path`. Relative paths in it start at its own directory.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     match std::fs::read(path) {
