@@ -493,6 +493,8 @@ async fn a_stop_answers_what_has_come_and_ends_all() {
     // Connected, and not accepted before the stop, perhaps.
     let mut late = Client::connect(server.address()).await;
     late.send(&prefixed(&query(7, "www.example.", rtype::A))).await;
+    // Behind queries whose answers are still being written.
+    slow.send(&prefixed(&query(3, "big.example.", rtype::TXT)).repeat(20)).await;
     let address = server.address();
     let stop = tokio::spawn(server.stop());
     for _ in 0..1000 {
@@ -502,7 +504,7 @@ async fn a_stop_answers_what_has_come_and_ends_all() {
         assert_eq!(id(&asking.receive().await), i);
     }
     assert_eq!(id(&late.receive().await), 7);
-    for _ in 0..99 {
+    for _ in 0..119 {
         assert!(slow.receive().await.len() > 50_000);
     }
     for client in [&mut idle, &mut asking, &mut late, &mut slow] {

@@ -54,6 +54,9 @@ const ACCEPT_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Connections still accepted after a stop, as their clients have them open already.
 const ACCEPTS_LAST_MAX: usize = 1024;
 
+/// Reads from a connection after a stop.
+const LAST_READS_MAX: usize = 16;
+
 /// What all connections share.
 pub(crate) struct Tcp {
     settings: TcpSettings,
@@ -180,7 +183,7 @@ struct Connection {
     peer: SocketAddr,
     local: IpAddr,
     place: Arc<Place>,
-    /// Read and not yet answered: at most one read, or one message and what came along with its end.
+    /// Read and not yet answered: at most one message, and one read.
     input: Vec<u8>,
     /// Answered and not yet taken by the kernel, from `sent` on: at most one joint write.
     output: Vec<u8>,
@@ -214,6 +217,7 @@ impl Connection {
         let mut evicted = pin!(place.evicted());
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut phase = Phase::Idle;
+        let mut last_reads = 0;
         let mut timer = pin!(sleep(self.timeout(phase)));
         loop {
             let interest = if phase == Phase::Writing { Interest::WRITABLE } else { Interest::READABLE };
@@ -222,11 +226,8 @@ impl Connection {
                 biased;
                 cause = &mut evicted => return Ok(cause),
                 _ = &mut stopped, if self.ending.is_none() => {
-                    // What had arrived by now is still read, once, and answered.
-                    if phase != Phase::Writing {
-                        answered = self.read_last()?;
-                    }
-                    self.ending = self.ending.or(Some(Closed::Stopped));
+                    self.ending = Some(Closed::Stopped);
+                    last_reads = LAST_READS_MAX;
                 }
                 ready = self.stream.ready(interest) => {
                     ready?;
@@ -241,10 +242,16 @@ impl Connection {
                     Phase::Writing => Closed::WriteTimeout,
                 }),
             }
-            while self.output.is_empty() && first_message(&self.input).is_some() {
-                // A client with many messages in one read takes its turns with the others.
-                tokio::task::yield_now().await;
-                answered += self.answer_input()?;
+            while self.output.is_empty() {
+                if first_message(&self.input).is_some() {
+                    // A client with many messages in one read takes its turns with the others.
+                    tokio::task::yield_now().await;
+                    answered += self.answer_input()?;
+                } else if last_reads > 0 && self.ending == Some(Closed::Stopped) {
+                    last_reads = if self.read_last()? { last_reads - 1 } else { 0 };
+                } else {
+                    break;
+                }
             }
             let next = match (self.output.is_empty(), self.ending) {
                 (false, _) => Phase::Writing,
@@ -296,15 +303,14 @@ impl Connection {
         }
     }
 
-    /// Reads what had come before the stop, and answers it. Gives how many messages. Asks the kernel, not the runtime, which
-    /// may not have heard of it yet.
-    fn read_last(&mut self) -> io::Result<usize> {
-        SCRATCH.with_borrow_mut(|Scratch { read, .. }| -> io::Result<()> {
+    /// Reads what had come before the stop; gives whether anything had. Asks the kernel, not the runtime, which may not have
+    /// heard of it yet: closing with something unread would reset the connection, and take answers under way with it.
+    fn read_last(&mut self) -> io::Result<bool> {
+        SCRATCH.with_borrow_mut(|Scratch { read, .. }| {
             let len = unless_blocked((&*SockRef::from(&self.stream)).read(read))?.unwrap_or(0);
             self.input.extend_from_slice(&read[..len]);
-            Ok(())
-        })?;
-        self.answer_input()
+            Ok(len > 0)
+        })
     }
 
     /// Answers the input's whole messages as far as they go into one write. Gives how many.

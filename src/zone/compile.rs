@@ -13,7 +13,7 @@ use super::layout;
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
-use names::Names;
+use names::{EMPTY_PER_NAME_MAX, Names, TooSparse};
 use rrsets::Rrsets;
 
 /// A finding of the compiler about the zone's content, at a record's place.
@@ -56,7 +56,7 @@ fn build(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Imag
         return None;
     }
     match write::image(&apex, &soa, seed, &names, &rrsets) {
-        Ok(bytes) => match Image::open(bytes) {
+        Ok(bytes) => match Image::read(bytes) {
             Ok(image) => Some(image),
             Err(error) => unreachable!("the compiler wrote an image that does not open: {error}"),
         },
@@ -181,9 +181,18 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
 /// Finds a seed under which no bucket is too full. The choice depends on the names alone.
 fn index_names<'a>(apex: &Name, records: &'a Records, findings: &mut Findings) -> Option<(u64, Names<'a>)> {
     for seed in 0..SEEDS_MAX {
-        let names = Names::collect(apex, records, seed);
-        if names.fullest_bucket() <= layout::BUCKET_MAX {
-            return Some((seed, names));
+        match Names::collect(apex, records, seed) {
+            Ok(names) if names.fullest_bucket() <= layout::BUCKET_MAX => return Some((seed, names)),
+            Ok(_) => {}
+            Err(TooSparse) => {
+                findings.zone(
+                    &format!(
+                        "the zone's names are so deep that more than {EMPTY_PER_NAME_MAX} empty names lie above each"
+                    ),
+                    "find out who added so many names with so many labels, and remove them",
+                );
+                return None;
+            }
         }
     }
     findings.zone(

@@ -100,7 +100,13 @@ impl Image {
         if blake3::hash(content).as_bytes() != digest {
             return Err(ImageError::Digest);
         }
+        Image::read(bytes)
+    }
 
+    /// Takes bytes whose length and digest are right: the compiler's own, or checked.
+    pub(super) fn read(bytes: Vec<u8>) -> Result<Image, ImageError> {
+        let head = Bytes(&bytes);
+        let len = bytes.len() as u64;
         let apex_len = head.u8(header::APEX_LEN)?;
         let apex = head.slice(header::SIZE, apex_len as usize)?;
         if name::wire_len(apex) != Ok(apex.len()) {
@@ -111,7 +117,7 @@ impl Image {
         let directory = head.u64(header::DIRECTORY)?;
         let directory_len = buckets.checked_add(1).and_then(|n| n.checked_mul(REF as u64));
         let directory_end = directory_len.and_then(|len| directory.checked_add(len));
-        if buckets == 0 || directory_end.is_none_or(|end| end > len - DIGEST as u64) {
+        if buckets == 0 || directory_end.is_none_or(|end| end > len.saturating_sub(DIGEST as u64)) {
             return Err(ImageError::Inconsistent("its directory is larger than itself"));
         }
         let apex_node = head.u64(header::APEX_NODE)?;

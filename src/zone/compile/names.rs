@@ -6,6 +6,14 @@ use crate::zone::image::canonical_key;
 use crate::zone::layout;
 use crate::zone::records::{Record, Records};
 
+/// Empty non-terminals that a zone may have for each of its owners, and how many it may have in any case. Reverse zones of IPv6,
+/// the sparsest there are, have about 20; a name of 127 labels would bring 126, at a hundred times its own size in memory.
+pub(super) const EMPTY_PER_NAME_MAX: usize = 32;
+const EMPTY_FREE: usize = 100_000;
+
+/// More empty non-terminals than that.
+pub(super) struct TooSparse;
+
 /// All names of a zone, by (hash, lower case bytes), and what each is.
 pub(super) struct Names<'a> {
     list: Vec<NameEntry<'a>>,
@@ -37,7 +45,7 @@ pub(super) struct NameEntry<'a> {
 
 impl<'a> Names<'a> {
     /// Groups the records by owner, adds the empty non-terminals, and finds out what is occluded.
-    pub(super) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Names<'a> {
+    pub(super) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Result<Names<'a>, TooSparse> {
         // The root's zero belongs to the apex.
         let apex_len = apex.as_wire().len();
         let mut lower = Vec::with_capacity(NAME_LEN_MAX);
@@ -79,9 +87,9 @@ impl<'a> Names<'a> {
         }
         let mut names = Names { list, starts: Vec::new(), order, records, apex_len, seed, hidden: Vec::new() };
         names.index();
-        names.add_empty_non_terminals();
+        names.add_empty_non_terminals()?;
         names.classify();
-        names
+        Ok(names)
     }
 
     /// All names, by hash.
@@ -211,7 +219,8 @@ impl<'a> Names<'a> {
     }
 
     /// Names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2).
-    fn add_empty_non_terminals(&mut self) {
+    fn add_empty_non_terminals(&mut self) -> Result<(), TooSparse> {
+        let most = EMPTY_FREE + EMPTY_PER_NAME_MAX * self.list.len();
         let mut missing = std::collections::HashMap::<Vec<u8>, Vec<u8>>::new();
         for index in 0..self.list.len() {
             let mut above = parent(&self.list[index].relative);
@@ -223,9 +232,12 @@ impl<'a> Names<'a> {
                 }
                 above = parent(above);
             }
+            if missing.len() > most {
+                return Err(TooSparse);
+            }
         }
         if missing.is_empty() {
-            return;
+            return Ok(());
         }
         self.list.extend(
             missing
@@ -234,6 +246,7 @@ impl<'a> Names<'a> {
         );
         self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(&a.relative, &b.relative)));
         self.index();
+        Ok(())
     }
 }
 

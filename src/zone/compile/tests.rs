@@ -153,6 +153,16 @@ fn what_cannot_be_served() {
 }
 
 #[test]
+fn names_that_would_explode_are_refused() {
+    // Each brings 118 empty non-terminals of its own.
+    let owners: Vec<String> = (0..1500).map(|n| format!("{}{n}.example", "a.".repeat(118))).collect();
+    let lines: Vec<_> = owners.iter().map(|owner| (&owner[..], 1, 60, &[192, 0, 2, 1][..])).collect();
+    assert!(refusal(&lines).starts_with("the zone's names are so deep"));
+    let image = compiled(&lines[..500]);
+    assert!(exists(&image, "a.a.7.example"));
+}
+
+#[test]
 fn differing_ttls_and_duplicates_are_warned_about() {
     let lines: [(&str, u16, u32, &[u8]); 3] =
         [("x.example", 2, 60, b"\x01a\0"), ("x.example", 2, 30, b"\x01b\0"), ("x.example", 2, 30, b"\x01A\0")];

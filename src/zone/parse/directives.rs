@@ -62,7 +62,7 @@ impl Reader<'_> {
         let Opened { text, real } = self
             .open_included(&path, &shown(argument.text))
             .map_err(|(message, remedy)| Fault::new(argument.spot(), message, remedy))?;
-        let (outer_origin, outer_owner) = (self.origin.clone(), self.owner.clone());
+        let (outer_origin, outer_owner) = (self.origin.clone(), self.owner());
         self.set_origin(origin);
         self.read_file(path, Some(real), text, Some((entry.file, entry.line)));
         self.set_origin(outer_origin);

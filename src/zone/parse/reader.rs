@@ -29,7 +29,9 @@ pub(super) struct Reader<'o> {
     /// Whether the origin is in the zone: then relative owners are.
     pub(super) origin_in_zone: bool,
     /// The owner of records that begin with a blank. `None` until a first one.
-    pub(super) owner: Option<NameBuf>,
+    owner: Option<NameBuf>,
+    /// Whether the last owner was wrong: what belongs to it is read for its own faults, but goes nowhere.
+    owner_refused: bool,
     /// Whether `owner` is not what the records were told last.
     owner_is_new: bool,
     /// From `$TTL`, or the SOA's minimum when there is none.
@@ -94,6 +96,7 @@ impl<'o> Reader<'o> {
             origin: NameBuf::new(apex.as_wire()),
             origin_in_zone: true,
             owner: None,
+            owner_refused: false,
             owner_is_new: true,
             ttl_default: None,
             ttl_last: None,
@@ -166,9 +169,14 @@ impl<'o> Reader<'o> {
         }
     }
 
+    /// The owner, and whether it was refused.
+    pub(super) fn owner(&self) -> (Option<NameBuf>, bool) {
+        (self.owner.clone(), self.owner_refused)
+    }
+
     /// Puts the owner back that a file had before it included another.
-    pub(super) fn restore_owner(&mut self, owner: Option<NameBuf>) {
-        self.owner = owner;
+    pub(super) fn restore_owner(&mut self, (owner, refused): (Option<NameBuf>, bool)) {
+        (self.owner, self.owner_refused) = (owner, refused);
         self.owner_is_new = true;
     }
 
@@ -212,11 +220,12 @@ impl<'o> Reader<'o> {
         self.record(lexer, entry)
     }
 
-    /// Makes the name the owner. After a fault the apex is: what follows without an owner need not fail with it.
+    /// Makes the name the owner.
     #[inline(always)]
     fn read_owner(&mut self, token: &Token) -> Result<(), Fault> {
         let owner = self.owner.get_or_insert_with(|| NameBuf::new(&[0]));
         self.owner_is_new = true;
+        self.owner_refused = false;
         let read = owner.read(token, self.origin.as_wire());
         if matches!(read, Ok(true)) && self.origin_in_zone {
             return Ok(());
@@ -226,7 +235,7 @@ impl<'o> Reader<'o> {
             Ok(relative) => out_of_zone(token.spot(), owner.as_wire(), self.apex, relative),
             Err(fault) => fault,
         };
-        owner.set(self.apex.as_wire());
+        self.owner_refused = true;
         Err(fault)
     }
 
@@ -237,6 +246,9 @@ impl<'o> Reader<'o> {
         let mut fields = Fields::new(lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
         rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
         let ttl_secs = self.ttl(&head, entry)?;
+        if self.owner_refused {
+            return Ok(());
+        }
         if self.owner_is_new
             && let Some(owner) = &self.owner
         {
