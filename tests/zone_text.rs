@@ -501,7 +501,7 @@ fn include_does_not_leave_the_directory() {
     assert_eq!(lines, [(1, true), (2, true), (3, true), (4, true)]);
     assert_eq!(records(&parsed), "in.example.com. 5 IN A 192.0.2.2\n");
     for options in [
-        Options { include_anywhere: true, ..Options::default() },
+        Options { include_outside: true, ..Options::default() },
         Options { root: Some(scratch.0.clone()), ..Options::default() },
     ] {
         let parsed = parse_file(&zone, &apex(), &options);
@@ -562,7 +562,7 @@ fn files_that_are_none_are_refused() {
     }
     refuse("$INCLUDE a.inc", "1:10+5 `a.inc` can't be included: this text is not a file");
     let zone = scratch.file("a.zone", "$INCLUDE /dev/zero\n");
-    let parsed = parse_file(&zone, &apex(), &Options { include_anywhere: true, ..Options::default() });
+    let parsed = parse_file(&zone, &apex(), &Options { include_outside: true, ..Options::default() });
     assert_eq!(findings(&parsed.diagnostics), ["1:10+9 `/dev/zero` can't be included: it is not a regular file"]);
 }
 

@@ -7,19 +7,18 @@
 use super::{complain, done, fail, suggest};
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
-use crate::config::{self, Config, DEFAULT_PATH, Endpoint, LogFormat, ZoneEntry};
+use crate::config::{self, Config, DEFAULT_ADMIN, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint, LogFormat, ZoneEntry};
 use crate::observe::view::{BEAT_AGE_MAX, Plane, View};
 use crate::observe::{admin, logs};
 use crate::serve::control::{Asked, Control, Request};
 use crate::serve::privileges::Identity;
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::tcp::TcpOptions;
 use crate::serve::{self, Running, descriptors, notify};
 use crate::zone::library::{Library, Load, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,13 +27,6 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// Where a server answers when nobody says otherwise, as far as the host has the addresses.
-pub(super) const DEFAULT_LISTEN: [SocketAddr; 2] = [
-    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5300)),
-    SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5300, 0, 0)),
-];
-/// Where the admin server is by default.
-const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9153));
 /// Workers get so long to come up, on however busy a machine.
 const WORKERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is under way gets so long to end after SIGTERM; the process must be gone after 5 s.
@@ -266,13 +258,7 @@ fn start(config: &Config, bound: Bound, served: &Arc<ArcSwap<Served>>) -> Result
     let options = serve::Options {
         runtime: tokio::runtime::Handle::current(),
         query_log: config.query_log,
-        tcp: TcpOptions {
-            idle_timeout: config.tcp.idle_timeout,
-            read_timeout: config.tcp.read_timeout,
-            write_timeout: config.tcp.write_timeout,
-            connections_max: config.tcp.connections,
-            client_connections_max: config.tcp.connections_per_client,
-        },
+        tcp: config.tcp.clone(),
     };
     let running = serve::start(bound, Arc::clone(served), options);
     running.map(Arc::new).map_err(|error| format!("the workers could not be started: {error}"))

@@ -19,8 +19,6 @@ use std::time::{Instant, UNIX_EPOCH};
 /// Media type of [`text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
-
 /// All figures now.
 pub fn text(view: Arc<View>) -> String {
     let mut registry = prometheus_client::registry::Registry::default();
@@ -114,7 +112,7 @@ fn queries(snapshot: &Snapshot, out: &mut Out<'_>) -> Result<(), Error> {
             (labels, kind.count)
         })
     })?;
-    let transports = || TRANSPORTS.into_iter().map(|transport| (transport, transport_text(transport)));
+    let transports = || Transport::ALL.into_iter().map(|transport| (transport, transport_text(transport)));
     out.counters("catchment_truncated", "Answers with TC set", || {
         transports().map(|(transport, text)| ([("transport", text)], snapshot.truncated(transport)))
     })?;
@@ -203,7 +201,7 @@ impl Out<'_> {
         of: impl Fn(Transport) -> &'s Distribution,
     ) -> Result<(), Error> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for transport in TRANSPORTS {
+        for transport in Transport::ALL {
             let distribution = of(transport);
             let ends = distribution.ends.iter().map(|end| *end as f64 * scale).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = ends.zip(distribution.counts.iter().copied()).collect();

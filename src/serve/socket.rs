@@ -4,6 +4,7 @@
 //! among which the kernel spreads clients (`SO_REUSEPORT`), and one TCP listener.
 
 use super::syscall::set_option;
+use crate::config::TcpSettings;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -40,9 +41,9 @@ pub struct SocketOptions {
 }
 
 impl Default for SocketOptions {
-    /// 4 MiB, 1220, 4096.
+    /// 4 MiB; the segment size that settings have by default; 4096.
     fn default() -> Self {
-        SocketOptions { receive_buffer: 4 << 20, tcp_mss: 1220, tcp_backlog: 4096 }
+        SocketOptions { receive_buffer: 4 << 20, tcp_mss: TcpSettings::default().mss, tcp_backlog: 4096 }
     }
 }
 
@@ -78,7 +79,7 @@ pub enum BindError {
     /// Another process has the port.
     #[error(
         "{0} is in use by another process: stop that one (`ss -lnptu 'sport = :{port}'` names it), or listen on another \
-         address or port with --listen or `listen` in the config", port = .0.port()
+         address or port with --listen or `listen` in the settings", port = .0.port()
     )]
     InUse(SocketAddr),
     /// Two of the addresses to listen on overlap.
@@ -86,7 +87,7 @@ pub enum BindError {
     Covered(SocketAddr, SocketAddr),
     /// The port needs a privilege.
     #[error(
-        "no permission to bind {0}: ports under 1024 need root (set `user` in the config to drop it afterwards), the \
+        "no permission to bind {0}: ports under 1024 need root (set `user` in the settings to drop it afterwards), the \
          capability CAP_NET_BIND_SERVICE, or a lower net.ipv4.ip_unprivileged_port_start"
     )]
     NotPermitted(SocketAddr),
@@ -94,7 +95,7 @@ pub enum BindError {
     #[error("this host has no address {ip}: add it to an interface (`ip address add {ip} dev lo`), or correct `listen`", ip = .0.ip())]
     NoSuchAddress(SocketAddr),
     /// None of the addresses was required, and the host has none of them.
-    #[error("there is no address to listen on: give one with --listen or `listen` in the config")]
+    #[error("there is no address to listen on: give one with --listen or `listen` in the settings")]
     NoAddress,
     /// Something else.
     #[error("cannot listen on {address}: {step}: {error}")]

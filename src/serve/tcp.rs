@@ -22,6 +22,7 @@ use super::query_log;
 use super::syscall::{now_ns, wall_secs};
 use super::throttle::Throttle;
 use crate::answer::{Query, Served, Transport, answer};
+use crate::config::TcpSettings;
 use crate::observe::counters::{Closed, Counters, Family, Many, Registry};
 use arc_swap::ArcSwap;
 use socket2::SockRef;
@@ -56,37 +57,9 @@ const ACCEPTS_LAST_MAX: usize = 1024;
 /// Reads from a connection after a stop.
 const LAST_READS_MAX: usize = 16;
 
-/// Settings of TCP.
-#[derive(Debug, Clone)]
-pub struct TcpOptions {
-    /// A connection that asks nothing for this long is closed (RFC 7766 section 6.2.3).
-    pub idle_timeout: Duration,
-    /// A message that has begun must be whole within this time.
-    pub read_timeout: Duration,
-    /// The client must take within this time what was answered to one read.
-    pub write_timeout: Duration,
-    /// Connections in total. The process needs as many file descriptors and some more.
-    pub connections_max: usize,
-    /// Connections of one client: of an IPv4 address, or of an IPv6 /56.
-    pub client_connections_max: usize,
-}
-
-impl Default for TcpOptions {
-    /// 10 s, 5 s, 5 s; 4,096, and 256 for one client: a resolver behind one address opens and closes many at once.
-    fn default() -> Self {
-        TcpOptions {
-            idle_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(5),
-            connections_max: 4096,
-            client_connections_max: 256,
-        }
-    }
-}
-
 /// What all connections share.
 pub(crate) struct Tcp {
-    options: TcpOptions,
+    settings: TcpSettings,
     served: Arc<ArcSwap<Served>>,
     registry: Arc<Registry>,
     counters: Arc<Counters<Many>>,
@@ -96,14 +69,14 @@ pub(crate) struct Tcp {
 
 impl Tcp {
     pub(crate) fn new(
-        options: TcpOptions,
+        settings: TcpSettings,
         served: Arc<ArcSwap<Served>>,
         registry: Arc<Registry>,
         query_log: bool,
     ) -> Arc<Tcp> {
-        let table = Table::new(options.connections_max, options.client_connections_max);
+        let table = Table::new(settings.connections, settings.connections_per_client);
         let counters = registry.tcp();
-        Arc::new(Tcp { options, served, registry, counters, table, query_log })
+        Arc::new(Tcp { settings, served, registry, counters, table, query_log })
     }
 
     /// Accepts connections until it is told to stop, then those that wait already. Each task holds a clone of `running` for
@@ -295,11 +268,11 @@ impl Connection {
     }
 
     fn timeout(&self, phase: Phase) -> Duration {
-        let options = &self.tcp.options;
+        let settings = &self.tcp.settings;
         match phase {
-            Phase::Idle => options.idle_timeout,
-            Phase::Reading => options.read_timeout,
-            Phase::Writing => options.write_timeout,
+            Phase::Idle => settings.idle_timeout,
+            Phase::Reading => settings.read_timeout,
+            Phase::Writing => settings.write_timeout,
         }
     }
 

@@ -202,3 +202,21 @@ fn a_damaged_image_does_not_open() {
     assert_eq!(open(&newer), ImageError::Version(9));
     Image::open(good).unwrap();
 }
+
+/// A thousand warnings once took all the room, and the one error that kept the zone from being served was told to nobody.
+#[test]
+fn warnings_do_not_hide_an_error_and_findings_follow_the_text() {
+    let owners: Vec<String> = (0..2000).map(|n| format!("h{}.example", n / 2)).collect();
+    let mut lines: Vec<(&str, u16, u32, &[u8])> =
+        owners.iter().map(|owner| (&owner[..], rtype::A, 60, &b"\x0a\0\0\x01"[..])).collect();
+    lines.extend([("z.example", rtype::A, 60, &b"\x0a\0\0\x01"[..]), ("z.example", rtype::A, 60, b"\x0a\0\0\x01")]);
+    lines.extend([("w.example", rtype::CNAME, 60, &b"\0"[..]), ("w.example", rtype::A, 60, b"\x0a\0\0\x01")]);
+    let (image, findings) = compile(&name("example"), &records(&lines));
+    assert!(image.is_none());
+    let errors: Vec<_> = findings.iter().filter(|finding| finding.fatal).collect();
+    assert_eq!(errors.len(), 1);
+    assert_eq!((errors[0].line, &errors[0].message[..]), (2005, "w.example. has a CNAME record and other data (A)"));
+    let (last, told) = findings.split_last().unwrap();
+    assert_eq!((last.fatal, &last.message[..]), (false, "and 1 more warnings"));
+    assert!(told.is_sorted_by_key(|finding| finding.line) && told.len() == 1001);
+}

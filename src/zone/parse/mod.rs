@@ -19,14 +19,12 @@ mod include;
 pub(crate) mod lexer;
 mod names;
 mod reader;
-mod sources;
 mod ttl;
-
-pub use sources::Sources;
 
 use crate::wire::name::Name;
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::records::Records;
+use crate::zone::sources::Sources;
 use reader::Reader;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +33,8 @@ use std::path::{Path, PathBuf};
 pub struct Options {
     /// The directory that `$INCLUDE` can't leave, symbolic links resolved. `None`: that of the zone's file.
     pub root: Option<PathBuf>,
-    /// Lets `$INCLUDE` read any file.
-    pub include_anywhere: bool,
+    /// Lets `$INCLUDE` read files outside it.
+    pub include_outside: bool,
     /// Most octets of all files of a zone together.
     pub text_octets_max: u64,
     /// How deep files may include each other.
@@ -55,7 +53,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             root: None,
-            include_anywhere: false,
+            include_outside: false,
             text_octets_max: 4 << 30,
             include_depth_max: 16,
             includes_max: 1000,

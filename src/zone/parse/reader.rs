@@ -5,12 +5,13 @@ use super::fields::Fields;
 use super::include::{self, Opened};
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
-use super::{Options, Parsed, Sources, ttl};
+use super::{Options, Parsed, ttl};
 use crate::wire::code::{class, rtype};
 use crate::wire::name::{self, Name};
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::rdata;
 use crate::zone::records::Records;
+use crate::zone::sources::Sources;
 use std::path::{Path, PathBuf};
 
 /// Longest TTL (RFC 2181 section 8).
@@ -131,7 +132,7 @@ impl<'o> Reader<'o> {
         if text.len() as u64 > self.options.text_octets_max {
             let (file, _) = self.sources.add(name, Vec::new(), None);
             let message = format!("the zone's text is longer than {} octets", self.options.text_octets_max);
-            self.diagnostics.add(about_file(file, message, "split the zone, or raise the limit"));
+            self.diagnostics.add(about_file(file, message, "split the zone"));
             return;
         }
         self.read_file(name, None, text, None);
