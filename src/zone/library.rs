@@ -16,7 +16,7 @@ use discover::{Source, sources};
 use read::{Outcome, Stamp};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -145,7 +145,7 @@ impl Library {
             self.known.clear();
             self.include_outside = places.include_outside;
         }
-        let (sources, mut skipped) = sources(places)?;
+        let (sources, mut skipped) = sources(places, |apex, path| self.is_served(apex, path))?;
         let (mut outcomes, mut reports) = read_changed(&sources, &self.known, places.include_outside);
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
         if chosen.is_empty() && !self.statuses.is_empty() {
@@ -160,6 +160,12 @@ impl Library {
             }
         }
         Ok(Load { zones, ids: self.ids.len(), reports, skipped, summary })
+    }
+
+    /// Whether a version of this zone is served that this file once held.
+    fn is_served(&self, apex: &Name, path: &Path) -> bool {
+        let status = self.ids.get(&apex.to_lower()).and_then(|id| self.statuses.get(id));
+        status.is_some_and(|status| status.version.is_some() && status.path == path)
     }
 
     /// Makes what was read the newest good version of each zone, and remembers the files.
