@@ -67,8 +67,25 @@ enum Named {
 }
 
 /// Endings of what editors, packagers and name servers leave beside a zone file.
-const LEFTOVERS: [&str; 11] =
-    ["~", ".bak", ".orig", ".old", ".rej", ".swp", ".tmp", ".jnl", ".jbk", ".dpkg-dist", ".rpmnew"];
+const LEFTOVERS: [&str; 17] = [
+    "~",
+    "#",
+    ".bak",
+    ".orig",
+    ".old",
+    ".rej",
+    ".swp",
+    ".swo",
+    ".tmp",
+    ".gz",
+    ".jnl",
+    ".jbk",
+    ".signed",
+    ".dpkg-dist",
+    ".dpkg-old",
+    ".rpmnew",
+    ".rpmsave",
+];
 
 /// All files to read, and those of the directory that are none. `Err`: the directory can't be read.
 ///
@@ -178,6 +195,8 @@ mod tests {
             ("example..com.zone", Named::No("holds no domain name")),
             (".example.com.zone", Named::No("is hidden")),
             ("example.com.zone~", Named::No("is a backup, journal or other leftover by its name")),
+            ("#example.com.zone#", Named::No("is a backup, journal or other leftover by its name")),
+            ("example.com.zone.signed", Named::No("is a backup, journal or other leftover by its name")),
             ("db.example.com.jnl", Named::No("is a backup, journal or other leftover by its name")),
             (".zone", Named::No("is hidden")),
             ("db.", Named::No("holds no domain name")),
