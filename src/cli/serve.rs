@@ -134,9 +134,10 @@ impl Arguments {
 /// `--check-config`: everything but binding and serving.
 fn check(config: &Config) -> ExitCode {
     let mut errors = Vec::new();
-    errors.extend(identity(config).err());
+    errors.extend(socket::check(&listen(config)).err().map(|error| format!("error: {error}")));
+    errors.extend(identity(config).err().map(|error| format!("error: {error}")));
     let secrets = Secrets::random().map_err(|error| format!("no random numbers: {error}"));
-    errors.extend(secrets.and_then(|random| config.settings(&random)).err());
+    errors.extend(secrets.and_then(|random| config.settings(&random)).err().map(|error| format!("error: {error}")));
     let mut summary = String::new();
     match Library::new().load(&config.places()) {
         Ok(load) => {
@@ -146,7 +147,7 @@ fn check(config: &Config) -> ExitCode {
             }
             summary = format!("{} zones, {} records", load.summary.zones, load.summary.records);
         }
-        Err(message) => errors.push(message),
+        Err(message) => errors.push(format!("error: {message}")),
     }
     match errors.len() {
         0 => done(&format!("all is well: {summary}")),

@@ -82,6 +82,9 @@ pub enum BindError {
          address or port with --listen or `listen` in the settings", port = .0.port()
     )]
     InUse(SocketAddr),
+    /// An address is listed twice.
+    #[error("{0} is given twice to listen on: leave out one of the two")]
+    Twice(SocketAddr),
     /// Two of the addresses to listen on overlap.
     #[error("{0} is covered by {1}, which is listened on too: leave out one of them")]
     Covered(SocketAddr, SocketAddr),
@@ -130,10 +133,8 @@ pub fn bind(addresses: &[Listen], workers: usize, options: &SocketOptions) -> Re
     let workers = workers.max(1);
     let mut bound = Bound { endpoints: Vec::new(), workers, skipped: Vec::new() };
     let mut receive_buffer_least = u32::MAX;
-    for (i, listen) in addresses.iter().enumerate() {
-        if let Some(other) = addresses[..i].iter().find(|other| overlap(listen.address, other.address)) {
-            return Err(BindError::Covered(listen.address, other.address));
-        }
+    check(addresses)?;
+    for listen in addresses {
         match bind_address(listen.address, workers, options) {
             Ok((endpoint, receive_buffer)) => {
                 receive_buffer_least = receive_buffer_least.min(receive_buffer);
@@ -155,6 +156,18 @@ pub fn bind(addresses: &[Listen], workers: usize, options: &SocketOptions) -> Re
         );
     }
     Ok(bound)
+}
+
+/// Whether any of the addresses can't be listened on beside the others, whatever the host has. Binds nothing.
+pub fn check(addresses: &[Listen]) -> Result<(), BindError> {
+    for (i, listen) in addresses.iter().enumerate() {
+        match addresses[..i].iter().find(|other| overlap(listen.address, other.address)) {
+            Some(other) if other.address == listen.address => return Err(BindError::Twice(listen.address)),
+            Some(other) => return Err(BindError::Covered(listen.address, other.address)),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether two addresses cannot both be listened on: the kernel lets UDP do it and TCP not.
@@ -315,7 +328,9 @@ mod tests {
         assert!(overlap(all[0].address, all[2].address) && !overlap(all[0].address, all[1].address));
         assert!(!overlap("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()));
         let twice = [listen("127.0.0.1:1"), listen("127.0.0.1:1")];
-        assert!(overlap(twice[0].address, twice[1].address));
+        assert!(matches!(check(&twice), Err(BindError::Twice(_))));
+        assert!(matches!(check(&all), Err(BindError::Covered(_, _))));
+        assert!(check(&all[..2]).is_ok());
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn only_what_changed_is_read_again() {
     let known = |library: &Library| library.known.values().filter(|known| known.no_zone.is_none()).count();
     assert_eq!(known(&library), 2);
     let changed = |library: &Library| {
-        let (sources, _) = sources(&directory.places()).unwrap();
+        let (sources, _) = sources(&directory.places(), |_, _| false).unwrap();
         let (outcomes, _) = read_changed(&sources, &library.known, false);
         let read = outcomes.into_iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Unchanged));
         let read = read.filter(|(source, _)| source.certain);
@@ -197,6 +197,31 @@ fn two_files_for_one_zone_are_an_error_that_names_both() {
     assert_eq!(load.summary.failed, 1);
     directory.remove("example.com.zone");
     assert_eq!(served(&library.load(&directory.places()).unwrap()), ["EXAMPLE.com. 2", "other. 1"]);
+}
+
+#[test]
+fn a_zone_that_is_served_does_not_go_because_its_file_is_no_zone_any_more() {
+    let directory = Directory::new(&[("bare.test", &zone(1)), ("sure.test.zone", &zone(1)), ("other.zone", &zone(1))]);
+    let mut library = Library::new();
+    library.load(&directory.places()).unwrap();
+    // What a full disk leaves, and a file that is being replaced by an unlucky script.
+    directory.write("bare.test", "");
+    directory.remove("sure.test.zone");
+    std::fs::create_dir(directory.0.join("sure.test.zone")).unwrap();
+    for _ in 0..2 {
+        let load = library.load(&directory.places()).unwrap();
+        assert_eq!(served(&load), ["bare.test. 1", "other. 1", "sure.test. 1"]);
+        assert_eq!(load.summary, Summary { zones: 3, records: 12, changed: 0, removed: 0, failed: 2 });
+        let told: String = load.reports.iter().map(|report| report.text.as_str()).collect();
+        assert!(told.contains("bare.test. has no SOA record") && told.contains("not a regular file"), "{told}");
+    }
+    // To take a zone out, its file is removed.
+    directory.remove("bare.test");
+    directory.write("README", "");
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(served(&load), ["other. 1", "sure.test. 1"]);
+    directory.write("bare.test", "");
+    assert_eq!(library.load(&directory.places()).unwrap().summary.zones, 2, "it was never served from this one");
 }
 
 #[test]
