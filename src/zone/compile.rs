@@ -156,7 +156,14 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
 /// Finds a seed under which no bucket is too full. The choice depends on the names alone.
 fn index_names<'a>(apex: &Name, records: &'a Records, findings: &mut Findings) -> Option<(u64, Names<'a>)> {
     for seed in 0..SEEDS_MAX {
-        let names = Names::collect(apex, records, seed);
+        let Ok(names) = Names::collect(apex, records, seed) else {
+            findings.zone(
+                "the zone has more than 32 empty non-terminals (names with nothing but names below them) for each name that \
+                 owns records",
+                "shorten its names: so many labels are of no use",
+            );
+            return None;
+        };
         if names.fullest_bucket() <= layout::BUCKET_MAX {
             return Some((seed, names));
         }
