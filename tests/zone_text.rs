@@ -314,6 +314,16 @@ fn generate_as_bind_does() {
 }
 
 #[test]
+fn generate_counts_the_text_that_it_makes_and_not_the_records_alone() {
+    let options = Options { generated_octets_max: 10_000, ..Options::default() };
+    let comment = "x".repeat(1000);
+    let text = format!("$GENERATE 1-100 a$ 1 A \"10.0.0.1 ;{comment}\"");
+    let parsed = parse_text("test", text, &apex(), &options);
+    assert_eq!(findings(&parsed.diagnostics), ["1:1+9 the zone's $GENERATEs make more than 10000 octets"]);
+    assert_eq!(parsed.records.len(), 10, "it stopped there");
+}
+
+#[test]
 fn all_errors_are_reported_each_at_its_place() {
     let text = "$TTL 60
 @ NS ns1

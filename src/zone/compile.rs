@@ -13,7 +13,7 @@ use super::layout;
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
-use names::{EMPTY_PER_NAME_MAX, Names, TooSparse};
+use names::Names;
 use rrsets::Rrsets;
 
 /// A finding of the compiler about the zone's content, at a record's place.
@@ -181,18 +181,16 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
 /// Finds a seed under which no bucket is too full. The choice depends on the names alone.
 fn index_names<'a>(apex: &Name, records: &'a Records, findings: &mut Findings) -> Option<(u64, Names<'a>)> {
     for seed in 0..SEEDS_MAX {
-        match Names::collect(apex, records, seed) {
-            Ok(names) if names.fullest_bucket() <= layout::BUCKET_MAX => return Some((seed, names)),
-            Ok(_) => {}
-            Err(TooSparse) => {
-                findings.zone(
-                    &format!(
-                        "the zone's names are so deep that more than {EMPTY_PER_NAME_MAX} empty names lie above each"
-                    ),
-                    "find out who added so many names with so many labels, and remove them",
-                );
-                return None;
-            }
+        let Ok(names) = Names::collect(apex, records, seed) else {
+            findings.zone(
+                "the zone has more than 32 empty non-terminals (names with nothing but names below them) for each name that \
+                 owns records",
+                "shorten its names: so many labels are of no use",
+            );
+            return None;
+        };
+        if names.fullest_bucket() <= layout::BUCKET_MAX {
+            return Some((seed, names));
         }
     }
     findings.zone(

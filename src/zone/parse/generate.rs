@@ -64,7 +64,8 @@ impl Reader<'_> {
             let octets = self
                 .generated_record(&name, &head, &data_text, entry)
                 .map_err(|fault| fault.moved(data.spot(), &context))?;
-            self.generated_octets += octets;
+            // The text counts too, blanks and comments in it: they take the time, if not the memory.
+            self.generated_octets += octets.max((owner_text.len() + data_text.len()) as u64);
             if self.generated_octets > self.options.generated_octets_max {
                 return Err(Fault::new(
                     directive.spot(),

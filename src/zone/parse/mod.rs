@@ -43,7 +43,7 @@ pub struct Options {
     pub includes_max: usize,
     /// Most records that all `$GENERATE`s of a zone make.
     pub generated_max: u64,
-    /// Most octets that the records of all `$GENERATE`s of a zone take.
+    /// Most octets that the records of all `$GENERATE`s of a zone take, or their text if that is longer.
     pub generated_octets_max: u64,
     /// Most errors, and most warnings, that are kept; the rest is counted.
     pub diagnostics_max: usize,
