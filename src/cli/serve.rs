@@ -217,13 +217,12 @@ async fn live(
     if config.strict && load.summary.failed > 0 {
         return Err(format!("not starting: {} zones are bad, and `strict` is set", load.summary.failed));
     }
-    let Load { zones, ids, .. } = load;
+    let Load { zones, .. } = load;
     memory::return_freed();
 
     let served = Arc::new(ArcSwap::from_pointee(Served { zones, settings }));
     let addresses = bound.addresses();
     let running = start(&config, bound, &served)?;
-    running.counters().grow_zones(ids);
     wait_for_workers(&running).await?;
     show(&view, &running, &addresses);
 

@@ -85,6 +85,8 @@ pub struct Unfinished {
 /// cannot be registered with the runtime.
 pub fn start(bound: Bound, served: Arc<ArcSwap<Served>>, options: Options) -> io::Result<Running> {
     let registry = Arc::new(Registry::new(bound.workers));
+    // Before the first query comes: the workers count by zone, and never grow their tables themselves.
+    registry.grow_zones(served.load().zones.iter().map(|zone| zone.id as usize + 1).max().unwrap_or(0));
     let beats: Vec<_> = (0..bound.workers).map(|_| Arc::<Beat>::default()).collect();
     let stop_udp = Arc::new(AtomicBool::new(false));
     let (stop_tcp, stop_seen) = watch::channel(false);
