@@ -252,3 +252,22 @@ fn a_directory_that_vanishes_or_empties_changes_nothing() {
     directory.write("a.zone", &zone(2));
     assert_eq!(served(&library.load(&directory.places()).unwrap()), ["a. 2"]);
 }
+
+#[test]
+fn a_zone_known_by_its_soa_alone_is_kept_when_its_file_loses_that() {
+    let directory = Directory::new(&[("example.com", &zone(1)), ("example.net", &zone(2))]);
+    let mut library = Library::new();
+    library.load(&directory.places()).unwrap();
+    directory.write("example.com", "half writ");
+    for _ in 0..2 {
+        let load = library.load(&directory.places()).unwrap();
+        assert_eq!(served(&load), ["example.com. 1", "example.net. 2"]);
+        assert!(load.reports[0].fatal && load.reports[0].text.contains("has no SOA record at example.com. any more"));
+        assert_eq!(load.summary.failed, 1);
+    }
+    assert_eq!(states(&library)[0], ("example.com.".into(), State::LastGood));
+    directory.write("example.com", &zone(3));
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["example.com. 3", "example.net. 2"]);
+    directory.remove("example.com");
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["example.net. 2"]);
+}
