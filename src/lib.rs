@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! a query    serve (socket) -> wire (view) -> answer -> zone (image) -> wire (writer) -> serve
-//! a zone     text -> zone::parse -> zone::check -> zone::compile = image -> zone::set -> swap of what is served
-//! a figure   answer's outcome -> observe (counters) -> admin HTTP
+//! a zone     zone::library -> text -> zone::parse -> zone::compile = image -> zone::set -> swap of what is served
+//! a figure   answer's outcome -> observe::counters -> observe::metrics -> admin HTTP
 //! ```
 //!
 //! The modules, lowest first; nothing imports upwards:

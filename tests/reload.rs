@@ -50,6 +50,7 @@ fn reloads_by_signal_and_by_command_lose_no_query() {
             let (code, out, errors) = server.reload();
             assert_eq!(code, 0, "{errors}");
             assert!(out.starts_with("reloaded: 2 zones, 68 records; 1 changed, 0 removed, 0 failed, in "), "{out}");
+            assert!(out.ends_with(&format!("\nzone example.com.: serial {} -> {serial}\n", serial - 1)), "{out}");
             server.wait_for("reloaded: ");
         }
         assert_eq!(server.serial("example.com."), Some(serial));
@@ -85,6 +86,26 @@ fn a_zone_that_turns_bad_keeps_its_last_good_version() {
 }
 
 #[test]
+fn the_answer_to_a_reload_is_bounded_however_much_is_wrong() {
+    let server = Server::start("many", &[("example.com.zone", &zone(1))], "");
+    for n in 0..1000 {
+        std::fs::write(
+            server.zone_file(&format!("bad{n:04}.zone")),
+            "@ A 192.0.2.1 and more of it than there should be\n",
+        )
+        .unwrap();
+    }
+    let (code, _, errors) = server.reload();
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("reloaded: 1001 zones, 34 records; 0 changed, 0 removed, 1000 failed, in "), "{errors}");
+    assert!(errors.contains("zones/bad0000.zone:1:") && !errors.contains("zones/bad0999.zone"), "{errors}");
+    assert!(errors.len() <= 65 * 1024, "{} octets", errors.len());
+    let last = errors.lines().last().unwrap();
+    let named = (0..1000).filter(|n| errors.contains(&format!("zones/bad{n:04}.zone"))).count();
+    assert_eq!(last, format!("and {} more zones at fault: see the log", 1000 - named));
+}
+
+#[test]
 fn settings_that_are_at_fault_change_nothing() {
     let server = Server::start("fault", &[("example.com.zone", &zone(1))], "node = \"ams1\"");
     std::fs::write(server.zone_file("example.com.zone"), zone(2)).unwrap();
@@ -116,7 +137,9 @@ fn zones_come_and_go() {
     let server = Server::start("come", &[("a.zone", &zone(1)), ("b.zone", &zone(1))], "");
     std::fs::remove_file(server.zone_file("a.zone")).unwrap();
     std::fs::write(server.zone_file("c"), zone(4)).unwrap();
-    assert!(server.reload().1.contains("2 zones, 68 records; 1 changed, 1 removed, 0 failed"));
+    let (_, out, _) = server.reload();
+    assert!(out.contains("2 zones, 68 records; 1 changed, 1 removed, 0 failed"), "{out}");
+    assert!(out.ends_with("\nzone c.: new, serial 4\nzone a.: removed\n"), "{out}");
     assert_eq!((server.serial("a."), server.serial("b."), server.serial("c.")), (None, Some(1), Some(4)));
 
     // A directory that is suddenly empty is a mount that is missing, more likely than the wish to serve nothing.
@@ -162,6 +185,7 @@ fn the_service_manager_is_told() {
     let mut command = catchment();
     command.env("NOTIFY_SOCKET", dir.path().join("notify")).env("WATCHDOG_USEC", "400000");
     let mut server = Server::launch(dir, command);
+    std::fs::write(server.zone_file("bad.zone"), "@ A 192.0.2\n").unwrap();
     let ready = hear();
     assert!(ready.starts_with("READY=1\n"), "{ready}");
     assert_eq!(hear(), "WATCHDOG=1\n");
@@ -176,7 +200,8 @@ fn the_service_manager_is_told() {
     let reloading = next();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     let ready = next();
-    assert!(ready.starts_with("READY=1\nSTATUS=reloaded: 1 zones"), "{ready}");
+    assert!(ready.starts_with("READY=1\nSTATUS=reloaded: 2 zones"), "{ready}");
+    assert_eq!(ready.lines().count(), 2, "each line is a state, so errors of zones must not follow: {ready}");
     server.signal("TERM");
     assert_eq!(next(), "STOPPING=1\n");
     assert_eq!(server.wait_end().0.code(), Some(0));

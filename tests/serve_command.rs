@@ -148,6 +148,12 @@ fn check_config_tries_everything_and_tells_all() {
     for part in ["zones/bad.zone:4:6", "zones/bad.zone:5:8", "secrets: line 1", "no user `no-such-user-here`"] {
         assert!(errors.contains(part), "no `{part}` in:\n{errors}");
     }
+    // It binds nothing, but what can't be bound anywhere is told.
+    for (second, error) in [("127.0.0.1:53", "127.0.0.1:53 is given twice"), ("0.0.0.0:53", "0.0.0.0:53 is covered")] {
+        let listen = ["--listen", "127.0.0.1:53", "--listen", second];
+        let (code, _, errors) = run(&[&check[..], &listen].concat(), dir.path());
+        assert!(code == 1 && errors.contains(error) && errors.contains("bad.zone:4:6"), "{errors}");
+    }
 }
 
 #[test]
@@ -164,6 +170,7 @@ fn logs_are_json_when_asked_and_queries_are_logged_only_when_asked() {
     server.ask("host7.Example.com.", RecordType::A).unwrap();
     let line: serde_json::Value = serde_json::from_str(&server.wait_for("host7")).unwrap();
     assert_eq!(line["qname"], "host7.Example.com.");
+    assert_eq!((&line["transport"], &line["dropped"]), (&"udp".into(), &serde_json::Value::Null));
     assert_eq!((&line["qtype"], &line["rcode"], &line["level"]), (&"A".into(), &"NOERROR".into(), &"INFO".into()));
     server.signal("TERM");
     server.wait_end();

@@ -48,8 +48,8 @@ fn findings(diagnostics: &[Diagnostic]) -> Vec<String> {
 fn refuse(text: &str, expected: &str) {
     let parsed = parse(text);
     let found = findings(&parsed.diagnostics);
-    assert_eq!(found.len(), 1, "{text}: {found:?}");
-    assert!(found[0].starts_with(expected), "{text}: {found:?}");
+    assert_eq!(found.len(), 1, "{text:.200}: {found:?}");
+    assert!(found[0].starts_with(expected), "{text:.200}: {found:?}");
     assert!(parsed.has_errors());
     assert!(!parsed.diagnostics[0].remedy.is_empty(), "{text}");
 }
@@ -171,6 +171,11 @@ fn every_type_in_its_text_form() {
         a.example.com. 60 IN CAA 128 issue \"a; b=c\"";
     let lines: Vec<&str> = lines.lines().map(str::trim).collect();
     check(&lines.join("\n"), &lines.join("\n"));
+    // Parameters in any order come out sorted.
+    check(
+        "a 1 SVCB 1 . port=1 key9=x alpn=a mandatory=port,alpn",
+        "a.example.com. 1 IN SVCB 1 . mandatory=alpn,port alpn=\"a\" port=1 key9=\"x\"",
+    );
     refuse("a 1 MD b", "1:5+2 MD records are obsolete");
     refuse("a 1 AXFR", "1:5+4 AXFR is a type of questions");
     refuse("a 1 OPT \\# 0", "1:5+3 OPT is a type of questions");
@@ -235,7 +240,7 @@ fn wrong_data_is_pointed_at() {
     let long = "x".repeat(256);
     refuse(&format!("a 1 TXT {long}"), "1:9+256 `xxx");
     let string = format!("\"{}\" ", "x".repeat(255));
-    refuse(&format!("a 1 TXT {}", string.repeat(256)), "1:65809+257 the record's data is longer than 65535 octets");
+    refuse(&format!("a 1 TXT {}", string.repeat(256)), "1:65799+257 the record's data is longer than 65535 octets");
 }
 
 /// The vectors of RFC 9460 appendix D.
@@ -309,6 +314,16 @@ fn generate_as_bind_does() {
 }
 
 #[test]
+fn generate_counts_the_text_that_it_makes_and_not_the_records_alone() {
+    let options = Options { generated_octets_max: 10_000, ..Options::default() };
+    let comment = "x".repeat(1000);
+    let text = format!("$GENERATE 1-100 a$ 1 A \"10.0.0.1 ;{comment}\"");
+    let parsed = parse_text("test", text, &apex(), &options);
+    assert_eq!(findings(&parsed.diagnostics), ["1:1+9 the zone's $GENERATEs make more than 10000 octets"]);
+    assert_eq!(parsed.records.len(), 10, "it stopped there");
+}
+
+#[test]
 fn all_errors_are_reported_each_at_its_place() {
     let text = "$TTL 60
 @ NS ns1
@@ -356,6 +371,15 @@ k A 192.0.2.1
     // What is right is read all the same.
     assert_eq!(records(&parsed), "example.com. 60 IN NS ns1.example.com.\na.example.com. 60 IN A 192.0.2.1\n");
     refuse(" A 192.0.2.1", "1:2+1 this record has no owner");
+}
+
+/// Every record handed on lies in the zone, and where it was meant to: what is wrong with it is told all the same.
+#[test]
+fn records_of_a_refused_owner_go_with_it() {
+    let parsed =
+        parse("$TTL 60\nwww.example.net. A 192.0.2.1\n A 192.0.2.2\na A 192.0.2.3\nb..c A 192.0.2.4\n A 192.0.2.500\n");
+    assert_eq!(parsed.diagnostics.len(), 3);
+    assert_eq!(records(&parsed), "a.example.com. 60 IN A 192.0.2.3\n");
 }
 
 #[test]
@@ -487,7 +511,7 @@ fn include_does_not_leave_the_directory() {
     assert_eq!(lines, [(1, true), (2, true), (3, true), (4, true)]);
     assert_eq!(records(&parsed), "in.example.com. 5 IN A 192.0.2.2\n");
     for options in [
-        Options { include_anywhere: true, ..Options::default() },
+        Options { include_outside: true, ..Options::default() },
         Options { root: Some(scratch.0.clone()), ..Options::default() },
     ] {
         let parsed = parse_file(&zone, &apex(), &options);
@@ -548,7 +572,7 @@ fn files_that_are_none_are_refused() {
     }
     refuse("$INCLUDE a.inc", "1:10+5 `a.inc` can't be included: this text is not a file");
     let zone = scratch.file("a.zone", "$INCLUDE /dev/zero\n");
-    let parsed = parse_file(&zone, &apex(), &Options { include_anywhere: true, ..Options::default() });
+    let parsed = parse_file(&zone, &apex(), &Options { include_outside: true, ..Options::default() });
     assert_eq!(findings(&parsed.diagnostics), ["1:10+9 `/dev/zero` can't be included: it is not a regular file"]);
 }
 

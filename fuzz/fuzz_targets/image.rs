@@ -67,7 +67,7 @@ libfuzzer_sys::fuzz_target!(init: write_seeds(), |input: &[u8]| {
     }
     let Ok(image) = Image::open(bytes) else { return };
     let _ = dump::to_text(&image);
-    let _ = image.for_each_record(&mut |_, _, _, _| ());
+    let _ = image.for_each_record(|_, _, _, _| ());
 
     let apex = image.apex();
     let served = served(vec![image]);

@@ -34,6 +34,11 @@ pub enum Transport {
     Tcp,
 }
 
+impl Transport {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+}
+
 /// One message from a client.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'a> {

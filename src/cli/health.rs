@@ -2,14 +2,14 @@
 //!
 //! The message is built and read by hickory-proto: our own wire code would not notice its own mistakes.
 
-use super::serve::DEFAULT_LISTEN;
+use super::suggest::reachable;
 use super::{done, fail};
-use crate::config::{self, DEFAULT_PATH, Endpoint};
+use crate::config::{self, DEFAULT_LISTEN, Endpoint};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RecordType};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -57,9 +57,7 @@ fn check(arguments: &Arguments) -> Result<String, String> {
 impl Arguments {
     /// The server's address, and the admin address if it is to be asked.
     fn addresses(&self) -> Result<(SocketAddr, Option<SocketAddr>), String> {
-        let default = Path::new(DEFAULT_PATH);
-        let file = self.config.as_deref().or(default.exists().then_some(default)).filter(|_| self.server.is_none());
-        let config = match file {
+        let config = match config::found(self.config.as_deref()).filter(|_| self.server.is_none()) {
             Some(file) => config::load(file).map_err(|error| error.to_string())?,
             None => config::Config::default(),
         };
@@ -70,16 +68,6 @@ impl Arguments {
         };
         Ok((reachable(self.server.unwrap_or(listen)), self.admin.or(admin)))
     }
-}
-
-/// Where to reach a server that listens on a wildcard address.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 fn ask(server: SocketAddr, name: Option<&Name>, timeout: Duration) -> Result<String, String> {

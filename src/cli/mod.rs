@@ -33,9 +33,14 @@ pub enum Command {
 
 /// Prints an error and gives the code of failure.
 fn fail(message: &str) -> ExitCode {
+    complain(message);
+    ExitCode::FAILURE
+}
+
+/// Prints a warning or an error.
+fn complain(message: &str) {
     // A closed standard error has nobody to tell.
     let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
-    ExitCode::FAILURE
 }
 
 /// Prints a result and gives the code of success.

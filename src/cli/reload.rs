@@ -1,9 +1,9 @@
 //! `catchment reload`.
 
 use super::{done, fail};
-use crate::config::{self, DEFAULT_PATH, Endpoint};
+use crate::config::{self, Endpoint};
 use crate::serve::control::{self, Request};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `catchment reload`.
@@ -42,9 +42,7 @@ impl Arguments {
         if let Some(path) = &self.control {
             return Ok(vec![path.clone()]);
         }
-        let default = Path::new(DEFAULT_PATH);
-        let file = self.config.as_deref().or(default.exists().then_some(default));
-        let Some(file) = file else { return Ok(control::default_paths()) };
+        let Some(file) = config::found(self.config.as_deref()) else { return Ok(control::default_paths()) };
         match config::load(file).map_err(|error| error.to_string())?.control {
             Endpoint::At(path) => Ok(vec![path]),
             Endpoint::Default => Ok(control::default_paths()),

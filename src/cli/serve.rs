@@ -4,22 +4,21 @@
 //! settings -> logs -> bind all sockets -> give up root -> load zones -> answer -> signals: reload, stop
 //! ```
 
-use super::{done, fail, suggest};
+use super::{complain, done, fail, suggest};
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
-use crate::config::{self, Config, DEFAULT_PATH, Endpoint, LogFormat, ZoneEntry};
+use crate::config::{self, Config, DEFAULT_ADMIN, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint, LogFormat, ZoneEntry};
 use crate::observe::view::{BEAT_AGE_MAX, Plane, View};
 use crate::observe::{admin, logs};
 use crate::serve::control::{Asked, Control, Request};
 use crate::serve::privileges::Identity;
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::tcp::TcpOptions;
 use crate::serve::{self, Running, descriptors, notify};
 use crate::zone::library::{Library, Load, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,13 +27,6 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// Where a server answers when nobody says otherwise, as far as the host has the addresses.
-pub(super) const DEFAULT_LISTEN: [SocketAddr; 2] = [
-    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5300)),
-    SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5300, 0, 0)),
-];
-/// Where the admin server is by default.
-const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9153));
 /// Workers get so long to come up, on however busy a machine.
 const WORKERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is under way gets so long to end after SIGTERM; the process must be gone after 5 s.
@@ -142,19 +134,20 @@ impl Arguments {
 /// `--check-config`: everything but binding and serving.
 fn check(config: &Config) -> ExitCode {
     let mut errors = Vec::new();
-    errors.extend(identity(config).err());
+    errors.extend(socket::check(&listen(config)).err().map(|error| format!("error: {error}")));
+    errors.extend(identity(config).err().map(|error| format!("error: {error}")));
     let secrets = Secrets::random().map_err(|error| format!("no random numbers: {error}"));
-    errors.extend(secrets.and_then(|random| config.settings(&random)).err());
+    errors.extend(secrets.and_then(|random| config.settings(&random)).err().map(|error| format!("error: {error}")));
     let mut summary = String::new();
     match Library::new().load(&config.places()) {
         Ok(load) => {
             errors.extend(load.reports.iter().filter(|report| report.fatal).map(|report| report.text.clone()));
             for warning in load.reports.iter().filter(|report| !report.fatal) {
-                fail(&warning.text);
+                complain(&warning.text);
             }
             summary = format!("{} zones, {} records", load.summary.zones, load.summary.records);
         }
-        Err(message) => errors.push(message),
+        Err(message) => errors.push(format!("error: {message}")),
     }
     match errors.len() {
         0 => done(&format!("all is well: {summary}")),
@@ -224,13 +217,12 @@ async fn live(
     if config.strict && load.summary.failed > 0 {
         return Err(format!("not starting: {} zones are bad, and `strict` is set", load.summary.failed));
     }
-    let Load { zones, ids, .. } = load;
+    let Load { zones, .. } = load;
     memory::return_freed();
 
     let served = Arc::new(ArcSwap::from_pointee(Served { zones, settings }));
     let addresses = bound.addresses();
     let running = start(&config, bound, &served)?;
-    running.counters().grow_zones(ids);
     wait_for_workers(&running).await?;
     show(&view, &running, &addresses);
 
@@ -266,13 +258,7 @@ fn start(config: &Config, bound: Bound, served: &Arc<ArcSwap<Served>>) -> Result
     let options = serve::Options {
         runtime: tokio::runtime::Handle::current(),
         query_log: config.query_log,
-        tcp: TcpOptions {
-            idle_timeout: config.tcp.idle_timeout,
-            read_timeout: config.tcp.read_timeout,
-            write_timeout: config.tcp.write_timeout,
-            connections_max: config.tcp.connections,
-            client_connections_max: config.tcp.connections_per_client,
-        },
+        tcp: config.tcp.clone(),
     };
     let running = serve::start(bound, Arc::clone(served), options);
     running.map(Arc::new).map_err(|error| format!("the workers could not be started: {error}"))

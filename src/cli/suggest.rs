@@ -1,10 +1,10 @@
-//! A `dig` line that will get an answer from what is served.
+//! How to ask a server: the address to reach it at, and a `dig` line that will get an answer from what is served.
 
-use super::health::reachable;
 use crate::answer::{Query, Served, Transport, answer};
 use crate::wire::code::{class, opcode, rcode, rtype};
 use crate::wire::name::Name;
-use std::net::{Ipv4Addr, SocketAddr};
+use crate::wire::query::HEADER_LEN;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Zones that are tried; those of a fleet of reverse zones have no addresses anyway.
 const ZONES_TRIED_MAX: usize = 50;
@@ -16,6 +16,16 @@ pub(super) fn dig_line(served: &Served, address: SocketAddr) -> Option<String> {
     let port = if address.port() == 53 { String::new() } else { format!(" -p {}", address.port()) };
     let question = question(served)?;
     Some(format!("dig @{}{port} {question}", address.ip()))
+}
+
+/// Where to reach a server that listens on a wildcard address.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 fn question(served: &Served) -> Option<String> {
@@ -52,5 +62,5 @@ fn has_answer(served: &Served, name: &Name, qtype: u16) -> bool {
     let mut out = vec![0; 65_535];
     let outcome = answer(&query, served, &mut out);
     // ANCOUNT (RFC 1035 section 4.1.1): a referral has none.
-    outcome.rcode == rcode::NOERROR && outcome.result.is_ok_and(|length| length > 12) && out[6..8] != [0, 0]
+    outcome.rcode == rcode::NOERROR && outcome.result.is_ok_and(|length| length > HEADER_LEN) && out[6..8] != [0, 0]
 }

@@ -10,12 +10,19 @@ use crate::wire::name::Name;
 use document::{Fault, Keys, address, boolean, duration, integer, list, name, path, placed, string, table, word};
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the settings are when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/catchment/catchment.toml";
+/// Where a server answers when nobody says otherwise, as far as the host has the addresses.
+pub const DEFAULT_LISTEN: [SocketAddr; 2] = [
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5300)),
+    SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 5300, 0, 0)),
+];
+/// Where the admin server is when nobody says otherwise.
+pub const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9153));
 
 /// A place that has a default, can be set, and can be turned off with `"none"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,19 +55,34 @@ pub struct ZoneEntry {
 
 /// Bounds of TCP service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tcp {
-    /// Open connections in all.
+pub struct TcpSettings {
+    /// Open connections in all. The process needs as many file descriptors and some more.
     pub connections: usize,
     /// Open connections of one client: an IPv4 address or an IPv6 /56.
     pub connections_per_client: usize,
     /// Maximum segment size, octets.
     pub mss: u16,
-    /// How long a connection may stay without a query.
+    /// How long a connection may stay without a query (RFC 7766 section 6.2.3).
     pub idle_timeout: Duration,
     /// How long a begun query may take to arrive.
     pub read_timeout: Duration,
-    /// How long an answer may take to be accepted by the client.
+    /// How long the client may take to accept what was answered to one read.
     pub write_timeout: Duration,
+}
+
+impl Default for TcpSettings {
+    /// 256 for one client: a resolver behind one address opens many at once, and those that it has closed count until their end
+    /// is seen.
+    fn default() -> TcpSettings {
+        TcpSettings {
+            connections: 4096,
+            connections_per_client: 256,
+            mss: 1220,
+            idle_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 /// All settings.
@@ -83,7 +105,7 @@ pub struct Config {
     /// Largest UDP response, octets.
     pub udp_size: u16,
     /// Bounds of TCP service.
-    pub tcp: Tcp,
+    pub tcp: TcpSettings,
     /// File of cookie secrets; `None`: a random one.
     pub cookie_secrets: Option<PathBuf>,
     /// Whether UDP clients must show a valid cookie.
@@ -125,14 +147,7 @@ impl Default for Config {
             include_outside: false,
             strict: false,
             udp_size: 1232,
-            tcp: Tcp {
-                connections: 4096,
-                connections_per_client: 64,
-                mss: 1220,
-                idle_timeout: Duration::from_secs(10),
-                read_timeout: Duration::from_secs(5),
-                write_timeout: Duration::from_secs(5),
-            },
+            tcp: TcpSettings::default(),
             cookie_secrets: None,
             require_cookie: false,
             nsid: true,
@@ -179,6 +194,12 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// The settings file to read: the one that is named, else the default one if it is there.
+pub fn found(named: Option<&Path>) -> Option<&Path> {
+    let default = Path::new(DEFAULT_PATH);
+    named.or(default.exists().then_some(default))
+}
 
 /// Reads the settings file at `path`. Relative paths in it start at its own directory.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
@@ -440,7 +461,7 @@ mod tests {
             include_outside: true,
             strict: true,
             udp_size: 1400,
-            tcp: Tcp {
+            tcp: TcpSettings {
                 connections: 10,
                 connections_per_client: 2,
                 mss: 1400,
@@ -510,6 +531,46 @@ mod tests {
         let message = read("udp-size = 1\nbogus = 2\nlisten = [\"x\", \"y\"]\n").unwrap_err();
         let at: Vec<_> = [":1:12", ":2:1", ":3:11", ":3:16"].iter().map(|place| message.find(place).unwrap()).collect();
         assert!(at.is_sorted(), "{message}");
+    }
+
+    /// The example settings with everything uncommented.
+    fn example() -> String {
+        let uncommented = |line: &str| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        include_str!("../../deploy/catchment.toml").lines().map(|line| uncommented(line) + "\n").collect()
+    }
+
+    #[test]
+    fn the_example_settings_show_the_defaults() {
+        let config = read(&example()).unwrap();
+        assert_eq!(config.zone.len(), 1);
+        let shown = Config {
+            listen: config.listen.clone(),
+            node: config.node.clone(),
+            workers: config.workers,
+            zones: config.zones.clone(),
+            zone: config.zone.clone(),
+            cookie_secrets: config.cookie_secrets.clone(),
+            user: config.user.clone(),
+            group: config.group.clone(),
+            admin: config.admin.clone(),
+            control: config.control.clone(),
+            ..Config::default()
+        };
+        assert_eq!(config, shown);
+    }
+
+    #[test]
+    fn every_key_of_the_example_is_in_the_reference() {
+        let reference = include_str!("../../docs/configuration.md");
+        let text = example();
+        let keys: Vec<_> = text.lines().filter_map(|line| line.split_once(" = ")).map(|(key, _)| key).collect();
+        assert!(keys.len() >= 25, "{keys:?}");
+        for key in keys.iter().filter(|key| !["name", "file"].contains(key)) {
+            assert!(reference.contains(&format!("\n| `{key}` |")), "`{key}` is not in docs/configuration.md");
+        }
     }
 
     #[test]

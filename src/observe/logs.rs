@@ -51,7 +51,7 @@ pub fn start(format: LogFormat, level: Level, query_log: bool) -> Guard {
     let dropped = Arc::clone(&queue.dropped);
     std::thread::Builder::new()
         .name("log".into())
-        .spawn(move || write_lines(&receiver, &dropped, &mut io::stderr().lock()))
+        .spawn(move || write_lines(&receiver, &dropped, &mut io::stderr()))
         .expect("the process can start a thread");
 
     let query_level = if query_log { Some(Level::INFO) } else { None };

@@ -19,8 +19,6 @@ use std::time::{Instant, UNIX_EPOCH};
 /// Media type of [`text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
-
 /// All figures now.
 pub fn text(view: Arc<View>) -> String {
     let mut registry = prometheus_client::registry::Registry::default();
@@ -55,7 +53,8 @@ impl Collector for Scrape {
 }
 
 fn process(view: &View, out: &mut Out<'_>) -> Result<(), Error> {
-    let build = [("version", env!("CARGO_PKG_VERSION")), ("node", view.node.as_str())];
+    let node = view.node.load_full();
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("node", node.as_str())];
     out.0
         .encode_descriptor("catchment_build", "The program and the node's name", None, MetricType::Info)?
         .encode_info(&build.as_slice())?;
@@ -113,7 +112,7 @@ fn queries(snapshot: &Snapshot, out: &mut Out<'_>) -> Result<(), Error> {
             (labels, kind.count)
         })
     })?;
-    let transports = || TRANSPORTS.into_iter().map(|transport| (transport, transport_text(transport)));
+    let transports = || Transport::ALL.into_iter().map(|transport| (transport, transport_text(transport)));
     out.counters("catchment_truncated", "Answers with TC set", || {
         transports().map(|(transport, text)| ([("transport", text)], snapshot.truncated(transport)))
     })?;
@@ -202,9 +201,9 @@ impl Out<'_> {
         of: impl Fn(Transport) -> &'s Distribution,
     ) -> Result<(), Error> {
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for transport in TRANSPORTS {
+        for transport in Transport::ALL {
             let distribution = of(transport);
-            let ends = distribution.ends.iter().map(|end| *end as f64 * scale).chain([f64::MAX]);
+            let ends = distribution.ends.iter().map(|end| *end as f64 * scale).chain([f64::INFINITY]);
             let buckets: Vec<(f64, u64)> = ends.zip(distribution.counts.iter().copied()).collect();
             let (sum, count) = (distribution.sum as f64 * scale, distribution.count());
             family

@@ -2,6 +2,7 @@
 
 use super::counters::Registry;
 use crate::zone::library::{State, Statuses};
+use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +14,7 @@ pub const BEAT_AGE_MAX: Duration = Duration::from_secs(1);
 /// A server as seen from outside.
 pub struct View {
     /// This node's name.
-    pub node: String,
+    pub node: ArcSwap<String>,
     /// When the process started.
     pub started: SystemTime,
     /// How every zone stands.
@@ -44,7 +45,7 @@ impl View {
     /// A server that does not answer yet.
     pub fn new(node: String, statuses: Arc<Statuses>, metrics_zones: usize) -> View {
         View {
-            node,
+            node: ArcSwap::from_pointee(node),
             started: SystemTime::now(),
             statuses,
             metrics_zones: metrics_zones.into(),
@@ -97,7 +98,7 @@ pub(super) mod tests {
             error: (state != State::Serving).then(|| "line 3 is \"bad\"".into()),
             version,
         };
-        let version = Version { serial: 2026_01_01, records: 7, digest: [0xab; 32], since: Instant::now() };
+        let version = Version { serial: 20260101, records: 7, digest: [0xab; 32], since: Instant::now() };
         view.statuses.insert(0, status("example.com", State::Serving, Some(version)));
         view.statuses.insert(1, status("bad.example", State::Failed, None));
         let counters = Arc::new(Registry::new(1));

@@ -6,14 +6,13 @@
 //!
 //! Called when a connection opens and closes, and never on UDP's path. No lock is held across an await.
 
+use crate::observe::counters::Closed;
 use dashmap::DashMap;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
-
-use crate::observe::counters::Closed;
 
 /// Who a connection is counted for: an IPv4 address, or the /56 around an IPv6 address, which is the least that a site is
 /// commonly given (RFC 6177). With /64 one household would count as 256 clients.

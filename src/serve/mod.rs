@@ -24,12 +24,13 @@ mod query_log;
 pub mod reload;
 pub mod socket;
 mod syscall;
-pub mod tcp;
+mod tcp;
 mod throttle;
 mod udp;
 mod worker;
 
 use crate::answer::Served;
+use crate::config::TcpSettings;
 use crate::observe::counters::Registry;
 use arc_swap::ArcSwap;
 use socket::Bound;
@@ -39,7 +40,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tcp::{Tcp, TcpOptions};
+use tcp::Tcp;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -57,7 +58,7 @@ pub struct Options {
     /// Whether each query is logged, at level INFO with the target `query`.
     pub query_log: bool,
     /// TCP.
-    pub tcp: TcpOptions,
+    pub tcp: TcpSettings,
 }
 
 /// The data plane at work. Dropping it stops nothing: call [`Running::stop`].
@@ -84,6 +85,8 @@ pub struct Unfinished {
 /// cannot be registered with the runtime.
 pub fn start(bound: Bound, served: Arc<ArcSwap<Served>>, options: Options) -> io::Result<Running> {
     let registry = Arc::new(Registry::new(bound.workers));
+    // Before the first query comes: the workers count by zone, and never grow their tables themselves.
+    registry.grow_zones(served.load().zones.iter().map(|zone| zone.id as usize + 1).max().unwrap_or(0));
     let beats: Vec<_> = (0..bound.workers).map(|_| Arc::<Beat>::default()).collect();
     let stop_udp = Arc::new(AtomicBool::new(false));
     let (stop_tcp, stop_seen) = watch::channel(false);

@@ -13,7 +13,7 @@ use crate::answer::Served;
 use crate::answer::cookie::Secrets;
 use crate::config::Config;
 use crate::observe::view::View;
-use crate::zone::library::{Library, Load, Report, Summary};
+use crate::zone::library::{Change, Library, Load, Report, Summary};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 
 /// Zones and files that are named one by one in the log; of more only the number is told.
 const NAMED_MAX: usize = 20;
+/// Octets of a response with errors of zone files: what a person reads, and far less than a client takes. The log has all.
+const REPORTS_LEN_MAX: usize = 64 * 1024;
 
 /// Reads the settings again as they were read at the start: the same file, the same arguments.
 pub type ReadConfig = Box<dyn Fn() -> Result<Config, String> + Send>;
@@ -46,6 +48,7 @@ pub struct Reloader {
 /// A reload that was taken.
 struct Reloaded {
     summary: Summary,
+    changes: Vec<String>,
     reports: Vec<Report>,
     needs_restart: Vec<&'static str>,
     replaced: Arc<Served>,
@@ -95,7 +98,8 @@ impl Reloader {
                 Response { ok: false, message: format!("nothing has changed: {message}") }
             }
         };
-        notify::ready(&response.message);
+        // A state is a line (sd_notify(3)): what follows would be read as further states.
+        notify::ready(response.message.lines().next().unwrap_or_default());
         (reloader, response)
     }
 
@@ -105,25 +109,44 @@ impl Reloader {
         let mut settings = config.settings(&self.random)?;
         // It follows a timeout of connections, which stays until the next start.
         settings.keepalive_100ms = self.served.load().settings.keepalive_100ms;
-        let Load { zones, ids, reports, summary, .. } = self.library.load(&config.places())?;
+        let Load { zones, ids, reports, summary, changed, removed, .. } = self.library.load(&config.places())?;
+        let changes =
+            changed.iter().map(changed_in_words).chain(removed.iter().map(|zone| format!("zone {zone}: removed")));
+        let changes = changes.collect();
         if let Some(plane) = self.view.plane.get() {
             plane.counters.grow_zones(ids);
         }
+        self.view.node.store(Arc::new(config.node_name()));
         self.view.metrics_zones.store(config.metrics_zones, Ordering::Relaxed);
         let replaced = self.served.swap(Arc::new(Served { zones, settings }));
         let needs_restart = self.started_with.needs_restart(&config);
-        Ok(Reloaded { summary, reports, needs_restart, replaced, took: began.elapsed() })
+        Ok(Reloaded { summary, changes, reports, needs_restart, replaced, took: began.elapsed() })
     }
 }
 
-/// Logs a reload, and puts it in words for who asked.
+/// Logs a reload, and puts it in words for who asked: in a line, and what of the rest is bounded.
 fn told(reloaded: &Reloaded) -> Response {
-    let Reloaded { summary, reports, needs_restart, took, .. } = reloaded;
-    let mut message = format!("reloaded: {}, in {:.0?}", in_words(summary), took);
+    let Reloaded { summary, changes, reports, needs_restart, took, .. } = reloaded;
+    let mut message = format!("reloaded: {}, in {:.1?}", in_words(summary), took);
     tracing::info!("{message}");
     log_reports(reports);
-    for report in reports.iter().filter(|report| report.fatal) {
+    for change in changes.iter().take(NAMED_MAX) {
+        tracing::info!("{change}");
         message.push('\n');
+        message.push_str(change);
+    }
+    if changes.len() > NAMED_MAX {
+        let more = format!("and {} more changes", changes.len() - NAMED_MAX);
+        tracing::info!("{more}");
+        message.push('\n');
+        message.push_str(&more);
+    }
+    for (told, report) in reports.iter().filter(|report| report.fatal).enumerate() {
+        message.push('\n');
+        if message.len() + report.text.len() > REPORTS_LEN_MAX {
+            message.push_str(&format!("and {} more zones at fault: see the log", summary.failed.saturating_sub(told)));
+            break;
+        }
         message.push_str(report.text.trim_end());
     }
     if !needs_restart.is_empty() {
@@ -133,6 +156,16 @@ fn told(reloaded: &Reloaded) -> Response {
         message.push_str(&restart);
     }
     Response { ok: summary.failed == 0, message }
+}
+
+/// `zone example.com.: serial 1 -> 2`.
+fn changed_in_words(change: &Change) -> String {
+    let Change { zone, before, now } = change;
+    match before {
+        None => format!("zone {zone}: new, serial {now}"),
+        Some(before) if before == now => format!("zone {zone}: changed, but the serial is {now} as before"),
+        Some(before) => format!("zone {zone}: serial {before} -> {now}"),
+    }
 }
 
 /// `3 zones, 58 records; 1 changed, 0 removed, 1 failed`.
@@ -175,5 +208,5 @@ pub fn log_load(load: &Load, took: Duration) {
     }
     let Summary { zones, records, failed, .. } = load.summary;
     let bad = if failed == 0 { String::new() } else { format!(", {failed} of them bad") };
-    tracing::info!("loaded {zones} zones{bad}, {records} records, in {took:.0?}");
+    tracing::info!("loaded {zones} zones{bad}, {records} records, in {took:.1?}");
 }

@@ -4,6 +4,7 @@
 //! among which the kernel spreads clients (`SO_REUSEPORT`), and one TCP listener.
 
 use super::syscall::set_option;
+use crate::config::TcpSettings;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -40,9 +41,9 @@ pub struct SocketOptions {
 }
 
 impl Default for SocketOptions {
-    /// 4 MiB, 1220, 4096.
+    /// 4 MiB; the segment size that settings have by default; 4096.
     fn default() -> Self {
-        SocketOptions { receive_buffer: 4 << 20, tcp_mss: 1220, tcp_backlog: 4096 }
+        SocketOptions { receive_buffer: 4 << 20, tcp_mss: TcpSettings::default().mss, tcp_backlog: 4096 }
     }
 }
 
@@ -78,15 +79,18 @@ pub enum BindError {
     /// Another process has the port.
     #[error(
         "{0} is in use by another process: stop that one (`ss -lnptu 'sport = :{port}'` names it), or listen on another \
-         address or port with --listen or `listen` in the config", port = .0.port()
+         address or port with --listen or `listen` in the settings", port = .0.port()
     )]
     InUse(SocketAddr),
+    /// An address is listed twice.
+    #[error("{0} is given twice to listen on: leave out one of the two")]
+    Twice(SocketAddr),
     /// Two of the addresses to listen on overlap.
     #[error("{0} is covered by {1}, which is listened on too: leave out one of them")]
     Covered(SocketAddr, SocketAddr),
     /// The port needs a privilege.
     #[error(
-        "no permission to bind {0}: ports under 1024 need root (set `user` in the config to drop it afterwards), the \
+        "no permission to bind {0}: ports under 1024 need root (set `user` in the settings to drop it afterwards), the \
          capability CAP_NET_BIND_SERVICE, or a lower net.ipv4.ip_unprivileged_port_start"
     )]
     NotPermitted(SocketAddr),
@@ -94,7 +98,7 @@ pub enum BindError {
     #[error("this host has no address {ip}: add it to an interface (`ip address add {ip} dev lo`), or correct `listen`", ip = .0.ip())]
     NoSuchAddress(SocketAddr),
     /// None of the addresses was required, and the host has none of them.
-    #[error("there is no address to listen on: give one with --listen or `listen` in the config")]
+    #[error("there is no address to listen on: give one with --listen or `listen` in the settings")]
     NoAddress,
     /// Something else.
     #[error("cannot listen on {address}: {step}: {error}")]
@@ -129,10 +133,8 @@ pub fn bind(addresses: &[Listen], workers: usize, options: &SocketOptions) -> Re
     let workers = workers.max(1);
     let mut bound = Bound { endpoints: Vec::new(), workers, skipped: Vec::new() };
     let mut receive_buffer_least = u32::MAX;
-    for (i, listen) in addresses.iter().enumerate() {
-        if let Some(other) = addresses[..i].iter().find(|other| overlap(listen.address, other.address)) {
-            return Err(BindError::Covered(listen.address, other.address));
-        }
+    check(addresses)?;
+    for listen in addresses {
         match bind_address(listen.address, workers, options) {
             Ok((endpoint, receive_buffer)) => {
                 receive_buffer_least = receive_buffer_least.min(receive_buffer);
@@ -154,6 +156,18 @@ pub fn bind(addresses: &[Listen], workers: usize, options: &SocketOptions) -> Re
         );
     }
     Ok(bound)
+}
+
+/// Whether any of the addresses can't be listened on beside the others, whatever the host has. Binds nothing.
+pub fn check(addresses: &[Listen]) -> Result<(), BindError> {
+    for (i, listen) in addresses.iter().enumerate() {
+        match addresses[..i].iter().find(|other| overlap(listen.address, other.address)) {
+            Some(other) if other.address == listen.address => return Err(BindError::Twice(listen.address)),
+            Some(other) => return Err(BindError::Covered(listen.address, other.address)),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether two addresses cannot both be listened on: the kernel lets UDP do it and TCP not.
@@ -314,7 +328,9 @@ mod tests {
         assert!(overlap(all[0].address, all[2].address) && !overlap(all[0].address, all[1].address));
         assert!(!overlap("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()));
         let twice = [listen("127.0.0.1:1"), listen("127.0.0.1:1")];
-        assert!(overlap(twice[0].address, twice[1].address));
+        assert!(matches!(check(&twice), Err(BindError::Twice(_))));
+        assert!(matches!(check(&all), Err(BindError::Covered(_, _))));
+        assert!(check(&all[..2]).is_ok());
     }
 
     #[test]

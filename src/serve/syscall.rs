@@ -1,5 +1,5 @@
 //! The system calls that no crate has in the shape that the data plane needs: datagrams in batches with their control
-//! messages, `poll`, clocks and a few socket options. The only module of the data plane with `unsafe`.
+//! messages, `poll`, clocks and a few socket options. The only module of `serve` with `unsafe`.
 //!
 //! [`Batch`] owns the memory of up to [`BATCH_MAX`] datagrams each way. All headers are linked to their buffers once;
 //! between calls only what the kernel overwrites is put back. Responses stand one behind the other, so that a batch of
@@ -29,9 +29,9 @@ const SEND_WAITS_MAX: u32 = 4;
 const SEND_WAIT: Duration = Duration::from_millis(5);
 
 /// Room for a `sockaddr_in6`, the larger of the two: 28 octets.
-type Name = Aligned<28>;
+type SocketAddress = Aligned<28>;
 /// Room for the counter of drops (24 octets) and one of the two pktinfos (32 and 40).
-type Control = Aligned<64>;
+type ControlMessages = Aligned<64>;
 
 #[repr(C, align(8))]
 struct Aligned<const N: usize>([u8; N]);
@@ -43,8 +43,8 @@ struct Slots {
     headers_out: [mmsghdr; BATCH_MAX],
     vectors_in: [iovec; BATCH_MAX],
     vectors_out: [iovec; BATCH_MAX],
-    names: [Name; BATCH_MAX],
-    controls: [Control; BATCH_MAX],
+    names: [SocketAddress; BATCH_MAX],
+    controls: [ControlMessages; BATCH_MAX],
     datagrams: [[u8; DATAGRAM_MAX]; BATCH_MAX],
     responses: [u8; BATCH_MAX * RESPONSE_MAX],
 }
@@ -131,10 +131,10 @@ impl Batch {
         let p = self.slots.as_ptr();
         for i in 0..self.touched {
             // The counter of drops needs room in the first only: it is the socket's, not the datagram's.
-            let control_len = if pktinfo || i == 0 { size_of::<Control>() } else { 0 };
+            let control_len = if pktinfo || i == 0 { size_of::<ControlMessages>() } else { 0 };
             // SAFETY: i < touched <= BATCH_MAX; nobody else refers to the headers.
             unsafe {
-                (*p).headers_in[i].msg_hdr.msg_namelen = size_of::<Name>() as _;
+                (*p).headers_in[i].msg_hdr.msg_namelen = size_of::<SocketAddress>() as _;
                 (*p).headers_in[i].msg_hdr.msg_controllen = control_len as _;
             }
         }
@@ -282,7 +282,7 @@ impl Batch {
         // SAFETY: callers pass i < received <= BATCH_MAX; the slice is cut to what the kernel says that it has written
         // and to the buffer; the borrow of self keeps writers away.
         unsafe {
-            let len = (*p).headers_in[i].msg_hdr.msg_controllen.min(size_of::<Control>() as _) as usize;
+            let len = (*p).headers_in[i].msg_hdr.msg_controllen.min(size_of::<ControlMessages>() as _) as usize;
             std::slice::from_raw_parts((&raw const (*p).controls[i]).cast::<u8>(), len)
         }
     }
@@ -468,7 +468,7 @@ mod tests {
         for lost in [0, 2] {
             // The kernel refuses broadcasts on a socket that did not ask for them: EACCES, and nothing leaves the host.
             // SAFETY: the slot is in range and not borrowed.
-            unsafe { (*batch.slots.as_ptr()).names[lost].0[4..8].fill(255) };
+            unsafe { &mut (&mut (*batch.slots.as_ptr()).names)[lost] }.0[4..8].fill(255);
         }
         echo(&mut batch, 5);
         let report = batch.send(server.as_fd());

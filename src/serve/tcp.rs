@@ -22,6 +22,7 @@ use super::query_log;
 use super::syscall::{now_ns, wall_secs};
 use super::throttle::Throttle;
 use crate::answer::{Query, Served, Transport, answer};
+use crate::config::TcpSettings;
 use crate::observe::counters::{Closed, Counters, Family, Many, Registry};
 use arc_swap::ArcSwap;
 use socket2::SockRef;
@@ -53,37 +54,12 @@ const ACCEPT_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Connections still accepted after a stop, as their clients have them open already.
 const ACCEPTS_LAST_MAX: usize = 1024;
 
-/// Settings of TCP.
-#[derive(Debug, Clone)]
-pub struct TcpOptions {
-    /// A connection that asks nothing for this long is closed (RFC 7766 section 6.2.3).
-    pub idle_timeout: Duration,
-    /// A message that has begun must be whole within this time.
-    pub read_timeout: Duration,
-    /// The client must take within this time what was answered to one read.
-    pub write_timeout: Duration,
-    /// Connections in total. The process needs as many file descriptors and some more.
-    pub connections_max: usize,
-    /// Connections of one client: of an IPv4 address, or of an IPv6 /56.
-    pub client_connections_max: usize,
-}
-
-impl Default for TcpOptions {
-    /// 10 s, 5 s, 5 s; 4,096, and 64 for one client.
-    fn default() -> Self {
-        TcpOptions {
-            idle_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(5),
-            connections_max: 4096,
-            client_connections_max: 64,
-        }
-    }
-}
+/// Reads from a connection after a stop.
+const LAST_READS_MAX: usize = 16;
 
 /// What all connections share.
 pub(crate) struct Tcp {
-    options: TcpOptions,
+    settings: TcpSettings,
     served: Arc<ArcSwap<Served>>,
     registry: Arc<Registry>,
     counters: Arc<Counters<Many>>,
@@ -93,14 +69,14 @@ pub(crate) struct Tcp {
 
 impl Tcp {
     pub(crate) fn new(
-        options: TcpOptions,
+        settings: TcpSettings,
         served: Arc<ArcSwap<Served>>,
         registry: Arc<Registry>,
         query_log: bool,
     ) -> Arc<Tcp> {
-        let table = Table::new(options.connections_max, options.client_connections_max);
+        let table = Table::new(settings.connections, settings.connections_per_client);
         let counters = registry.tcp();
-        Arc::new(Tcp { options, served, registry, counters, table, query_log })
+        Arc::new(Tcp { settings, served, registry, counters, table, query_log })
     }
 
     /// Accepts connections until it is told to stop, then those that wait already. Each task holds a clone of `running` for
@@ -207,7 +183,7 @@ struct Connection {
     peer: SocketAddr,
     local: IpAddr,
     place: Arc<Place>,
-    /// Read and not yet answered: at most one read, or one message and what came along with its end.
+    /// Read and not yet answered: at most one message, and one read.
     input: Vec<u8>,
     /// Answered and not yet taken by the kernel, from `sent` on: at most one joint write.
     output: Vec<u8>,
@@ -241,6 +217,7 @@ impl Connection {
         let mut evicted = pin!(place.evicted());
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut phase = Phase::Idle;
+        let mut last_reads = 0;
         let mut timer = pin!(sleep(self.timeout(phase)));
         loop {
             let interest = if phase == Phase::Writing { Interest::WRITABLE } else { Interest::READABLE };
@@ -249,11 +226,8 @@ impl Connection {
                 biased;
                 cause = &mut evicted => return Ok(cause),
                 _ = &mut stopped, if self.ending.is_none() => {
-                    // What had arrived by now is still read, once, and answered.
-                    if phase != Phase::Writing {
-                        answered = self.read_last()?;
-                    }
-                    self.ending = self.ending.or(Some(Closed::Stopped));
+                    self.ending = Some(Closed::Stopped);
+                    last_reads = LAST_READS_MAX;
                 }
                 ready = self.stream.ready(interest) => {
                     ready?;
@@ -268,10 +242,16 @@ impl Connection {
                     Phase::Writing => Closed::WriteTimeout,
                 }),
             }
-            while self.output.is_empty() && first_message(&self.input).is_some() {
-                // A client with many messages in one read takes its turns with the others.
-                tokio::task::yield_now().await;
-                answered += self.answer_input()?;
+            while self.output.is_empty() {
+                if first_message(&self.input).is_some() {
+                    // A client with many messages in one read takes its turns with the others.
+                    tokio::task::yield_now().await;
+                    answered += self.answer_input()?;
+                } else if last_reads > 0 && self.ending == Some(Closed::Stopped) {
+                    last_reads = if self.read_last()? { last_reads - 1 } else { 0 };
+                } else {
+                    break;
+                }
             }
             let next = match (self.output.is_empty(), self.ending) {
                 (false, _) => Phase::Writing,
@@ -288,11 +268,11 @@ impl Connection {
     }
 
     fn timeout(&self, phase: Phase) -> Duration {
-        let options = &self.tcp.options;
+        let settings = &self.tcp.settings;
         match phase {
-            Phase::Idle => options.idle_timeout,
-            Phase::Reading => options.read_timeout,
-            Phase::Writing => options.write_timeout,
+            Phase::Idle => settings.idle_timeout,
+            Phase::Reading => settings.read_timeout,
+            Phase::Writing => settings.write_timeout,
         }
     }
 
@@ -323,15 +303,14 @@ impl Connection {
         }
     }
 
-    /// Reads what had come before the stop, and answers it. Gives how many messages. Asks the kernel, not the runtime, which
-    /// may not have heard of it yet.
-    fn read_last(&mut self) -> io::Result<usize> {
-        SCRATCH.with_borrow_mut(|Scratch { read, .. }| -> io::Result<()> {
+    /// Reads what had come before the stop; gives whether anything had. Asks the kernel, not the runtime, which may not have
+    /// heard of it yet: closing with something unread would reset the connection, and take answers under way with it.
+    fn read_last(&mut self) -> io::Result<bool> {
+        SCRATCH.with_borrow_mut(|Scratch { read, .. }| {
             let len = unless_blocked((&*SockRef::from(&self.stream)).read(read))?.unwrap_or(0);
             self.input.extend_from_slice(&read[..len]);
-            Ok(())
-        })?;
-        self.answer_input()
+            Ok(len > 0)
+        })
     }
 
     /// Answers the input's whole messages as far as they go into one write. Gives how many.

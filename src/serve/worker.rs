@@ -12,12 +12,12 @@
 //! A worker takes no lock, allocates nothing and logs nothing for a query. What is served is looked up once a batch, after
 //! the batch has come, so that a query that was sent after a swap gets the new answer.
 
+use super::socket::RECEIVE_WAIT;
 use super::syscall::{BATCH_MAX, Batch, now_ns, poll};
 use super::throttle::Throttle;
 use super::udp::Socket;
 use crate::answer::Served;
 use crate::observe::counters::{Counters, One};
-use crate::serve::socket::RECEIVE_WAIT;
 use arc_swap::{ArcSwap, Cache};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;

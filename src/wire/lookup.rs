@@ -1,11 +1,13 @@
 //! A name made ready for lookups: lower case, and where each of its labels starts.
 
+use super::case::make_lower;
 use super::name::{LABEL_LEN_MAX, LABELS_MAX, NAME_LEN_MAX};
 
 /// A name in lower case, with the places of its labels, so that each of its suffixes is a slice. Larger than it looks: it is
 /// filled in place ([`LookupName::read`]) and lent, not moved.
 pub struct LookupName {
-    lower: [u8; NAME_LEN_MAX],
+    /// One octet longer than a name can be: a whole number of words.
+    lower: [u8; 256],
     /// Where label `i` starts, leftmost first; the root's zero is entry `labels`.
     starts: [u8; LABELS_MAX + 1],
     len: u8,
@@ -15,7 +17,7 @@ pub struct LookupName {
 impl Default for LookupName {
     /// The root.
     fn default() -> LookupName {
-        LookupName { lower: [0; NAME_LEN_MAX], starts: [0; LABELS_MAX + 1], len: 1, labels: 0 }
+        LookupName { lower: [0; 256], starts: [0; LABELS_MAX + 1], len: 1, labels: 0 }
     }
 }
 
@@ -38,11 +40,9 @@ impl LookupName {
             labels += 1;
         }
         let wire = bytes.get(..at)?;
-        let lower = self.lower.get_mut(..at)?;
+        self.lower.get_mut(..at)?.copy_from_slice(wire);
         // Length octets are below 64 and so are no letters.
-        for (to, from) in lower.iter_mut().zip(wire) {
-            *to = from.to_ascii_lowercase();
-        }
+        make_lower(&mut self.lower, at);
         self.len = at as u8;
         self.labels = labels as u8;
         Some(())

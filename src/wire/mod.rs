@@ -2,6 +2,7 @@
 //!
 //! Called by `zone` and `answer`; knows neither of them, and no sockets.
 
+pub mod case;
 pub mod code;
 pub mod lookup;
 pub mod name;

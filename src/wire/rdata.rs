@@ -66,11 +66,11 @@ mod tests {
 
     #[test]
     fn places() {
-        let at = |t, rdata: &[u8]| names(t, rdata).collect::<Vec<_>>();
-        assert_eq!(at(rtype::NS, b"\x02ns\0"), [0..4]);
-        assert_eq!(at(rtype::MX, b"\0\x0a\x02mx\0"), [2..6]);
-        assert_eq!(at(rtype::SOA, b"\x01a\0\x01b\x01c\0aaaabbbbccccddddeeee"), [0..3, 3..8]);
-        assert_eq!(at(rtype::NAPTR, b"\0\x01\0\x01\x01u\x00\x02!!\x01x\0"), [10..13]);
+        let at = |t, rdata: &[u8]| names(t, rdata).map(|place| (place.start, place.end)).collect::<Vec<_>>();
+        assert_eq!(at(rtype::NS, b"\x02ns\0"), [(0, 4)]);
+        assert_eq!(at(rtype::MX, b"\0\x0a\x02mx\0"), [(2, 6)]);
+        assert_eq!(at(rtype::SOA, b"\x01a\0\x01b\x01c\0aaaabbbbccccddddeeee"), [(0, 3), (3, 8)]);
+        assert_eq!(at(rtype::NAPTR, b"\0\x01\0\x01\x01u\x00\x02!!\x01x\0"), [(10, 13)]);
         assert!(at(rtype::TXT, b"\x01a").is_empty());
         assert!(at(rtype::NS, b"\x05ns\0").is_empty());
     }

@@ -31,31 +31,40 @@ pub struct Finding {
     pub remedy: String,
 }
 
-/// Findings of a zone are cut off here: after so many, more of the same help nobody.
+/// So many errors, and so many warnings, are kept of a zone; the rest is counted. Apart, so that no number of warnings hides the
+/// error that keeps the zone from being served.
 const FINDINGS_MAX: usize = 1000;
 /// Seeds tried for the index before the names are taken to be hostile.
 const SEEDS_MAX: u64 = 64;
 /// Types that one name can have.
 const TYPES_MAX: usize = 255;
 
-/// Compiles the records of the zone `apex`. Gives the image, unless a finding is fatal, and all findings.
+/// Compiles the records of the zone `apex`. Gives the image, unless a finding is fatal, and all findings in the order of the text.
 pub fn compile(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
     let mut findings = Findings::default();
+    let image = build(apex, records, &mut findings);
+    (image, findings.finish())
+}
+
+/// `None`: a finding is fatal.
+fn build(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
     let apex = spelled_as_written(apex, records);
-    let Some(soa) = check_apex(&apex, records, &mut findings) else { return (None, findings.list) };
-    let Some((seed, names)) = index_names(&apex, records, &mut findings) else { return (None, findings.list) };
-    let rrsets = Rrsets::build(&apex, records, &names, &mut findings);
+    let soa = check_apex(&apex, records, findings)?;
+    let (seed, names) = index_names(&apex, records, findings)?;
+    let rrsets = Rrsets::build(&apex, records, &names, findings);
     if findings.fatal() {
-        return (None, findings.list);
+        return None;
     }
     match write::image(&apex, &soa, seed, &names, &rrsets) {
-        Ok(bytes) => match Image::open(bytes) {
-            Ok(image) => return (Some(image), findings.list),
+        Ok(bytes) => match Image::read(bytes) {
+            Ok(image) => Some(image),
             Err(error) => unreachable!("the compiler wrote an image that does not open: {error}"),
         },
-        Err(write::TooLarge) => findings.zone("the zone is too large: its image would exceed 1 TiB", "split the zone"),
+        Err(write::TooLarge) => {
+            findings.zone("the zone is too large: its image would exceed 1 TiB", "split the zone");
+            None
+        }
     }
-    (None, findings.list)
 }
 
 /// What the header takes from the SOA.
@@ -64,20 +73,36 @@ struct Soa {
     negative_ttl_secs: u32,
 }
 
-/// The list of findings, bounded.
+/// The findings, bounded.
 #[derive(Default)]
 struct Findings {
     list: Vec<Finding>,
-    fatal: bool,
+    errors: usize,
+    warnings: usize,
 }
 
 impl Findings {
     fn add(&mut self, fatal: bool, at: Option<&Record>, message: String, remedy: &str) {
-        self.fatal |= fatal;
-        if self.list.len() < FINDINGS_MAX {
+        let count = if fatal { &mut self.errors } else { &mut self.warnings };
+        *count += 1;
+        if *count <= FINDINGS_MAX {
             let (file, line) = at.map_or((0, 0), |record| (record.file, record.line));
             self.list.push(Finding { fatal, file, line, message, remedy: remedy.into() });
         }
+    }
+
+    /// Those kept, about the zone as a whole first and then in the order of the text: names are gone through in that of their
+    /// hashes. At the end, how many were not kept.
+    fn finish(mut self) -> Vec<Finding> {
+        self.list.sort_by_key(|finding| (finding.file, finding.line));
+        for (fatal, count, what) in [(false, self.warnings, "warnings"), (true, self.errors, "errors")] {
+            if let Some(more @ 1..) = count.checked_sub(FINDINGS_MAX) {
+                let message = format!("and {more} more {what}");
+                let remedy = "correct the first ones; the rest may go with them".into();
+                self.list.push(Finding { fatal, file: 0, line: 0, message, remedy });
+            }
+        }
+        self.list
     }
 
     fn error(&mut self, at: &Record, message: String, remedy: &str) {
@@ -93,7 +118,7 @@ impl Findings {
     }
 
     fn fatal(&self) -> bool {
-        self.fatal
+        self.errors > 0
     }
 }
 
@@ -156,7 +181,14 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
 /// Finds a seed under which no bucket is too full. The choice depends on the names alone.
 fn index_names<'a>(apex: &Name, records: &'a Records, findings: &mut Findings) -> Option<(u64, Names<'a>)> {
     for seed in 0..SEEDS_MAX {
-        let names = Names::collect(apex, records, seed);
+        let Ok(names) = Names::collect(apex, records, seed) else {
+            findings.zone(
+                "the zone has more than 32 empty non-terminals (names with nothing but names below them) for each name that \
+                 owns records",
+                "shorten its names: so many labels are of no use",
+            );
+            return None;
+        };
         if names.fullest_bucket() <= layout::BUCKET_MAX {
             return Some((seed, names));
         }

@@ -4,7 +4,7 @@
 //! shown as escapes, and long lines are cut around the spot.
 
 use super::compile::Finding;
-use super::parse::Sources;
+use super::sources::Sources;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt::Write;
 use std::ops::Range;

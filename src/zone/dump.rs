@@ -9,8 +9,7 @@ use std::fmt::Write;
 /// Canonical text: a record a line in the image's order, names absolute, nothing left out. Reading it gives the same records.
 pub fn to_text(image: &Image) -> Result<String, ImageError> {
     let mut text = String::new();
-    image
-        .for_each_record(&mut |owner, rtype, ttl_secs, rdata| write_record(owner, rtype, ttl_secs, rdata, &mut text))?;
+    image.for_each_record(|owner, rtype, ttl_secs, rdata| write_record(owner, rtype, ttl_secs, rdata, &mut text))?;
     Ok(text)
 }
 

@@ -5,6 +5,7 @@
 //! of bounds or a loop. The layout stands in `layout.rs`.
 
 use super::layout::{self, BUCKET_MAX, DIGEST, MAGIC, REF, VERSION, extra, header, hint, node, rrset};
+use crate::wire::case::eq_lower;
 use crate::wire::code::rtype;
 use crate::wire::lookup::LookupName;
 use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX, Name};
@@ -100,7 +101,13 @@ impl Image {
         if blake3::hash(content).as_bytes() != digest {
             return Err(ImageError::Digest);
         }
+        Image::read(bytes)
+    }
 
+    /// Takes bytes whose length and digest are right: the compiler's own, or checked.
+    pub(super) fn read(bytes: Vec<u8>) -> Result<Image, ImageError> {
+        let head = Bytes(&bytes);
+        let len = bytes.len() as u64;
         let apex_len = head.u8(header::APEX_LEN)?;
         let apex = head.slice(header::SIZE, apex_len as usize)?;
         if name::wire_len(apex) != Ok(apex.len()) {
@@ -111,7 +118,7 @@ impl Image {
         let directory = head.u64(header::DIRECTORY)?;
         let directory_len = buckets.checked_add(1).and_then(|n| n.checked_mul(REF as u64));
         let directory_end = directory_len.and_then(|len| directory.checked_add(len));
-        if buckets == 0 || directory_end.is_none_or(|end| end > len - DIGEST as u64) {
+        if buckets == 0 || directory_end.is_none_or(|end| end > len.saturating_sub(DIGEST as u64)) {
             return Err(ImageError::Inconsistent("its directory is larger than itself"));
         }
         let apex_node = head.u64(header::APEX_NODE)?;
@@ -224,7 +231,7 @@ impl Image {
 
     /// Calls `each(owner, type, TTL in seconds, RDATA)` for every record, names in wire form: the SOA first, then in canonical
     /// order (RFC 4034 sections 6.1 and 6.3). Allocates: for dumps and differences.
-    pub fn for_each_record(&self, each: &mut dyn FnMut(&[u8], u16, u32, &[u8])) -> Result<(), ImageError> {
+    pub fn for_each_record(&self, mut each: impl FnMut(&[u8], u16, u32, &[u8])) -> Result<(), ImageError> {
         let mut nodes = Vec::new();
         let mut previous_end = 0;
         for bucket in 0..self.buckets {
@@ -300,7 +307,7 @@ impl Image {
             let (tag, at) = self.slot(start, slot)?;
             if tag == hash as u8 {
                 let node = Node::read(self.raw(), at)?;
-                if node.name.eq_ignore_ascii_case(relative) {
+                if eq_lower(node.name, relative) {
                     return Ok(Some(node));
                 }
             }

@@ -17,8 +17,8 @@
 //!
 //! A node's name is the owner without the apex and without the root's zero, case as written; the apex node's is empty.
 //! A name's bucket is `hash * buckets / 2^64`, its tag the hash's low 8 bits, with hash = XXH3-64 (with the header's
-//! seed) of that name in lower case. Hidden nodes are the occluded names (RFC 9499 section 7: at or below a cut or DNAME,
-//! glue among them): they are no answer to any question, so no bucket has them; extras point to them.
+//! seed) of that name in lower case. Hidden nodes are the occluded names (RFC 9499 section 7: below a cut or DNAME, glue
+//! among them): they are no answer to any question, so no bucket has them; extras point to them.
 
 /// First octets of each image.
 pub(super) const MAGIC: [u8; 8] = *b"CATCHMNT";

@@ -16,7 +16,7 @@ use discover::{Source, sources};
 use read::{Outcome, Stamp};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -86,6 +86,21 @@ pub struct Load {
     pub skipped: Vec<Skipped>,
     /// What happened, in numbers.
     pub summary: Summary,
+    /// Zones whose content differs from before, new ones included, by name.
+    pub changed: Vec<Change>,
+    /// Zones that are gone, by name.
+    pub removed: Vec<Name>,
+}
+
+/// A zone with new content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Apex.
+    pub zone: Name,
+    /// The serial before; `None` for a new zone.
+    pub before: Option<u32>,
+    /// The serial now.
+    pub now: u32,
 }
 
 /// A load in numbers.
@@ -145,32 +160,58 @@ impl Library {
             self.known.clear();
             self.include_outside = places.include_outside;
         }
-        let (sources, mut skipped) = sources(places)?;
+        let (sources, mut skipped) = sources(places, |apex, path| self.is_served(apex, path))?;
         let (mut outcomes, mut reports) = read_changed(&sources, &self.known, places.include_outside);
+        self.keep_zones_without_soa(&mut outcomes, &mut reports);
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
         if chosen.is_empty() && !self.statuses.is_empty() {
             return Err("no zone is left in the places where zones are looked for: all stay as they are".into());
         }
-        let mut summary = self.take(&chosen, &mut outcomes);
-        let zones = Zones::new(self.zones(&chosen, &mut summary));
+        let changed = self.take(&chosen, &mut outcomes);
+        let mut summary = Summary { zones: chosen.len(), changed: changed.len(), ..Summary::default() };
+        let (zones, removed) = self.zones(&chosen, &mut summary);
+        let zones = Zones::new(zones);
         // The set packs small images together: keep its copies, and let ours go.
         for zone in zones.iter() {
             if let (Some(image), Some(good)) = (&zone.image, self.good.get_mut(&zone.name.to_lower())) {
                 good.image = image.clone();
             }
         }
-        Ok(Load { zones, ids: self.ids.len(), reports, skipped, summary })
+        Ok(Load { zones, ids: self.ids.len(), reports, skipped, summary, changed, removed })
+    }
+
+    /// Whether a version of this zone is served that this file once held.
+    fn is_served(&self, apex: &Name, path: &Path) -> bool {
+        let status = self.ids.get(&apex.to_lower()).and_then(|id| self.statuses.get(id));
+        status.is_some_and(|status| status.version.is_some() && status.path == path)
+    }
+
+    /// A file that holds a zone by its SOA alone, and loses that, is no longer a zone to who sees it for the first time. Who
+    /// serves it knows better: it is half written, or can't be read just now.
+    fn keep_zones_without_soa(&self, outcomes: &mut HashMap<Source, Outcome>, reports: &mut Vec<Report>) {
+        for (source, outcome) in outcomes {
+            let Outcome::NoZone { reason, .. } = outcome else { continue };
+            let apex = source.apex.to_lower();
+            let status = self.ids.get(&apex).and_then(|id| self.statuses.get(id));
+            if !self.good.contains_key(&apex) || status.is_none_or(|status| status.path != source.path) {
+                continue;
+            }
+            let path = source.path.display();
+            let error = format!("{path}: it {reason} any more, or can't be read: mend it, or remove it with its zone");
+            reports.push(Report { path: source.path.clone(), fatal: true, text: format!("error: {error}\n") });
+            *outcome = Outcome::Failed { error };
+        }
     }
 
     /// Makes what was read the newest good version of each zone, and remembers the files.
-    fn take(&mut self, chosen: &BTreeMap<Name, Chosen>, outcomes: &mut HashMap<Source, Outcome>) -> Summary {
+    fn take(&mut self, chosen: &BTreeMap<Name, Chosen>, outcomes: &mut HashMap<Source, Outcome>) -> Vec<Change> {
         let now = Instant::now();
         let mut known = HashMap::with_capacity(outcomes.len());
-        let mut summary = Summary { zones: chosen.len(), ..Summary::default() };
+        let mut changed = Vec::new();
         for (apex, choice) in chosen.iter().filter(|(_, choice)| choice.error.is_none()) {
             match outcomes.remove(&choice.source) {
                 Some(Outcome::Zone { image, files }) => {
-                    summary.changed += usize::from(self.renew(apex, image, now));
+                    changed.extend(self.renew(apex, image, now));
                     known.insert(choice.source.clone(), Known { files, no_zone: None });
                 }
                 Some(Outcome::Unchanged) => known.extend(self.known.remove_entry(&choice.source)),
@@ -184,22 +225,24 @@ impl Library {
         }
         self.known = known;
         self.good.retain(|apex, _| chosen.contains_key(apex));
-        summary
+        changed
     }
 
-    /// Takes a freshly compiled image for `apex`. False: it says the same as the one before, which then stays.
-    fn renew(&mut self, apex: &Name, image: Image, now: Instant) -> bool {
+    /// Takes a freshly compiled image for `apex`. `None`: it says the same as the one before, which then stays.
+    fn renew(&mut self, apex: &Name, image: Image, now: Instant) -> Option<Change> {
         let digest = image.digest();
-        if self.good.get(apex).is_some_and(|good| good.version.digest == digest) {
-            return false;
+        let before = self.good.get(apex).map(|good| good.version);
+        if before.is_some_and(|before| before.digest == digest) {
+            return None;
         }
+        let zone = image.apex();
         let version = Version { serial: image.serial(), records: image.record_count(), digest, since: now };
         self.good.insert(apex.clone(), Good { image, version });
-        true
+        Some(Change { zone, before: before.map(|before| before.serial), now: version.serial })
     }
 
-    /// The zones of the set, and their statuses.
-    fn zones(&mut self, chosen: &BTreeMap<Name, Chosen>, summary: &mut Summary) -> Vec<Zone> {
+    /// The zones of the set, and those that are gone; the statuses follow.
+    fn zones(&mut self, chosen: &BTreeMap<Name, Chosen>, summary: &mut Summary) -> (Vec<Zone>, Vec<Name>) {
         let mut zones = Vec::with_capacity(chosen.len());
         let mut here = HashSet::with_capacity(chosen.len());
         for (apex, choice) in chosen {
@@ -223,10 +266,17 @@ impl Library {
             self.statuses.insert(id, status);
             here.insert(id);
         }
-        let before = self.statuses.len();
-        self.statuses.retain(|id, _| here.contains(id));
-        summary.removed = before - self.statuses.len();
-        zones
+        let mut removed = Vec::new();
+        self.statuses.retain(|id, status| {
+            let stays = here.contains(id);
+            if !stays {
+                removed.push(status.name.clone());
+            }
+            stays
+        });
+        removed.sort_unstable_by_key(Name::to_string);
+        summary.removed = removed.len();
+        (zones, removed)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Two requests to the operating system about memory; both may be refused without harm.
+//! What the operating system and the processor are asked about memory: hints, each of which may be refused without harm.
 #![allow(unsafe_code)]
 
 /// Transparent huge pages pay from here on: below, there is no whole one to be had.

@@ -17,3 +17,4 @@ pub mod parse;
 pub mod rdata;
 pub mod records;
 pub mod set;
+pub mod sources;

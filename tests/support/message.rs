@@ -109,8 +109,8 @@ fn text_of(record: &Record) -> Rr {
     let data = match &record.data {
         RData::Unknown { rdata, .. } => unknown_text(code, &rdata.anything),
         RData::TXT(txt) => {
-            let quoted = |text: &Box<[u8]>| format!("\"{}\"", text.escape_ascii());
-            txt.txt_data.iter().map(quoted).collect::<Vec<_>>().join(" ")
+            let quoted = |text: &[u8]| format!("\"{}\"", text.escape_ascii());
+            txt.txt_data.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" ")
         }
         known => known.to_string(),
     };

@@ -5,6 +5,16 @@ use crate::wire::name::{self, NAME_LEN_MAX, Name};
 use crate::zone::image::canonical_key;
 use crate::zone::layout;
 use crate::zone::records::{Record, Records};
+use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
+
+/// Empty non-terminals that a zone may have for each owner, and beside that. Deep zones have many: a host of ip6.arpa up to
+/// 31 that no other host shares. Without a bound, one line of `$GENERATE` makes more of them than fit into memory.
+const EMPTY_PER_OWNER: usize = 32;
+const EMPTY_MIN: usize = 4096;
+
+/// There are more empty non-terminals than any real zone has.
+pub(super) struct TooManyEmpty;
 
 /// All names of a zone, by (hash, lower case bytes), and what each is.
 pub(super) struct Names<'a> {
@@ -24,11 +34,13 @@ pub(super) struct Names<'a> {
 pub(super) struct NameEntry<'a> {
     pub(super) hash: u64,
     /// Owner without the apex and the root, case as written; of several spellings the least.
-    pub(super) relative: std::borrow::Cow<'a, [u8]>,
+    pub(super) relative: &'a [u8],
     first: usize,
     count: usize,
     pub(super) is_cut: bool,
     pub(super) has_dname: bool,
+    /// Whether it has A or AAAA records.
+    pub(super) has_address: bool,
     /// Below a cut or DNAME: no answer to any question.
     pub(super) is_hidden: bool,
     /// Below a DNAME that no cut is above: not even glue (RFC 6672 section 2.4).
@@ -37,7 +49,7 @@ pub(super) struct NameEntry<'a> {
 
 impl<'a> Names<'a> {
     /// Groups the records by owner, adds the empty non-terminals, and finds out what is occluded.
-    pub(super) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Names<'a> {
+    pub(super) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Result<Names<'a>, TooManyEmpty> {
         // The root's zero belongs to the apex.
         let apex_len = apex.as_wire().len();
         let mut lower = Vec::with_capacity(NAME_LEN_MAX);
@@ -73,15 +85,15 @@ impl<'a> Names<'a> {
             }
             for name in run.chunk_by(|a, b| relative(a.1).eq_ignore_ascii_case(relative(b.1))) {
                 let least = name.iter().map(|&(_, index)| relative(index)).min().unwrap_or_default();
-                list.push(NameEntry::new(run[0].0, least.into(), order.len(), name.len()));
+                list.push(NameEntry::new(run[0].0, least, order.len(), name.len()));
                 order.extend(name.iter().map(|&(_, index)| index));
             }
         }
         let mut names = Names { list, starts: Vec::new(), order, records, apex_len, seed, hidden: Vec::new() };
         names.index();
-        names.add_empty_non_terminals();
+        names.add_empty_non_terminals()?;
         names.classify();
-        names
+        Ok(names)
     }
 
     /// All names, by hash.
@@ -112,10 +124,12 @@ impl<'a> Names<'a> {
         lower.copy_from_slice(relative);
         lower.make_ascii_lowercase();
         let hash = layout::hash(self.seed, lower);
-        let from = self.starts[(hash >> self.shift()) as usize] as usize;
-        let near = self.list[from..].iter().take_while(|name| name.hash <= hash);
-        let is_it = |name: &NameEntry| name.hash == hash && name.relative.eq_ignore_ascii_case(lower);
-        near.enumerate().find(|(_, name)| is_it(name)).map(|(offset, _)| from + offset)
+        let first_bits = (hash >> self.shift()) as usize;
+        let from = self.starts[first_bits] as usize;
+        let to = self.starts.get(first_bits + 1).map_or(self.list.len(), |&next| next as usize);
+        // By halving: names chosen for their hashes must not make each search a walk through all of them.
+        let order = |name: &NameEntry| name.hash.cmp(&hash).then_with(|| compare_lower(name.relative, lower));
+        self.list[from..to].binary_search_by(order).ok().map(|offset| from + offset)
     }
 
     /// Bits of a hash that `starts` ignores: about two names share the others.
@@ -172,14 +186,15 @@ impl<'a> Names<'a> {
             let has = |rtype| self.records_of(entry).any(|record| record.rtype == rtype);
             let (is_cut, has_dname) = (!entry.relative.is_empty() && has(rtype::NS), has(rtype::DNAME));
             if is_cut || has_dname {
-                depths |= 1 << depth(&entry.relative);
+                depths |= 1 << depth(entry.relative);
             }
+            let has_address = has(rtype::A) || has(rtype::AAAA);
             let entry = &mut self.list[index];
-            (entry.is_cut, entry.has_dname) = (is_cut, has_dname);
+            (entry.is_cut, entry.has_dname, entry.has_address) = (is_cut, has_dname, has_address);
         }
         if depths != 0 {
             for index in 0..self.list.len() {
-                let above = self.occluded_by(&self.list[index].relative, depths);
+                let above = self.occluded_by(self.list[index].relative, depths);
                 let is_redirected = above.is_some_and(|above| !self.list[above].is_cut);
                 let entry = &mut self.list[index];
                 (entry.is_hidden, entry.is_redirected) = (above.is_some(), is_redirected);
@@ -189,7 +204,7 @@ impl<'a> Names<'a> {
         self.index();
         self.hidden = (0..self.list.len()).filter(|&index| self.list[index].is_hidden).collect();
         let list = &self.list;
-        self.hidden.sort_by_cached_key(|&index| canonical_key(&list[index].relative));
+        self.hidden.sort_by_cached_key(|&index| canonical_key(list[index].relative));
     }
 
     /// The highest proper ancestor of the name that is a cut or has a DNAME.
@@ -211,34 +226,68 @@ impl<'a> Names<'a> {
     }
 
     /// Names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2).
-    fn add_empty_non_terminals(&mut self) {
-        let mut missing = std::collections::HashMap::<Vec<u8>, Vec<u8>>::new();
-        for index in 0..self.list.len() {
-            let mut above = parent(&self.list[index].relative);
+    fn add_empty_non_terminals(&mut self) -> Result<(), TooManyEmpty> {
+        let max = EMPTY_MIN + EMPTY_PER_OWNER * self.list.len();
+        let mut missing = std::collections::HashMap::<Folded<'a>, &'a [u8]>::new();
+        for entry in &self.list {
+            let mut above = parent(entry.relative);
             while !above.is_empty() && self.find(above).is_none() {
-                // Of several spellings the least, whatever the order of lines; so each path is walked to its end.
-                let spelling = missing.entry(above.to_ascii_lowercase()).or_insert_with(|| above.to_vec());
-                if above < &spelling[..] {
-                    *spelling = above.to_vec();
+                match missing.entry(Folded(above)) {
+                    Entry::Vacant(free) => drop(free.insert(above)),
+                    // Spelled like this the path was walked before.
+                    Entry::Occupied(known) if *known.get() == above => break,
+                    // Of several spellings the least, whatever the order of lines; so each path is walked to its end.
+                    Entry::Occupied(mut known) if above < *known.get() => drop(known.insert(above)),
+                    Entry::Occupied(_) => {}
+                }
+                if missing.len() > max {
+                    return Err(TooManyEmpty);
                 }
                 above = parent(above);
             }
         }
         if missing.is_empty() {
-            return;
+            return Ok(());
         }
-        self.list.extend(
-            missing
-                .into_iter()
-                .map(|(lower, spelling)| NameEntry::new(layout::hash(self.seed, &lower), spelling.into(), 0, 0)),
-        );
-        self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(&a.relative, &b.relative)));
+        let seed = self.seed;
+        self.list.extend(missing.into_values().map(|spelling| {
+            let hash = with_lower(spelling, |lower| layout::hash(seed, lower));
+            NameEntry::new(hash, spelling, 0, 0)
+        }));
+        self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(a.relative, b.relative)));
         self.index();
+        Ok(())
     }
 }
 
+/// A relative name that equals itself in any case.
+struct Folded<'a>(&'a [u8]);
+
+impl PartialEq for Folded<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(other.0)
+    }
+}
+
+impl Eq for Folded<'_> {}
+
+impl Hash for Folded<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        with_lower(self.0, |lower| state.write(lower));
+    }
+}
+
+/// Lends the name in lower case.
+fn with_lower<T>(relative: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
+    let mut lower = [0; NAME_LEN_MAX];
+    let lower = &mut lower[..relative.len()];
+    lower.copy_from_slice(relative);
+    lower.make_ascii_lowercase();
+    then(lower)
+}
+
 impl<'a> NameEntry<'a> {
-    fn new(hash: u64, relative: std::borrow::Cow<'a, [u8]>, first: usize, count: usize) -> NameEntry<'a> {
+    fn new(hash: u64, relative: &'a [u8], first: usize, count: usize) -> NameEntry<'a> {
         NameEntry {
             hash,
             relative,
@@ -246,6 +295,7 @@ impl<'a> NameEntry<'a> {
             count,
             is_cut: false,
             has_dname: false,
+            has_address: false,
             is_hidden: false,
             is_redirected: false,
         }

@@ -140,7 +140,7 @@ impl<'a> Encoder<'a, '_> {
     }
 
     fn owner(&self, entry: &NameEntry) -> Vec<u8> {
-        [&entry.relative[..], self.apex.as_wire()].concat()
+        [entry.relative, self.apex.as_wire()].concat()
     }
 
     /// A CNAME stands alone but for DNSSEC's own records (RFC 2181 section 10.1, RFC 4035 section 2.5); there is one CNAME, and
@@ -266,7 +266,7 @@ impl<'a> Encoder<'a, '_> {
             let target = &rdata[place.clone()];
             let is_service = matches!(rtype, SVCB | HTTPS) && !rdata.starts_with(&[0, 0]);
             let (number, place) = if target == [0] && is_service {
-                (self.names.find(&entry.relative), extra::AT_OWNER)
+                (self.names.find(entry.relative), extra::AT_OWNER)
             } else {
                 // A NAPTR's name may lie behind strings so long that its place doesn't fit.
                 match u8::try_from(place.start) {
@@ -275,12 +275,9 @@ impl<'a> Encoder<'a, '_> {
                 }
             };
             let Some(number) = number else { continue };
-            let has_address = |record: &Record| matches!(record.rtype, A | AAAA);
             let known = found.iter().any(|(.., same)| *same == number);
-            if known
-                || self.names.at(number).is_redirected
-                || !self.names.records_of(self.names.at(number)).any(has_address)
-            {
+            let target_entry = self.names.at(number);
+            if known || target_entry.is_redirected || !target_entry.has_address {
                 continue;
             }
             let required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &owner);

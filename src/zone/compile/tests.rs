@@ -86,7 +86,7 @@ fn occluded_names_are_not_found_but_kept() {
     assert!(!exists(&image, "e.sub.example"));
     assert!(!exists(&image, "ns.e.sub.example"));
     let mut owners = Vec::new();
-    image.for_each_record(&mut |owner, rtype, _, _| owners.push((Text(owner).to_string(), rtype))).unwrap();
+    image.for_each_record(|owner, rtype, _, _| owners.push((Text(owner).to_string(), rtype))).unwrap();
     let expected = [("example.", 6), ("example.", 2), ("sub.example.", 2), ("ns.e.sub.example.", 1)];
     assert_eq!(owners, expected.map(|(owner, rtype)| (owner.to_string(), rtype)));
 }
@@ -168,7 +168,7 @@ fn differing_ttls_and_duplicates_are_warned_about() {
         ]
     );
     let mut seen = Vec::new();
-    image.for_each_record(&mut |_, rtype, ttl, rdata| seen.push((rtype, ttl, rdata.to_vec()))).unwrap();
+    image.for_each_record(|_, rtype, ttl, rdata| seen.push((rtype, ttl, rdata.to_vec()))).unwrap();
     // Of two spellings the least bytes win.
     assert_eq!(seen[2..], [(2, 30, b"\x01A\0".to_vec()), (2, 30, b"\x01b\0".to_vec())]);
 }
@@ -191,4 +191,80 @@ fn a_damaged_image_does_not_open() {
     newer[8] = 9;
     assert_eq!(open(&newer), ImageError::Version(9));
     Image::open(good).unwrap();
+}
+
+/// A thousand warnings once took all the room, and the one error that kept the zone from being served was told to nobody.
+#[test]
+fn warnings_do_not_hide_an_error_and_findings_follow_the_text() {
+    let owners: Vec<String> = (0..2000).map(|n| format!("h{}.example", n / 2)).collect();
+    let mut lines: Vec<(&str, u16, u32, &[u8])> =
+        owners.iter().map(|owner| (&owner[..], rtype::A, 60, &b"\x0a\0\0\x01"[..])).collect();
+    lines.extend([("z.example", rtype::A, 60, &b"\x0a\0\0\x01"[..]), ("z.example", rtype::A, 60, b"\x0a\0\0\x01")]);
+    lines.extend([("w.example", rtype::CNAME, 60, &b"\0"[..]), ("w.example", rtype::A, 60, b"\x0a\0\0\x01")]);
+    let (image, findings) = compile(&name("example"), &records(&lines));
+    assert!(image.is_none());
+    let errors: Vec<_> = findings.iter().filter(|finding| finding.fatal).collect();
+    assert_eq!(errors.len(), 1);
+    assert_eq!((errors[0].line, &errors[0].message[..]), (2005, "w.example. has a CNAME record and other data (A)"));
+    let (last, told) = findings.split_last().unwrap();
+    assert_eq!((last.fatal, &last.message[..]), (false, "and 1 more warnings"));
+    assert!(told.is_sorted_by_key(|finding| finding.line) && told.len() == 1001);
+}
+
+#[test]
+fn more_empty_non_terminals_than_any_real_zone_has_are_refused() {
+    // Each owner has 100 of its own: one line of $GENERATE could make as many as memory holds.
+    let owners: Vec<String> = (0..100).map(|n| format!("{}{n}.example", "a.".repeat(100))).collect();
+    let lines: Vec<_> = owners.iter().map(|owner| (&owner[..], 1, 60, &[192, 0, 2, 1][..])).collect();
+    assert!(refusal(&lines).starts_with("the zone has more than 32 empty non-terminals"), "{}", refusal(&lines));
+    // Some few deep names are no harm, and neither is ip6.arpa: 24 levels below a /32 that no two hosts share.
+    assert!(exists(&compiled(&lines[..20]), "a.a.19.example"));
+    let hosts: Vec<String> = (0..300).map(|n| format!("{}{n}.example", "f.".repeat(23))).collect();
+    let lines: Vec<_> = hosts.iter().map(|owner| (&owner[..], 12, 60, &b"\x01a\0"[..])).collect();
+    assert!(exists(&compiled(&lines), "f.f.299.example"));
+}
+
+#[test]
+fn empty_non_terminals_are_spelled_alike_whatever_the_order_of_lines() {
+    let mut lines = vec![("x.B.c.example", 1, 60, &[192, 0, 2, 1][..]), ("y.b.C.example", 1, 60, &[192, 0, 2, 2][..])];
+    lines.push(("z.b.c.example", 1, 60, &[192, 0, 2, 3]));
+    let first = compiled(&lines);
+    for _ in 0..3 {
+        lines.rotate_left(1);
+        assert_eq!(compiled(&lines).bytes(), first.bytes());
+    }
+    let Found::Exact(node) = find(&first, "b.c.example") else { panic!("b.c is an empty non-terminal") };
+    assert_eq!(node.name, b"\x01B\x01c");
+}
+
+/// With eight octets of XXH3's own secret in the right place, the eight behind them count for nothing under seed 0.
+#[test]
+fn names_chosen_for_their_hash_cost_no_more_than_others() {
+    let secret = "\\222\\212m\\233\\131\\144\\151\\219";
+    let owners: Vec<String> = (0..3000)
+        .flat_map(|n| [format!("aaaaaaa{secret}{n:08}.example"), format!("below.aaaaaaa{secret}{n:08}.example")])
+        .collect();
+    let relative = |n: usize| {
+        let wire = name(&owners[n]).as_wire().to_vec();
+        layout::hash(0, &wire[..24])
+    };
+    assert_eq!(relative(0), relative(2), "they do collide");
+    let lines: Vec<_> = owners.iter().map(|owner| (&owner[..], 1, 60, &[192, 0, 2, 1][..])).collect();
+    let image = compiled(&lines);
+    assert!(owners.iter().all(|owner| exists(&image, owner)));
+    assert!(!exists(&image, &format!("aaaaaaa{secret}99999999.example")));
+}
+
+#[test]
+fn a_target_has_addresses_in_additional_data_and_other_types_are_none() {
+    let image = compiled(&[
+        ("a.example", rtype::A, 60, &[192, 0, 2, 1]),
+        ("t.example", rtype::TXT, 60, b"\x01x"),
+        ("m.example", rtype::MX, 60, b"\0\x01\x01a\x07example\0"),
+        ("m.example", rtype::MX, 60, b"\0\x02\x01t\x07example\0"),
+    ]);
+    let Found::Exact(node) = find(&image, "m.example") else { panic!("m exists") };
+    let mx = node.rrset(rtype::MX).unwrap().unwrap();
+    let extras: Vec<_> = mx.extras(2).unwrap().map(|extra| extra.unwrap().record).collect();
+    assert_eq!(extras, [0]);
 }

@@ -21,7 +21,7 @@ pub(super) fn image(apex: &Name, soa: &Soa, seed: u64, names: &Names, rrsets: &R
     memory::prefer_huge_pages(&mut out);
     out.resize(header::SIZE, 0);
     let apex_node = plan.names[names.find(&[]).expect("the apex has a SOA")];
-    let deepest = names.indexed().map(|(_, name)| depth(&name.relative)).max().unwrap_or(0);
+    let deepest = names.indexed().map(|(_, name)| depth(name.relative)).max().unwrap_or(0);
     let mut field = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
     field(0, &MAGIC);
     field(header::VERSION, &VERSION.to_le_bytes());
@@ -166,7 +166,7 @@ impl Plan {
             flag(name.is_cut, node::CUT) | flag(name.has_dname, node::DNAME) | flag(wildcard.is_some(), node::WILDCARD);
         let entries = rrsets.of(number);
         out.extend_from_slice(&[flags, name.relative.len() as u8, entries.len() as u8]);
-        out.extend_from_slice(&name.relative);
+        out.extend_from_slice(name.relative);
         if let Some(&wildcard) = wildcard {
             push_ref(out, self.names[wildcard]);
         }
@@ -194,7 +194,7 @@ fn is_inline(rrsets: &Rrsets, set: u32) -> bool {
 /// Which name has which as its child `*`.
 fn wildcards(names: &Names) -> HashMap<usize, usize> {
     let stars = names.indexed().filter(|(_, name)| name.relative.starts_with(b"\x01*"));
-    stars.filter_map(|(number, name)| Some((names.find(parent(&name.relative))?, number))).collect()
+    stars.filter_map(|(number, name)| Some((names.find(parent(name.relative))?, number))).collect()
 }
 
 fn push_ref(out: &mut Vec<u8>, place: u64) {

@@ -3,6 +3,7 @@
 use crate::wire::name::Name;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// Where zones are looked for.
@@ -25,15 +26,35 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// One file to read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// One file to read. Two are the same when all but `certain` is.
+#[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) apex: Name,
     pub(super) path: PathBuf,
     /// The directory that `$INCLUDE` may not leave.
     pub(super) root: PathBuf,
-    /// Whether it must be a zone. A bare name is one only if the file has an SOA at that name.
+    /// Whether it must be a zone. A bare name is one only if the file has an SOA at that name, or was one before.
     pub(super) certain: bool,
+}
+
+impl Source {
+    fn key(&self) -> (&Name, &Path, &Path) {
+        (&self.apex, &self.path, &self.root)
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Source) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Source {}
+
+impl Hash for Source {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
 }
 
 /// What a file's name says.
@@ -46,15 +67,39 @@ enum Named {
 }
 
 /// Endings of what editors, packagers and name servers leave beside a zone file.
-const LEFTOVERS: [&str; 11] =
-    ["~", ".bak", ".orig", ".old", ".rej", ".swp", ".tmp", ".jnl", ".jbk", ".dpkg-dist", ".rpmnew"];
+const LEFTOVERS: [&str; 17] = [
+    "~",
+    "#",
+    ".bak",
+    ".orig",
+    ".old",
+    ".rej",
+    ".swp",
+    ".swo",
+    ".tmp",
+    ".gz",
+    ".jnl",
+    ".jbk",
+    ".signed",
+    ".dpkg-dist",
+    ".dpkg-old",
+    ".rpmnew",
+    ".rpmsave",
+];
 
 /// All files to read, and those of the directory that are none. `Err`: the directory can't be read.
-pub(super) fn sources(places: &Places) -> Result<(Vec<Source>, Vec<Skipped>), String> {
+///
+/// `is_served` tells of a zone that is served from a file. Such a file is its zone, whatever became of it: one that was
+/// emptied, or that a directory stands in the place of, is a fault to tell of, not a zone to forget.
+pub(super) fn sources(
+    places: &Places,
+    is_served: impl Fn(&Name, &Path) -> bool,
+) -> Result<(Vec<Source>, Vec<Skipped>), String> {
     let mut sources: Vec<Source> = Vec::with_capacity(places.listed.len());
     for (apex, path) in &places.listed {
         let inside = places.directory.as_deref().filter(|directory| path.starts_with(directory));
-        let root = inside.or(path.parent()).unwrap_or(Path::new("")).to_path_buf();
+        let own = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let root = inside.unwrap_or(own).to_path_buf();
         sources.push(Source { apex: apex.clone(), path: path.clone(), root, certain: true });
     }
     let listed: HashMap<Name, &Path> =
@@ -62,11 +107,12 @@ pub(super) fn sources(places: &Places) -> Result<(Vec<Source>, Vec<Skipped>), St
     let mut skipped = Vec::new();
     if let Some(directory) = &places.directory {
         for path in files(directory).map_err(|e| unreadable(directory, &e))? {
-            let named = match path.metadata() {
-                Ok(metadata) if metadata.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
-                Ok(metadata) if !metadata.is_file() => Named::No("is no regular file"),
+            let named = match (name_of(path.file_name().unwrap_or_default()), path.metadata()) {
+                (Named::Zone(apex) | Named::Bare(apex), _) if is_served(&apex, &path) => Named::Zone(apex),
+                (_, Ok(metadata)) if metadata.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
+                (_, Ok(metadata)) if !metadata.is_file() => Named::No("is no regular file"),
                 // A file that can't be looked at is judged by its name: if it is a zone, reading it tells the error.
-                _ => name_of(path.file_name().unwrap_or_default()),
+                (named, _) => named,
             };
             let root = directory.clone();
             match named {
@@ -149,6 +195,8 @@ mod tests {
             ("example..com.zone", Named::No("holds no domain name")),
             (".example.com.zone", Named::No("is hidden")),
             ("example.com.zone~", Named::No("is a backup, journal or other leftover by its name")),
+            ("#example.com.zone#", Named::No("is a backup, journal or other leftover by its name")),
+            ("example.com.zone.signed", Named::No("is a backup, journal or other leftover by its name")),
             ("db.example.com.jnl", Named::No("is a backup, journal or other leftover by its name")),
             (".zone", Named::No("is hidden")),
             ("db.", Named::No("holds no domain name")),
@@ -168,10 +216,9 @@ mod tests {
             listed: vec![(Name::from_text("a").unwrap(), "/z/sub/a.zone".into())],
             include_outside: false,
         };
-        let (sources, _) = super::sources(&places).unwrap();
+        let (sources, _) = super::sources(&places, |_, _| false).unwrap();
         assert_eq!(sources[0].root, Path::new("/z/sub"));
-        assert!(
-            super::sources(&Places { directory: Some("/no/such".into()), ..places }).unwrap_err().contains("/no/such")
-        );
+        let nowhere = Places { directory: Some("/no/such".into()), ..places };
+        assert!(super::sources(&nowhere, |_, _| false).unwrap_err().contains("/no/such"));
     }
 }

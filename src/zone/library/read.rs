@@ -6,7 +6,8 @@ use crate::wire::code::rtype;
 use crate::zone::compile;
 use crate::zone::diagnostic::{Diagnostic, Severity, render};
 use crate::zone::image::Image;
-use crate::zone::parse::{self, Parsed, Sources};
+use crate::zone::parse::{self, Parsed};
+use crate::zone::sources::Sources;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,11 +31,7 @@ pub(super) enum Outcome {
 /// Reads, parses and compiles a file. The report has all that is wrong with it.
 pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
-    let options = parse::Options {
-        root: Some(source.root.clone()),
-        include_anywhere: include_outside,
-        ..parse::Options::default()
-    };
+    let options = parse::Options { root: Some(source.root.clone()), include_outside, ..parse::Options::default() };
     let parsed = parse::parse_file(&source.path, &source.apex, &options);
     let files = stamps(source, &parsed, began);
     if !source.certain && !has_apex_soa(source, &parsed) {

@@ -146,8 +146,10 @@ fn a_reload_keeps_the_last_good_version_ids_and_ages() {
 
 #[test]
 fn only_what_changed_is_read_again() {
-    let directory = Directory::new(&[("a.zone", "$INCLUDE a.inc\n"), ("a.inc", &zone(1)), ("b.zone", &zone(1))]);
-    for file in ["a.zone", "a.inc", "b.zone"] {
+    let directory = Directory::new(&[("a.zone", "$INCLUDE shared/a.inc\n"), ("b.zone", &zone(1)), ("README", "hi")]);
+    std::fs::create_dir(directory.0.join("shared")).unwrap();
+    directory.write("shared/a.inc", &zone(1));
+    for file in ["a.zone", "shared/a.inc", "b.zone", "README"] {
         age(&directory.0.join(file));
     }
     let mut library = Library::new();
@@ -155,14 +157,14 @@ fn only_what_changed_is_read_again() {
     let known = |library: &Library| library.known.values().filter(|known| known.no_zone.is_none()).count();
     assert_eq!(known(&library), 2);
     let changed = |library: &Library| {
-        let (sources, _) = sources(&directory.places()).unwrap();
+        let (sources, _) = sources(&directory.places(), |_, _| false).unwrap();
         let (outcomes, _) = read_changed(&sources, &library.known, false);
-        let mut read: Vec<_> = outcomes.into_iter().filter(|(_, o)| !matches!(o, Outcome::Unchanged)).collect();
-        read.retain(|(source, _)| source.certain);
-        read.into_iter().map(|(source, _)| source.apex.to_string()).collect::<Vec<_>>()
+        let read = outcomes.into_iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Unchanged));
+        let read = read.filter(|(source, _)| source.certain);
+        read.map(|(source, _)| source.apex.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(changed(&library), Vec::<String>::new());
-    directory.write("a.inc", &zone(2));
+    directory.write("shared/a.inc", &zone(2));
     assert_eq!(changed(&library), ["a."], "an included file counts");
     assert_eq!(served(&library.load(&directory.places()).unwrap()), ["a. 2", "b. 1"]);
 }
@@ -194,7 +196,32 @@ fn two_files_for_one_zone_are_an_error_that_names_both() {
     );
     assert_eq!(load.summary.failed, 1);
     directory.remove("example.com.zone");
-    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["example.com. 2", "other. 1"]);
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["EXAMPLE.com. 2", "other. 1"]);
+}
+
+#[test]
+fn a_zone_that_is_served_does_not_go_because_its_file_is_no_zone_any_more() {
+    let directory = Directory::new(&[("bare.test", &zone(1)), ("sure.test.zone", &zone(1)), ("other.zone", &zone(1))]);
+    let mut library = Library::new();
+    library.load(&directory.places()).unwrap();
+    // What a full disk leaves, and a file that is being replaced by an unlucky script.
+    directory.write("bare.test", "");
+    directory.remove("sure.test.zone");
+    std::fs::create_dir(directory.0.join("sure.test.zone")).unwrap();
+    for _ in 0..2 {
+        let load = library.load(&directory.places()).unwrap();
+        assert_eq!(served(&load), ["bare.test. 1", "other. 1", "sure.test. 1"]);
+        assert_eq!(load.summary, Summary { zones: 3, records: 12, changed: 0, removed: 0, failed: 2 });
+        let told: String = load.reports.iter().map(|report| report.text.as_str()).collect();
+        assert!(told.contains("bare.test. has no SOA record") && told.contains("not a regular file"), "{told}");
+    }
+    // To take a zone out, its file is removed.
+    directory.remove("bare.test");
+    directory.write("README", "");
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(served(&load), ["other. 1", "sure.test. 1"]);
+    directory.write("bare.test", "");
+    assert_eq!(library.load(&directory.places()).unwrap().summary.zones, 2, "it was never served from this one");
 }
 
 #[test]
@@ -224,4 +251,23 @@ fn a_directory_that_vanishes_or_empties_changes_nothing() {
     assert!(library.load(&nowhere).err().unwrap().contains("can't be read"));
     directory.write("a.zone", &zone(2));
     assert_eq!(served(&library.load(&directory.places()).unwrap()), ["a. 2"]);
+}
+
+#[test]
+fn a_zone_known_by_its_soa_alone_is_kept_when_its_file_loses_that() {
+    let directory = Directory::new(&[("example.com", &zone(1)), ("example.net", &zone(2))]);
+    let mut library = Library::new();
+    library.load(&directory.places()).unwrap();
+    directory.write("example.com", "half writ");
+    for _ in 0..2 {
+        let load = library.load(&directory.places()).unwrap();
+        assert_eq!(served(&load), ["example.com. 1", "example.net. 2"]);
+        assert!(load.reports[0].fatal && load.reports[0].text.contains("has no SOA record at example.com. any more"));
+        assert_eq!(load.summary.failed, 1);
+    }
+    assert_eq!(states(&library)[0], ("example.com.".into(), State::LastGood));
+    directory.write("example.com", &zone(3));
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["example.com. 3", "example.net. 2"]);
+    directory.remove("example.com");
+    assert_eq!(served(&library.load(&directory.places()).unwrap()), ["example.net. 2"]);
 }

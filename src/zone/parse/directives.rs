@@ -58,12 +58,11 @@ impl Reader<'_> {
             origin.read(&token, self.origin.as_wire())?;
         }
         end(lexer)?;
-        let Opened { text, real } = match self.open_included(&argument, entry.file) {
-            Ok(opened) => opened,
-            Err((message, remedy)) => return Err(Fault::new(argument.spot(), message, remedy)),
-        };
         let path = self.include_path(&argument, entry.file)?;
-        let (outer_origin, outer_owner) = (self.origin.clone(), self.owner.clone());
+        let Opened { text, real } = self
+            .open_included(&path, &shown(argument.text))
+            .map_err(|(message, remedy)| Fault::new(argument.spot(), message, remedy))?;
+        let (outer_origin, outer_owner) = (self.origin.clone(), self.owner());
         self.set_origin(origin);
         self.read_file(path, Some(real), text, Some((entry.file, entry.line)));
         self.set_origin(outer_origin);
@@ -79,18 +78,14 @@ impl Reader<'_> {
         Ok(directory.join(OsString::from_vec(octets)))
     }
 
-    fn open_included(&self, argument: &Token, file: u16) -> Result<Opened, (String, String)> {
+    /// `shown_path` is the path as it stands in the text. `Err`: message and remedy.
+    fn open_included(&self, path: &Path, shown_path: &str) -> Result<Opened, (String, String)> {
         let refuse = |message: String, remedy: &str| Err((message, remedy.to_owned()));
-        let shown_path = shown(argument.text);
         let Some(root) = &self.root else {
             return refuse(
                 format!("{shown_path} can't be included: this text is not a file"),
                 "put the records here instead",
             );
-        };
-        let path = match self.include_path(argument, file) {
-            Ok(path) => path,
-            Err(fault) => return Err(fault.into_texts()),
         };
         if self.open.len() > self.options.include_depth_max {
             let depth = self.options.include_depth_max;
@@ -115,10 +110,10 @@ impl Reader<'_> {
                 );
             }
         };
-        if !self.options.include_anywhere && !real.starts_with(root) {
+        if !self.options.include_outside && !real.starts_with(root) {
             return refuse(
                 format!("{shown_path} can't be included: it lies outside {}", root.display()),
-                "move it there, or allow includes from anywhere in the settings",
+                "move it there, or set `include-outside = true`",
             );
         }
         if self.open.contains(&real) {

@@ -33,7 +33,7 @@ impl Reader<'_> {
                 "put all of it in quotes; quotes within it are written \\\"",
             )
         })?;
-        let count = numbers.clone().count() as u64;
+        let count = u64::from((numbers.stop - numbers.start) / numbers.step) + 1;
         if self.generated + count > self.options.generated_max {
             return Err(Fault::new(
                 range.spot(),
@@ -45,7 +45,7 @@ impl Reader<'_> {
         let template = template(&data);
         let (mut owner_text, mut data_text) = (Vec::new(), Vec::new());
         let mut name = NameBuf::new(&[0]);
-        for number in numbers {
+        for number in (numbers.start..=numbers.stop).step_by(numbers.step as usize) {
             let context = format!("in the record for {number}");
             owner_text.clear();
             expand(owner.text, number, &mut owner_text).map_err(|why| Fault::new(owner.spot(), why, EXPAND_FORM))?;
@@ -64,7 +64,8 @@ impl Reader<'_> {
             let octets = self
                 .generated_record(&name, &head, &data_text, entry)
                 .map_err(|fault| fault.moved(data.spot(), &context))?;
-            self.generated_octets += octets;
+            // The text counts too, blanks and comments in it: they take the time, if not the memory.
+            self.generated_octets += octets.max((owner_text.len() + data_text.len()) as u64);
             if self.generated_octets > self.options.generated_octets_max {
                 return Err(Fault::new(
                     directive.spot(),
@@ -77,17 +78,22 @@ impl Reader<'_> {
     }
 }
 
+/// The numbers of a range: the stop is one of them if the steps meet it, and not below the start; the step is not 0.
+struct Numbers {
+    start: u32,
+    stop: u32,
+    step: u32,
+}
+
 /// `start-stop` or `start-stop/step`.
-fn numbers(token: &Token) -> Result<std::iter::StepBy<std::ops::RangeInclusive<u32>>, Fault> {
+fn numbers(token: &Token) -> Result<Numbers, Fault> {
     let number = |part| decimal(&token.part(part)).filter(|&number| number <= i32::MAX as u32);
     let find = |octet| token.text.iter().position(|&found| found == octet);
     let end = find(b'/').unwrap_or(token.text.len());
     let step = if end < token.text.len() { number(end + 1..token.text.len()) } else { Some(1) };
     let bounds = find(b'-').filter(|&dash| dash < end).map(|dash| (number(0..dash), number(dash + 1..end)));
     match (bounds, step) {
-        (Some((Some(start), Some(stop))), Some(step @ 1..)) if start <= stop => {
-            Ok((start..=stop).step_by(step as usize))
-        }
+        (Some((Some(start), Some(stop))), Some(step @ 1..)) if start <= stop => Ok(Numbers { start, stop, step }),
         _ => Err(Fault::new(
             token.spot(),
             format!("{} is not a range", shown(token.text)),

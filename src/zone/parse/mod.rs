@@ -19,14 +19,12 @@ mod include;
 pub(crate) mod lexer;
 mod names;
 mod reader;
-mod sources;
 mod ttl;
-
-pub use sources::Sources;
 
 use crate::wire::name::Name;
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::records::Records;
+use crate::zone::sources::Sources;
 use reader::Reader;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +33,8 @@ use std::path::{Path, PathBuf};
 pub struct Options {
     /// The directory that `$INCLUDE` can't leave, symbolic links resolved. `None`: that of the zone's file.
     pub root: Option<PathBuf>,
-    /// Lets `$INCLUDE` read any file.
-    pub include_anywhere: bool,
+    /// Lets `$INCLUDE` read files outside it.
+    pub include_outside: bool,
     /// Most octets of all files of a zone together.
     pub text_octets_max: u64,
     /// How deep files may include each other.
@@ -45,7 +43,7 @@ pub struct Options {
     pub includes_max: usize,
     /// Most records that all `$GENERATE`s of a zone make.
     pub generated_max: u64,
-    /// Most octets that the records of all `$GENERATE`s of a zone take.
+    /// Most octets that the records of all `$GENERATE`s of a zone take, or their text if that is longer.
     pub generated_octets_max: u64,
     /// Most errors, and most warnings, that are kept; the rest is counted.
     pub diagnostics_max: usize,
@@ -55,7 +53,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             root: None,
-            include_anywhere: false,
+            include_outside: false,
             text_octets_max: 4 << 30,
             include_depth_max: 16,
             includes_max: 1000,

@@ -5,12 +5,13 @@ use super::fields::Fields;
 use super::include::{self, Opened};
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
-use super::{Options, Parsed, Sources, ttl};
+use super::{Options, Parsed, ttl};
 use crate::wire::code::{class, rtype};
 use crate::wire::name::{self, Name};
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::rdata;
 use crate::zone::records::Records;
+use crate::zone::sources::Sources;
 use std::path::{Path, PathBuf};
 
 /// Longest TTL (RFC 2181 section 8).
@@ -28,7 +29,9 @@ pub(super) struct Reader<'o> {
     /// Whether the origin is in the zone: then relative owners are.
     pub(super) origin_in_zone: bool,
     /// The owner of records that begin with a blank. `None` until a first one.
-    pub(super) owner: Option<NameBuf>,
+    owner: Option<NameBuf>,
+    /// Whether the last owner was wrong: what belongs to it is read for its own faults, but goes nowhere.
+    owner_refused: bool,
     /// Whether `owner` is not what the records were told last.
     owner_is_new: bool,
     /// From `$TTL`, or the SOA's minimum when there is none.
@@ -93,6 +96,7 @@ impl<'o> Reader<'o> {
             origin: NameBuf::new(apex.as_wire()),
             origin_in_zone: true,
             owner: None,
+            owner_refused: false,
             owner_is_new: true,
             ttl_default: None,
             ttl_last: None,
@@ -128,7 +132,7 @@ impl<'o> Reader<'o> {
         if text.len() as u64 > self.options.text_octets_max {
             let (file, _) = self.sources.add(name, Vec::new(), None);
             let message = format!("the zone's text is longer than {} octets", self.options.text_octets_max);
-            self.diagnostics.add(about_file(file, message, "split the zone, or raise the limit"));
+            self.diagnostics.add(about_file(file, message, "split the zone"));
             return;
         }
         self.read_file(name, None, text, None);
@@ -165,9 +169,14 @@ impl<'o> Reader<'o> {
         }
     }
 
+    /// The owner, and whether it was refused.
+    pub(super) fn owner(&self) -> (Option<NameBuf>, bool) {
+        (self.owner.clone(), self.owner_refused)
+    }
+
     /// Puts the owner back that a file had before it included another.
-    pub(super) fn restore_owner(&mut self, owner: Option<NameBuf>) {
-        self.owner = owner;
+    pub(super) fn restore_owner(&mut self, (owner, refused): (Option<NameBuf>, bool)) {
+        (self.owner, self.owner_refused) = (owner, refused);
         self.owner_is_new = true;
     }
 
@@ -211,18 +220,23 @@ impl<'o> Reader<'o> {
         self.record(lexer, entry)
     }
 
+    /// Makes the name the owner.
     #[inline(always)]
     fn read_owner(&mut self, token: &Token) -> Result<(), Fault> {
         let owner = self.owner.get_or_insert_with(|| NameBuf::new(&[0]));
         self.owner_is_new = true;
-        let relative = owner.read(token, self.origin.as_wire())?;
-        if !(relative && self.origin_in_zone) {
-            let wire = owner.as_wire();
-            if !name::is_at_or_below(wire, self.apex.as_wire()) {
-                return Err(out_of_zone(token.spot(), wire, self.apex, relative));
-            }
+        self.owner_refused = false;
+        let read = owner.read(token, self.origin.as_wire());
+        if matches!(read, Ok(true)) && self.origin_in_zone {
+            return Ok(());
         }
-        Ok(())
+        let fault = match read {
+            Ok(_) if name::is_at_or_below(owner.as_wire(), self.apex.as_wire()) => return Ok(()),
+            Ok(relative) => out_of_zone(token.spot(), owner.as_wire(), self.apex, relative),
+            Err(fault) => fault,
+        };
+        self.owner_refused = true;
+        Err(fault)
     }
 
     #[inline(always)]
@@ -232,6 +246,9 @@ impl<'o> Reader<'o> {
         let mut fields = Fields::new(lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
         rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
         let ttl_secs = self.ttl(&head, entry)?;
+        if self.owner_refused {
+            return Ok(());
+        }
         if self.owner_is_new
             && let Some(owner) = &self.owner
         {
@@ -286,35 +303,15 @@ impl<'o> Reader<'o> {
                     return Err(Fault::new(token.spot(), format!("a second TTL, {}", shown(text)), HEAD_FORM));
                 }
                 ttl = Some(ttl_secs(&token)?);
-            } else if let Some(number) = class::from_text(text) {
-                if class_seen {
-                    return Err(Fault::new(token.spot(), format!("a second class, {}", shown(text)), HEAD_FORM));
-                }
-                if number != class::IN {
-                    return Err(Fault::new(
-                        token.spot(),
-                        format!("class {} is not served", shown(text)),
-                        "only class IN can be: write IN, or leave the class out",
-                    ));
-                }
+            } else if text.eq_ignore_ascii_case(b"IN") && !class_seen {
                 class_seen = true;
-            } else {
-                let Some(rtype) = rtype::from_text(text) else { return Err(unknown_type(&token)) };
-                if rtype::is_meta(rtype) {
-                    return Err(Fault::new(
-                        token.spot(),
-                        format!("{} is a type of questions and messages, not of zone data", rtype::text(rtype)),
-                        "remove the record (RFC 6895 section 3.1)",
-                    ));
-                }
-                if matches!(rtype, rtype::MD | rtype::MF) {
-                    return Err(Fault::new(
-                        token.spot(),
-                        format!("{} records are obsolete", rtype::text(rtype)),
-                        "write MX 0 and the same name instead (RFC 1035 sections 3.3.4 and 3.3.5)",
-                    ));
+            } else if let Some(rtype) = rtype::from_text(text) {
+                if rtype::is_meta(rtype) || matches!(rtype, rtype::MD | rtype::MF) {
+                    return Err(no_zone_data(&token, rtype));
                 }
                 return Ok(Head { ttl, rtype, spot: token.spot() });
+            } else {
+                class_seen = class_in(&token, class_seen)?;
             }
         }
     }
@@ -390,6 +387,39 @@ pub(super) fn out_of_zone(spot: Spot, owner: &[u8], apex: &Name, relative: bool)
         false => "move the record to its own zone; if the name was meant to be relative, remove its final dot",
     };
     Fault::new(spot, format!("{} is outside the zone {apex}", shown(name::Text(owner).to_string().as_bytes())), remedy)
+}
+
+/// Takes a class, or says what else is wrong with a word that is no type.
+#[cold]
+fn class_in(token: &Token, class_seen: bool) -> Result<bool, Fault> {
+    let text = shown(token.text);
+    match class::from_text(token.text) {
+        None => Err(unknown_type(token)),
+        Some(_) if class_seen => Err(Fault::new(token.spot(), format!("a second class, {text}"), HEAD_FORM)),
+        Some(class::IN) => Ok(true),
+        Some(_) => Err(Fault::new(
+            token.spot(),
+            format!("class {text} is not served"),
+            "only class IN can be: write IN, or leave the class out",
+        )),
+    }
+}
+
+#[cold]
+fn no_zone_data(token: &Token, rtype: u16) -> Fault {
+    let text = rtype::text(rtype);
+    match rtype {
+        rtype::MD | rtype::MF => Fault::new(
+            token.spot(),
+            format!("{text} records are obsolete"),
+            "write MX 0 and the same name instead (RFC 1035 sections 3.3.4 and 3.3.5)",
+        ),
+        _ => Fault::new(
+            token.spot(),
+            format!("{text} is a type of questions and messages, not of zone data"),
+            "remove the record (RFC 6895 section 3.1)",
+        ),
+    }
 }
 
 #[cold]

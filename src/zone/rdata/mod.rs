@@ -27,11 +27,6 @@ pub(crate) fn usage(rtype: u16) -> String {
     text
 }
 
-/// Whether the type has a presentation form here; the others are written as RFC 3597 section 5 says.
-pub fn has_text(rtype: u16) -> bool {
-    layout(rtype).is_some()
-}
-
 /// Reads what follows the type in a record, up to the record's end, and appends it to the empty `out` in wire form.
 #[inline]
 pub(crate) fn read(rtype: u16, fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> {

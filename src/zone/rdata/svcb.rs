@@ -7,8 +7,10 @@ use crate::wire::name;
 use crate::zone::parse::fault::{Fault, shown};
 use crate::zone::parse::fields::{Fields, unescape};
 use crate::zone::parse::lexer::Token;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
@@ -27,7 +29,8 @@ const NAMES: [&str; 7] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4h
 pub(super) fn read(fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> {
     let from = out.len();
     // The place of each parameter in `out`.
-    let mut params: Vec<(u16, usize, usize)> = Vec::new();
+    let mut params: BTreeMap<u16, Range<usize>> = BTreeMap::new();
+    let mut sorted = true;
     while let Some(token) = fields.optional()? {
         let (name, value) = split(&token, fields)?;
         let Some(key) = key(name) else {
@@ -35,7 +38,7 @@ pub(super) fn read(fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> 
                 fields.unexpected(&token.part(0..name.len()), "a parameter's key such as alpn, port or key65280")
             );
         };
-        if params.iter().any(|&(known, ..)| known == key) {
+        if params.contains_key(&key) {
             return Err(Fault::new(
                 token.spot(),
                 format!("{} is given twice", text_of(key)),
@@ -64,15 +67,13 @@ pub(super) fn read(fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> 
         fields.bound(token.spot(), &out[from..])?;
         let len = (out.len() - at - 4) as u16;
         out[at + 2..at + 4].copy_from_slice(&len.to_be_bytes());
-        params.push((key, at, out.len()));
+        sorted &= params.last_key_value().is_none_or(|(&last, _)| last < key);
+        params.insert(key, at..out.len());
     }
-    if !params.is_sorted() {
-        params.sort_unstable();
+    if !sorted {
         let unsorted = out.clone();
         out.truncate(from);
-        for (_, at, end) in params {
-            out.extend_from_slice(&unsorted[at..end]);
-        }
+        params.into_values().for_each(|param| out.extend_from_slice(&unsorted[param]));
     }
     Ok(())
 }
@@ -267,7 +268,7 @@ pub(super) fn check(rdata: &[u8]) -> Result<(), String> {
     }
     for pair in mandatory.chunks_exact(2) {
         let key = u16::from_be_bytes([pair[0], pair[1]]);
-        if !keys.contains(&key) {
+        if keys.binary_search(&key).is_err() {
             return Err(format!("{} is mandatory, but is not given (RFC 9460 section 8)", text_of(key)));
         }
     }
