@@ -350,11 +350,12 @@ impl<'a> Case<'a> {
                 && their_glue.is_subset(&our_glue)
                 && self.truncated == (false, false)
                 && self.theirs.len + missing > self.limit();
-            reasons.insert(match (is_synthesized, is_left_out) {
-                (true, _) => Explained::SynthesizedGlue,
-                (_, true) => Explained::GlueLeftOut,
+            match (is_synthesized, is_left_out) {
+                (true, _) => reasons.insert(Explained::SynthesizedGlue),
+                // What else there was room for is their own affair.
+                (_, true) => return Ok(vec![Explained::GlueLeftOut]),
                 _ => return Err("glue".into()),
-            });
+            };
         }
         for record in our_rest.iter().filter(|record| !set(&their_rest).contains(&lower(record))) {
             reasons.insert(self.why_we_add(record, ours, theirs).ok_or(format!("our additional {record}"))?);
