@@ -41,6 +41,8 @@ pub(crate) enum Explained {
     OwnTarget,
     /// NSD, Knot: addresses of name servers in referrals, from a wildcard.
     SynthesizedGlue,
+    /// NSD: synthesized addresses whose owner lacks a label of the target.
+    OtherOwner,
     /// NSD: a referral without all glue, and without TC.
     GlueLeftOut,
     /// BIND: addresses below a DNAME.
@@ -57,17 +59,33 @@ impl Explained {
     /// The reason, with the RFC that leaves it free, or what is known of the peer.
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Explained::AnyOneRrset => "RFC 8482 section 4.1: one RRset answers ANY; NSD picks another one, BIND and Knot give all",
-            Explained::AnyBelowDname => "RFC 8482 section 4.1: DNAME and its CNAME answer ANY; NSD and Knot follow it, BIND does not",
-            Explained::ApexNs => "RFC 1034 section 4.3.2 asks for no NS records beside an answer; NSD and BIND add the zone's",
-            Explained::TruncatedAlone => "RFC 1035 section 4.1.4, RFC 2181 section 9: only one of the responses exceeds the size",
-            Explained::ChainAcrossZones => "RFC 1034 section 4.3.2: back to step 1, the search for a zone; the peers stay in the first",
-            Explained::ChainEndsAtZone => "RFC 1034 section 4.3.2: back to step 1; BIND does not mix answers from different zones",
-            Explained::ChainFails => "RFC 1034 section 3.6.2 wants loops caught; BIND makes them SERVFAIL (its max-query-restarts is 11)",
+            Explained::AnyOneRrset => {
+                "RFC 8482 section 4.1: one RRset answers ANY; NSD picks another one, BIND and Knot give all"
+            }
+            Explained::AnyBelowDname => {
+                "RFC 8482 section 4.1: DNAME and its CNAME answer ANY; NSD and Knot follow it, BIND does not"
+            }
+            Explained::ApexNs => {
+                "RFC 1034 section 4.3.2 asks for no NS records beside an answer; NSD and BIND add the zone's"
+            }
+            Explained::TruncatedAlone => {
+                "RFC 1035 section 4.1.4, RFC 2181 section 9: only one of the responses exceeds the size"
+            }
+            Explained::ChainAcrossZones => {
+                "RFC 1034 section 4.3.2: back to step 1, the search for a zone; the peers stay in the first"
+            }
+            Explained::ChainEndsAtZone => {
+                "RFC 1034 section 4.3.2: back to step 1; BIND does not mix answers from different zones"
+            }
+            Explained::ChainFails => {
+                "RFC 1034 section 3.6.2 wants loops caught; BIND makes them SERVFAIL (its max-query-restarts is 11)"
+            }
             Explained::DnameAgain => {
                 "RFC 6672 section 3.2: back to step 1; NSD follows each DNAME of a chain once, Knot three times, we all 16 aliases"
             }
-            Explained::SharedNames => "RFC 4592 section 2.2: names exist per zone; NSD keeps those of all zones in one table",
+            Explained::SharedNames => {
+                "RFC 4592 section 2.2: names exist per zone; NSD keeps those of all zones in one table"
+            }
             Explained::OtherParent => {
                 "RFC 4035 section 3.1.4.1: the parent answers for DS; NSD takes for it the zone that has NS records for the child"
             }
@@ -88,8 +106,15 @@ impl Explained {
             Explained::SynthesizedGlue => {
                 "RFC 9471 section 2: glue is what the parent's zone has; NSD and Knot make some of wildcards, below the cut too"
             }
-            Explained::GlueLeftOut => "RFC 9471 section 3.1: glue that does not fit means TC; NSD 4.6 is older than that",
-            Explained::OccludedAddresses => "RFC 6672 section 2.4: no data below a DNAME; BIND gives such addresses as additional",
+            Explained::OtherOwner => {
+                "RFC 1035 section 4.1.3: NSD 4.6 gives addresses synthesized from a wildcard an owner that nothing names"
+            }
+            Explained::GlueLeftOut => {
+                "RFC 9471 section 3.1: glue that does not fit means TC; NSD 4.6 is older than that"
+            }
+            Explained::OccludedAddresses => {
+                "RFC 6672 section 2.4: no data below a DNAME; BIND gives such addresses as additional"
+            }
             Explained::NoServiceAddresses => {
                 "RFC 9460 section 4.1, RFC 3403 section 4.2: addresses of the target SHOULD, MAY go along; NSD adds none for SVCB and \
                  HTTPS, NSD and Knot none for NAPTR"
@@ -97,7 +122,9 @@ impl Explained {
             Explained::SynthesizedAddresses => {
                 "RFC 1034 section 4.3.2 step 6: what else is useful; the peers also synthesize addresses from wildcards"
             }
-            Explained::ServiceChain => "RFC 9460 section 4.1: more records of a service MAY go along; we add addresses alone",
+            Explained::ServiceChain => {
+                "RFC 9460 section 4.1: more records of a service MAY go along; we add addresses alone"
+            }
         }
     }
 }
@@ -118,7 +145,8 @@ impl<'z> Worlds<'z> {
     fn zone_of(&self, name: &str, qtype: &str) -> Option<usize> {
         let name = name.to_ascii_lowercase();
         let closest = |is_strict: bool| {
-            let is_above = |apex: &str| format!(".{name}").ends_with(&format!(".{apex}")) && !(is_strict && name == apex);
+            let is_above =
+                |apex: &str| format!(".{name}").ends_with(&format!(".{apex}")) && !(is_strict && name == apex);
             let above = self.zones.iter().enumerate().filter(|(_, zone)| is_above(&zone.apex));
             above.max_by_key(|(_, zone)| zone.apex.len()).map(|(index, _)| index)
         };
@@ -192,9 +220,8 @@ impl<'a> Case<'a> {
 
     fn across_zones(&self, ours: &Message, theirs: &Message) -> Option<Vec<Explained>> {
         let first = self.worlds.zone_of(&self.query.name, self.query.qtype)?;
-        let leaves = |record: &Rr| {
-            record.rtype == "CNAME" && self.worlds.zone_of(&record.data, self.query.qtype) != Some(first)
-        };
+        let leaves =
+            |record: &Rr| record.rtype == "CNAME" && self.worlds.zone_of(&record.data, self.query.qtype) != Some(first);
         let at = ours.answer.iter().position(leaves)?;
         let alone = self.worlds.alone[first].ask(&self.packet, Transport::Tcp).message;
         if let Ok(mut reasons) = self.compare(&alone, theirs) {
@@ -210,7 +237,8 @@ impl<'a> Case<'a> {
         let last = aliases.clone().last()?;
         let is_loop = aliases.clone().any(|record| record.owner.eq_ignore_ascii_case(&last.data));
         let is_part = set(&theirs.answer).is_subset(&set(&ours.answer));
-        let fails = self.kind == Kind::Bind && theirs.rcode == 2 && is_part && (is_loop || aliases.clone().count() > 11);
+        let fails =
+            self.kind == Kind::Bind && theirs.rcode == 2 && is_part && (is_loop || aliases.clone().count() > 11);
         if fails {
             return Some(vec![Explained::ChainFails]);
         }
@@ -220,7 +248,8 @@ impl<'a> Case<'a> {
             dnames().any(|dname| owner.ends_with(&format!(".{}", dname.owner.to_ascii_lowercase())))
         };
         let again = aliases.filter(is_synthesized).count() > dnames().count();
-        let ends = self.kind != Kind::Bind && again && is_part && theirs.rcode == 0 && theirs.flags == ours.flags & !0xf;
+        let ends =
+            self.kind != Kind::Bind && again && is_part && theirs.rcode == 0 && theirs.flags == ours.flags & !0xf;
         ends.then(|| vec![Explained::DnameAgain])
     }
 
@@ -273,15 +302,17 @@ impl<'a> Case<'a> {
         is_explained.then_some(Explained::AnyOneRrset)
     }
 
-    /// DS of a zone's own name, denied by a zone further up than the closest.
+    /// DS of a zone's own name, denied by the closest zone above, and answered negatively by one further up.
     fn other_parent(&self, ours: &Message, theirs: &Message) -> bool {
         let is_apex = self.worlds.zones.iter().any(|zone| zone.apex.eq_ignore_ascii_case(&self.query.name));
-        let denied_by = |message: &Message| match &message.authority[..] {
-            [soa] if soa.rtype == "SOA" && message.answer.is_empty() => Some(soa.owner.to_ascii_lowercase()),
-            _ => None,
-        };
-        let (Some(our_zone), Some(their_zone)) = (denied_by(ours), denied_by(theirs)) else { return false };
-        self.kind == Kind::Nsd && self.query.qtype == "DS" && is_apex && our_zone.ends_with(&format!(".{their_zone}"))
+        let name = self.query.name.to_ascii_lowercase();
+        let is_above = |record: &Rr| name.ends_with(&format!(".{}", record.owner.to_ascii_lowercase()));
+        let is_denied = ours.answer.is_empty() && ours.authority.iter().all(|record| record.rtype == "SOA");
+        let differs = ours.rcode != theirs.rcode || set(&ours.authority) != set(&theirs.authority);
+        self.kind == Kind::Nsd
+            && self.query.qtype == "DS"
+            && (is_apex && is_denied && differs && theirs.answer.is_empty())
+            && theirs.authority.iter().all(is_above)
     }
 
     /// Whether the authority section has the NS records of a zone's own name beside an answer.
@@ -312,7 +343,8 @@ impl<'a> Case<'a> {
         };
         let Some(zone) = self.worlds.zone_of(&name, self.query.qtype) else { return false };
         let zone = &self.worlds.zones[zone];
-        let elsewhere = |name: &str| self.worlds.zones.iter().any(|other| other.apex != zone.apex && exists(other, name));
+        let elsewhere =
+            |name: &str| self.worlds.zones.iter().any(|other| other.apex != zone.apex && exists(other, name));
         loop {
             let wildcard = format!("*.{name}");
             if [&name, &wildcard].into_iter().any(|name| !exists(zone, name) && elsewhere(name)) {
@@ -327,8 +359,12 @@ impl<'a> Case<'a> {
 
     /// Glue for servers below the cut must be the same (RFC 9471 section 3.1), other addresses need not.
     fn additional(&self, ours: &Message, theirs: &Message, explained: &BTreeSet<String>) -> Verdict {
-        let cuts: BTreeSet<String> =
-            ours.authority.iter().filter(|record| record.rtype == "NS").map(|record| record.owner.to_ascii_lowercase()).collect();
+        let cuts: BTreeSet<String> = ours
+            .authority
+            .iter()
+            .filter(|record| record.rtype == "NS")
+            .map(|record| record.owner.to_ascii_lowercase())
+            .collect();
         let is_required = |record: &Rr| {
             let owner = format!(".{}", record.owner.to_ascii_lowercase());
             cuts.iter().any(|cut| owner.ends_with(&format!(".{cut}")))
@@ -363,7 +399,7 @@ impl<'a> Case<'a> {
         for record in their_rest.iter().filter(|record| !set(&our_rest).contains(&lower(record))) {
             let owner = record.owner.to_ascii_lowercase();
             if !explained.contains(&owner) {
-                reasons.insert(self.why_they_add(record, ours).ok_or(format!("their additional {record}"))?);
+                reasons.insert(self.why_they_add(record, ours, theirs).ok_or(format!("their additional {record}"))?);
             }
         }
         Ok(reasons.into_iter().collect())
@@ -386,7 +422,9 @@ impl<'a> Case<'a> {
             Kind::Bind if is_address && !is_referral && (self.query.qtype == "ANY" || is_small) => {
                 Some(Explained::FewerAddresses)
             }
-            Kind::Bind | Kind::Nsd if is_address && !is_referral && !is_authoritative => Some(Explained::FewerAddresses),
+            Kind::Bind | Kind::Nsd if is_address && !is_referral && !is_authoritative => {
+                Some(Explained::FewerAddresses)
+            }
             Kind::Bind if is_address && is_referral && is_authoritative => Some(Explained::AuthoritativeAddresses),
             Kind::Bind if is_address && record.owner.starts_with("*.") => Some(Explained::WildcardTargets),
             Kind::Nsd if is_address && is_service => Some(Explained::NoServiceAddresses),
@@ -395,13 +433,18 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn why_they_add(&self, record: &Rr, ours: &Message) -> Option<Explained> {
+    fn why_they_add(&self, record: &Rr, ours: &Message, theirs: &Message) -> Option<Explained> {
         let is_address = matches!(&record.rtype[..], "A" | "AAAA");
         let is_service = ours.answer.iter().any(|answer| matches!(&answer.rtype[..], "SVCB" | "HTTPS"));
         let is_referral = ours.authority.first().is_some_and(|first| first.rtype == "NS");
         let owner = record.owner.to_ascii_lowercase();
+        let all = theirs.answer.iter().chain(&theirs.authority);
+        let mut named = all.flat_map(|record| record.data.split(' ')).map(str::to_ascii_lowercase);
         match self.kind {
-            Kind::Nsd | Kind::Knot if is_address && is_referral && self.is_synthesized(record, ours) => Some(Explained::SynthesizedGlue),
+            Kind::Nsd if is_address && !named.any(|name| name == owner) => Some(Explained::OtherOwner),
+            Kind::Nsd | Kind::Knot if is_address && is_referral && self.is_synthesized(record, ours) => {
+                Some(Explained::SynthesizedGlue)
+            }
             Kind::Bind if is_address && self.worlds.zones.iter().any(|zone| zone.redirects(&owner)) => {
                 Some(Explained::OccludedAddresses)
             }

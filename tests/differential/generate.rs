@@ -268,7 +268,8 @@ impl<'a> Builder<'a> {
         owners.sort_by_key(apex_first);
         for owner in owners {
             let types = &self.records[owner];
-            let soa_first = types.iter().filter(|(t, _)| **t == "SOA").chain(types.iter().filter(|(t, _)| **t != "SOA"));
+            let soa_first =
+                types.iter().filter(|(t, _)| **t == "SOA").chain(types.iter().filter(|(t, _)| **t != "SOA"));
             for (rtype, (ttl, set)) in soa_first {
                 for rdata in set {
                     writeln!(text, "{owner} {ttl} IN {rtype} {rdata}").unwrap();
@@ -282,8 +283,28 @@ impl<'a> Builder<'a> {
 
 /// Types that are asked for.
 const TYPES: [&str; 22] = [
-    "A", "A", "A", "AAAA", "NS", "SOA", "CNAME", "DNAME", "DS", "DS", "TXT", "MX", "SRV", "NAPTR", "SVCB", "HTTPS", "CAA", "PTR",
-    "TYPE65280", "RP", "ANY", "TYPE65281",
+    "A",
+    "A",
+    "A",
+    "AAAA",
+    "NS",
+    "SOA",
+    "CNAME",
+    "DNAME",
+    "DS",
+    "DS",
+    "TXT",
+    "MX",
+    "SRV",
+    "NAPTR",
+    "SVCB",
+    "HTTPS",
+    "CAA",
+    "PTR",
+    "TYPE65280",
+    "RP",
+    "ANY",
+    "TYPE65281",
 ];
 
 /// One query.
@@ -327,7 +348,8 @@ pub(crate) fn queries(random: &mut Random, zone: &Zone, per_name: usize) -> Vec<
     for name in &names {
         for _ in 0..per_name {
             let upper = random.percent(50);
-            let name = name.chars().map(|c| if upper && random.percent(50) { c.to_ascii_uppercase() } else { c }).collect();
+            let name =
+                name.chars().map(|c| if upper && random.percent(50) { c.to_ascii_uppercase() } else { c }).collect();
             let edns = match random.below(5) {
                 0 => None,
                 1 => Some(512),
@@ -335,7 +357,12 @@ pub(crate) fn queries(random: &mut Random, zone: &Zone, per_name: usize) -> Vec<
                 _ => Some(1232),
             };
             let edns = edns.map(|size| (size, random.percent(50)));
-            queries.push(Query { name, qtype: TYPES[random.below(TYPES.len())], edns, recursion_desired: random.percent(30) });
+            queries.push(Query {
+                name,
+                qtype: TYPES[random.below(TYPES.len())],
+                edns,
+                recursion_desired: random.percent(30),
+            });
         }
     }
     queries
