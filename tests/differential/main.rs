@@ -7,6 +7,7 @@
 mod ask;
 mod explain;
 mod generate;
+mod judge;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,8 +17,9 @@ mod support;
 mod message;
 
 use ask::Theirs;
-use explain::{Case, Explained, Worlds};
+use explain::Explained;
 use generate::{Random, Zone};
+use judge::{Case, Worlds};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use support::peers::{Kind, Options, Peers};
