@@ -119,7 +119,8 @@ impl<'a> Case<'a> {
 
     /// Whether they answer as we do when `zone` is the only one, but for what is explained.
     fn answers_like(&self, zone: usize) -> Option<Vec<Explained>> {
-        let alone = self.worlds.alone[zone].ask(&self.packet, Transport::Tcp).message;
+        let transport = if self.truncated == (false, false) { Transport::Udp } else { Transport::Tcp };
+        let alone = self.worlds.alone[zone].ask(&self.packet, transport).message;
         let pair = Pair { case: self, zone: Some(zone), ours: &alone, theirs: &self.theirs.message };
         pair.compare().ok().or_else(|| pair.chain_fails())
     }
