@@ -106,18 +106,10 @@ fn authority_for<'a>(zones: &'a Zones, name: &LookupName, qtype: u16) -> Option<
         && labels > 0
         && is_apex()
         && let Some(above) = zones.find(name, labels - 1)
-        && !is_below_cut(above, name)
     {
         return Some(above);
     }
     Some(zone)
-}
-
-/// Whether the zone has delegated what `name` lies below: it is not the parent of a zone of that name, and the child is to
-/// say itself that it has no DS (RFC 4035 section 3.1.4.1).
-fn is_below_cut(zone: &Zone, name: &LookupName) -> bool {
-    let found = zone.image.as_ref().map(|image| image.find(name));
-    matches!(found, Some(Ok(Found::Encloser(node, _))) if node.is_cut())
 }
 
 /// Whether the question ends in the apex as the zone spells it, and where.

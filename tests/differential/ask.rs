@@ -50,7 +50,7 @@ pub(crate) fn packet(query: &Query) -> Vec<u8> {
 pub(crate) struct Ours(Served);
 
 impl Ours {
-    pub(crate) fn new(zones: &[Zone]) -> Ours {
+    pub(crate) fn new<'a>(zones: impl IntoIterator<Item = &'a Zone>) -> Ours {
         let load = |(id, zone): (usize, &Zone)| {
             let name: Name = zone.apex.parse().expect("a generated name");
             let parsed = parse::parse_text(&zone.apex, zone.text.as_str(), &name, &parse::Options::default());
@@ -70,7 +70,7 @@ impl Ours {
             cookies: Secrets::parse("generate e5e973e5a6b2a43f48e7dc849e37bfcf").expect("a secret"),
             require_cookie: false,
         };
-        Ours(Served { zones: Zones::new(zones.iter().enumerate().map(load).collect()), settings })
+        Ours(Served { zones: Zones::new(zones.into_iter().enumerate().map(load).collect()), settings })
     }
 
     pub(crate) fn ask(&self, packet: &[u8], transport: Transport) -> Answer {

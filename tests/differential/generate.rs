@@ -44,8 +44,15 @@ pub(crate) struct Zone {
     pub(crate) text: String,
     /// All owners, absolute.
     pub(crate) owners: BTreeSet<String>,
-    /// Whether there are names below a DNAME: Knot DNS does not load such a zone.
-    pub(crate) occluded_by_dname: bool,
+    /// Owners of DNAMEs.
+    dnames: Vec<String>,
+}
+
+impl Zone {
+    /// Whether a name lies below a DNAME of this zone.
+    pub(crate) fn redirects(&self, name: &str) -> bool {
+        self.dnames.iter().any(|dname| name.ends_with(&format!(".{dname}")))
+    }
 }
 
 /// Zones that share names: a parent, its child, a grandchild, and a neighbour.
@@ -91,11 +98,11 @@ impl<'a> Builder<'a> {
                 self.fill(&name);
             }
         }
-        let occluded_by_dname = self.random.percent(25);
-        if !occluded_by_dname {
+        // A zone in four keeps names below its DNAMEs (RFC 6672 section 2.4 wants none).
+        if !self.random.percent(25) {
             self.drop_occluded();
         }
-        self.write(occluded_by_dname)
+        self.write()
     }
 
     /// What a name is.
@@ -168,11 +175,11 @@ impl<'a> Builder<'a> {
         let (rtype, rdata) = match self.random.below(13) {
             0..3 => return self.address(name),
             3 => ("TXT", format!("\"text {n}\"")),
-            4 => ("MX", format!("{n} {}", self.target())),
-            5 => ("SRV", format!("0 {n} 53 {}", self.target())),
-            6 => ("NAPTR", format!("{n} 1 \"a\" \"x\" \"\" {}", self.target())),
-            7 => ("SVCB", format!("1 {} port=53", self.target())),
-            8 => ("HTTPS", if n == 0 { "1 . port=443".into() } else { format!("{} {}", n % 2, self.target()) }),
+            4 => ("MX", format!("{n} {}", self.host())),
+            5 => ("SRV", format!("0 {n} 53 {}", self.host())),
+            6 => ("NAPTR", format!("{n} 1 \"a\" \"x\" \"\" {}", self.host())),
+            7 => ("SVCB", format!("1 {} port=53", self.host())),
+            8 => ("HTTPS", if n == 0 { "1 . port=443".into() } else { format!("{} {}", n % 2, self.host()) }),
             9 => ("CAA", format!("0 issue \"ca{n}.example.net\"")),
             10 => ("PTR", self.target()),
             11 => ("TYPE65280", format!("\\# 4 0a00000{n}")),
@@ -215,6 +222,14 @@ impl<'a> Builder<'a> {
         name
     }
 
+    /// What a service points to: a name with addresses at times, glue among them.
+    fn host(&mut self) -> String {
+        let has_address = |types: &BTreeMap<_, _>| types.contains_key("A") || types.contains_key("AAAA");
+        let hosts: Vec<&String> =
+            self.records.iter().filter(|(_, types)| has_address(types)).map(|(name, _)| name).collect();
+        if hosts.is_empty() || self.random.percent(50) { self.target() } else { (*self.random.pick(&hosts)).clone() }
+    }
+
     /// What an alias or a record points to: a name of this zone mostly, or of another, or of none.
     fn target(&mut self) -> String {
         match self.random.below(20) {
@@ -230,18 +245,23 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Takes out what lies below DNAMEs.
+    /// Takes out the DNAMEs that other zones lie at or below, and what lies below the other DNAMEs.
     fn drop_occluded(&mut self) {
-        let dnames: Vec<String> = self
-            .records
-            .iter()
-            .filter(|(_, types)| types.contains_key("DNAME"))
-            .map(|(name, _)| format!(".{name}"))
-            .collect();
-        self.records.retain(|name, _| !dnames.iter().any(|dname| name.ends_with(dname)));
+        let others: Vec<&String> = self.apexes.iter().filter(|apex| *apex != self.apex).collect();
+        let is_above = |name: &str| others.iter().any(|apex| *apex == name || apex.ends_with(&format!(".{name}")));
+        for (_, types) in self.records.iter_mut().filter(|(name, _)| is_above(name)) {
+            types.remove("DNAME");
+        }
+        self.records.retain(|_, types| !types.is_empty());
+        let dnames = self.dnames();
+        self.records.retain(|name, _| !dnames.iter().any(|dname| name.ends_with(&format!(".{dname}"))));
     }
 
-    fn write(self, occluded_by_dname: bool) -> Zone {
+    fn dnames(&self) -> Vec<String> {
+        self.records.iter().filter(|(_, types)| types.contains_key("DNAME")).map(|(name, _)| name.clone()).collect()
+    }
+
+    fn write(self) -> Zone {
         let mut text = String::new();
         let apex_first = |name: &&String| (*name != self.apex, (*name).clone());
         let mut owners: Vec<&String> = self.records.keys().collect();
@@ -256,7 +276,8 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        Zone { apex: self.apex.to_owned(), text, owners: self.records.into_keys().collect(), occluded_by_dname }
+        let dnames = self.dnames();
+        Zone { apex: self.apex.to_owned(), text, owners: self.records.into_keys().collect(), dnames }
     }
 }
 
@@ -295,6 +316,13 @@ pub(crate) struct Query {
     /// UDP size and DO; none: no EDNS.
     pub(crate) edns: Option<(u16, bool)>,
     pub(crate) recursion_desired: bool,
+}
+
+impl Query {
+    /// Without EDNS.
+    pub(crate) fn plain(name: &str, qtype: &'static str) -> Query {
+        Query { name: name.to_owned(), qtype, edns: None, recursion_desired: false }
+    }
 }
 
 /// Queries for every name of a zone, its ancestors and children.

@@ -48,13 +48,15 @@ fn only_the_child_here() {
     check(CHILD, "sub.example. DS", "NOERROR aa\nauthority\nsoa sub.example.");
 }
 
-/// The zone above is not the parent: there is a cut between. We are not authoritative for the parent, so the child says that it
-/// has no DS.
+/// The zone above is not the parent: there is a cut between. RFC 4035 section 3.1.4.1 would have the child deny DS when the parent
+/// is not here. But it speaks of a server that has nothing better: this one knows the way to the parent, and a child's denial
+/// is no proof to a validator. So it refers, as NSD, Knot DNS and BIND do.
 #[test]
 fn child_and_grandparent_here() {
     let zones = ["example.\nb NS ns.example.net.", "a.b.example.\nwww A 192.0.2.1"];
-    check(zones, "a.b.example. DS", "NOERROR aa\nauthority\nsoa a.b.example.");
+    check(zones, "a.b.example. DS", "NOERROR\nauthority\nb.example. 300 IN NS ns.example.net.");
     check(zones, "b.example. DS", "NOERROR aa\nauthority\nsoa example.");
+    check(zones, "a.b.example. A", "NOERROR aa\nauthority\nsoa a.b.example.");
 }
 
 /// The parent does not delegate the child that is served beside it: the parent answers for what it knows.
