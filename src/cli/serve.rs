@@ -167,7 +167,7 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
     let identity = identity(&config)?;
     let workers = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()));
     let listen = listen(&config);
-    descriptors::make_room(listen.len() * (workers + 1), config.tcp.connections);
+    let connections = descriptors::make_room(listen.len() * (workers + 1), config.tcp.connections);
     let options = SocketOptions { tcp_mss: config.tcp.mss, ..SocketOptions::default() };
     let bound = socket::bind(&listen, workers, &options).map_err(|error| error.to_string())?;
     for address in &bound.skipped {
@@ -186,7 +186,7 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
     // TCP, the admin server and commands run on the runtime's threads; UDP has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     let runtime = runtime.map_err(|error| format!("no threads: {error}"))?;
-    let result = runtime.block_on(live(arguments, config, bound, admin, control));
+    let result = runtime.block_on(live(arguments, config, connections, bound, admin, control));
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     result
 }
@@ -195,6 +195,7 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
 async fn live(
     arguments: Arguments,
     config: Config,
+    connections: usize,
     bound: Bound,
     admin: Option<TcpListener>,
     control: Option<Control>,
@@ -229,7 +230,7 @@ async fn live(
 
     let served = Arc::new(ArcSwap::from_pointee(Served { zones, settings }));
     let addresses = bound.addresses();
-    let running = start(&config, bound, &served)?;
+    let running = start(&config, connections, bound, &served)?;
     running.counters().grow_zones(ids);
     wait_for_workers(&running).await?;
     show(&view, &running, &addresses);
@@ -262,7 +263,12 @@ async fn live(
 }
 
 /// Starts the data plane. From here on queries are answered.
-fn start(config: &Config, bound: Bound, served: &Arc<ArcSwap<Served>>) -> Result<Arc<Running>, String> {
+fn start(
+    config: &Config,
+    connections: usize,
+    bound: Bound,
+    served: &Arc<ArcSwap<Served>>,
+) -> Result<Arc<Running>, String> {
     let options = serve::Options {
         runtime: tokio::runtime::Handle::current(),
         query_log: config.query_log,
@@ -270,7 +276,7 @@ fn start(config: &Config, bound: Bound, served: &Arc<ArcSwap<Served>>) -> Result
             idle_timeout: config.tcp.idle_timeout,
             read_timeout: config.tcp.read_timeout,
             write_timeout: config.tcp.write_timeout,
-            connections_max: config.tcp.connections,
+            connections_max: connections,
             client_connections_max: config.tcp.connections_per_client,
         },
     };
