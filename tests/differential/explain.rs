@@ -41,6 +41,8 @@ pub(crate) enum Explained {
     OwnTarget,
     /// NSD, Knot: addresses of name servers in referrals, from a wildcard.
     SynthesizedGlue,
+    /// NSD: a referral without all glue, and without TC.
+    GlueLeftOut,
     /// BIND: addresses below a DNAME.
     OccludedAddresses,
     /// NSD: nothing additional for SVCB and HTTPS; NSD, Knot: nothing for NAPTR.
@@ -101,6 +103,9 @@ impl Explained {
             }
             Explained::SynthesizedGlue => {
                 "RFC 9471 section 2: glue is what the parent's zone has; NSD and Knot make some of wildcards, below the cut too"
+            }
+            Explained::GlueLeftOut => {
+                "RFC 9471 section 3.1: glue that does not fit means TC; NSD 4.6 is older than that"
             }
             Explained::OccludedAddresses => {
                 "RFC 6672 section 2.4: no data below a DNAME; BIND gives such addresses as additional"
@@ -178,9 +183,15 @@ impl<'a> Case<'a> {
         Case { kind, worlds, query, packet, ours: a, theirs: b, truncated }
     }
 
+    /// Octets that a response over UDP may take: the client's size and ours, which is the peers' too.
+    fn limit(&self) -> usize {
+        self.query.edns.map_or(512, |(size, _)| size.clamp(512, 1232)) as usize
+    }
+
+    /// Whether the difference, if there is any, is explained, and how.
     pub(crate) fn judge(&self) -> Verdict {
         let mut reasons = Vec::new();
-        let limit = self.query.edns.map_or(512, |(size, _)| size.clamp(512, 1232)) as usize;
+        let limit = self.limit();
         match self.truncated {
             (false, true) if self.theirs.len > limit => reasons.push(Explained::TruncatedAlone),
             (true, false) if self.ours.len > limit => reasons.push(Explained::TruncatedAlone),
@@ -218,7 +229,7 @@ impl<'a> Case<'a> {
 
     fn too_long(&self, ours: &Message, theirs: &Message) -> Option<Vec<Explained>> {
         let aliases = ours.answer.iter().filter(|record| record.rtype == "CNAME");
-        let last = aliases.clone().next_back()?;
+        let last = aliases.clone().last()?;
         let is_loop = aliases.clone().any(|record| record.owner.eq_ignore_ascii_case(&last.data));
         let is_part = set(&theirs.answer).is_subset(&set(&ours.answer));
         let fails =
@@ -359,16 +370,23 @@ impl<'a> Case<'a> {
         let mut reasons = BTreeSet::new();
         if our_glue != their_glue {
             let more = theirs.additional.iter().filter(|record| !our_glue.contains(&lower(record)));
-            let is_explained = self.kind != Kind::Bind
+            let is_synthesized = self.kind != Kind::Bind
                 && our_glue.is_subset(&their_glue)
-                && more.filter(|record| is_required(record)).all(|record| self.is_synthesized(record));
-            if !is_explained {
-                return Err("glue".into());
-            }
-            reasons.insert(Explained::SynthesizedGlue);
+                && more.filter(|record| is_required(record)).all(|record| self.is_synthesized(record, ours));
+            // Over UDP, where what is missing would not have fit: a pointer, the fixed part and an address for each.
+            let missing = our_glue.difference(&their_glue).count() * (12 + 4);
+            let is_left_out = self.kind == Kind::Nsd
+                && their_glue.is_subset(&our_glue)
+                && self.truncated == (false, false)
+                && self.theirs.len + missing > self.limit();
+            reasons.insert(match (is_synthesized, is_left_out) {
+                (true, _) => Explained::SynthesizedGlue,
+                (_, true) => Explained::GlueLeftOut,
+                _ => return Err("glue".into()),
+            });
         }
         for record in our_rest.iter().filter(|record| !set(&their_rest).contains(&lower(record))) {
-            reasons.insert(self.why_we_add(record, ours).ok_or(format!("our additional {record}"))?);
+            reasons.insert(self.why_we_add(record, ours, theirs).ok_or(format!("our additional {record}"))?);
         }
         for record in their_rest.iter().filter(|record| !set(&our_rest).contains(&lower(record))) {
             let owner = record.owner.to_ascii_lowercase();
@@ -379,17 +397,20 @@ impl<'a> Case<'a> {
         Ok(reasons.into_iter().collect())
     }
 
-    fn why_we_add(&self, record: &Rr, ours: &Message) -> Option<Explained> {
+    fn why_we_add(&self, record: &Rr, ours: &Message, theirs: &Message) -> Option<Explained> {
         let is_address = matches!(&record.rtype[..], "A" | "AAAA");
         let is_referral = ours.authority.first().is_some_and(|first| first.rtype == "NS");
         let has = |rtype: &str| ours.answer.iter().any(|answer| answer.rtype == rtype);
         let is_service = has("SVCB") || has("HTTPS");
         let is_own = is_service && ours.answer.iter().any(|answer| answer.owner.eq_ignore_ascii_case(&record.owner));
         let is_small = self.query.edns.is_some_and(|(size, _)| size <= 512);
-        let answered_by = ours.answer.last().map_or(&self.query.name, |last| &last.owner);
-        let is_authoritative = self.is_authoritative(record, answered_by);
+        let is_authoritative = self.is_authoritative(record, self.answered_by(ours));
+        let follows = theirs.additional.iter().any(|other| {
+            matches!(&other.rtype[..], "SVCB" | "HTTPS") && other.owner.eq_ignore_ascii_case(&record.owner)
+        });
         match self.kind {
             Kind::Bind | Kind::Knot if is_address && is_own => Some(Explained::OwnTarget),
+            Kind::Bind if is_address && is_service && follows => Some(Explained::ServiceChain),
             Kind::Bind if is_address && !is_referral && (self.query.qtype == "ANY" || is_small) => {
                 Some(Explained::FewerAddresses)
             }
@@ -410,24 +431,28 @@ impl<'a> Case<'a> {
         let is_referral = ours.authority.first().is_some_and(|first| first.rtype == "NS");
         let owner = record.owner.to_ascii_lowercase();
         match self.kind {
-            Kind::Nsd | Kind::Knot if is_address && is_referral && self.is_synthesized(record) => {
+            Kind::Nsd | Kind::Knot if is_address && is_referral && self.is_synthesized(record, ours) => {
                 Some(Explained::SynthesizedGlue)
             }
             Kind::Bind if is_address && self.worlds.zones.iter().any(|zone| zone.redirects(&owner)) => {
                 Some(Explained::OccludedAddresses)
             }
             _ if ours.answer.is_empty() => None,
-            _ if is_address && self.is_synthesized(record) => Some(Explained::SynthesizedAddresses),
+            _ if is_address && self.is_synthesized(record, ours) => Some(Explained::SynthesizedAddresses),
             Kind::Knot | Kind::Bind if is_service => Some(Explained::ServiceChain),
             _ => None,
         }
     }
 
-    /// Whether the closest zone does not have the record's owner, so that only a wildcard can cover it.
-    fn is_synthesized(&self, record: &Rr) -> bool {
-        let owner = record.owner.to_ascii_lowercase();
-        let closest = self.worlds.zone_of(&owner, "A").map(|zone| &self.worlds.zones[zone]);
-        closest.is_some_and(|zone| !zone.owners.contains(&owner))
+    /// Whether the zone that answers does not have the record's owner, so that only a wildcard can cover it.
+    fn is_synthesized(&self, record: &Rr, ours: &Message) -> bool {
+        let zone = self.worlds.zone_of(self.answered_by(ours), self.query.qtype).map(|zone| &self.worlds.zones[zone]);
+        zone.is_some_and(|zone| !zone.owners.contains(&record.owner.to_ascii_lowercase()))
+    }
+
+    /// The last name of the chain that is answered.
+    fn answered_by<'m>(&'m self, ours: &'m Message) -> &'m str {
+        ours.answer.last().map_or(&self.query.name, |last| &last.owner)
     }
 
     /// Whether the record's owner lies in the closest zone of `name`, and no cut is above it there, or at it.
