@@ -229,7 +229,7 @@ impl<'a> Case<'a> {
 
     fn too_long(&self, ours: &Message, theirs: &Message) -> Option<Vec<Explained>> {
         let aliases = ours.answer.iter().filter(|record| record.rtype == "CNAME");
-        let last = aliases.clone().last()?;
+        let last = aliases.clone().next_back()?;
         let is_loop = aliases.clone().any(|record| record.owner.eq_ignore_ascii_case(&last.data));
         let is_part = set(&theirs.answer).is_subset(&set(&ours.answer));
         let fails =
