@@ -10,6 +10,7 @@ mod read;
 use super::image::Image;
 use super::set::{Zone, Zones};
 use crate::wire::name::Name;
+use crate::zone::diagnostic::shown_path;
 use dashmap::DashMap;
 pub use discover::{Places, Skipped, apex_of};
 use discover::{Source, sources};
@@ -333,7 +334,7 @@ fn choose(
             Entry::Vacant(free) => drop(free.insert(Chosen { source: source.clone(), error })),
             Entry::Occupied(mut taken) => {
                 let first = taken.get_mut();
-                let (a, b) = (first.source.path.display(), source.path.display());
+                let (a, b) = (shown_path(&first.source.path), shown_path(&source.path));
                 let message = format!("zone {} has two files, {a} and {b}: remove one of them", source.apex);
                 reports.push(Report { path: source.path.clone(), fatal: true, text: format!("error: {message}\n") });
                 first.error = Some(message);

@@ -271,3 +271,15 @@ fn a_zone_known_by_its_soa_alone_is_kept_when_its_file_loses_that() {
     directory.remove("example.com");
     assert_eq!(served(&library.load(&directory.places()).unwrap()), ["example.net. 2"]);
 }
+
+#[test]
+fn the_name_of_a_file_forges_no_line_of_log() {
+    let directory = Directory::new(&[("a\n2026 ERROR all is lost \x1b[2J.zone", "x"), ("example.com.zone", &zone(1))]);
+    let mut library = Library::new();
+    let load = library.load(&directory.places()).unwrap();
+    let error = library.statuses().iter().find_map(|status| status.error.clone()).unwrap();
+    for text in [&error, load.reports[0].text.lines().nth(1).unwrap()] {
+        assert!(text.contains("a\\0102026 ERROR all is lost \\027[2J.zone"), "{text}");
+        assert!(!text.contains(['\n', '\x1b']), "{text}");
+    }
+}
