@@ -41,6 +41,8 @@ pub(crate) enum Explained {
     OwnTarget,
     /// NSD, Knot: addresses of name servers in referrals, from a wildcard.
     SynthesizedGlue,
+    /// NSD: synthesized addresses whose owner lacks a label of the target.
+    OtherOwner,
     /// NSD: a referral without all glue, and without TC.
     GlueLeftOut,
     /// BIND: addresses below a DNAME.
@@ -103,6 +105,9 @@ impl Explained {
             }
             Explained::SynthesizedGlue => {
                 "RFC 9471 section 2: glue is what the parent's zone has; NSD and Knot make some of wildcards, below the cut too"
+            }
+            Explained::OtherOwner => {
+                "RFC 1035 section 4.1.3: NSD 4.6 gives addresses synthesized from a wildcard an owner that nothing names"
             }
             Explained::GlueLeftOut => {
                 "RFC 9471 section 3.1: glue that does not fit means TC; NSD 4.6 is older than that"
@@ -297,15 +302,17 @@ impl<'a> Case<'a> {
         is_explained.then_some(Explained::AnyOneRrset)
     }
 
-    /// DS of a zone's own name, denied by a zone further up than the closest.
+    /// DS of a zone's own name, denied by the closest zone above, and answered negatively by one further up.
     fn other_parent(&self, ours: &Message, theirs: &Message) -> bool {
         let is_apex = self.worlds.zones.iter().any(|zone| zone.apex.eq_ignore_ascii_case(&self.query.name));
-        let denied_by = |message: &Message| match &message.authority[..] {
-            [soa] if soa.rtype == "SOA" && message.answer.is_empty() => Some(soa.owner.to_ascii_lowercase()),
-            _ => None,
-        };
-        let (Some(our_zone), Some(their_zone)) = (denied_by(ours), denied_by(theirs)) else { return false };
-        self.kind == Kind::Nsd && self.query.qtype == "DS" && is_apex && our_zone.ends_with(&format!(".{their_zone}"))
+        let name = self.query.name.to_ascii_lowercase();
+        let is_above = |record: &Rr| name.ends_with(&format!(".{}", record.owner.to_ascii_lowercase()));
+        let is_denied = ours.answer.is_empty() && ours.authority.iter().all(|record| record.rtype == "SOA");
+        let differs = ours.rcode != theirs.rcode || set(&ours.authority) != set(&theirs.authority);
+        self.kind == Kind::Nsd
+            && self.query.qtype == "DS"
+            && (is_apex && is_denied && differs && theirs.answer.is_empty())
+            && theirs.authority.iter().all(is_above)
     }
 
     /// Whether the authority section has the NS records of a zone's own name beside an answer.
@@ -379,11 +386,12 @@ impl<'a> Case<'a> {
                 && their_glue.is_subset(&our_glue)
                 && self.truncated == (false, false)
                 && self.theirs.len + missing > self.limit();
-            reasons.insert(match (is_synthesized, is_left_out) {
-                (true, _) => Explained::SynthesizedGlue,
-                (_, true) => Explained::GlueLeftOut,
+            match (is_synthesized, is_left_out) {
+                (true, _) => reasons.insert(Explained::SynthesizedGlue),
+                // What else there was room for is their own affair.
+                (_, true) => return Ok(vec![Explained::GlueLeftOut]),
                 _ => return Err("glue".into()),
-            });
+            };
         }
         for record in our_rest.iter().filter(|record| !set(&their_rest).contains(&lower(record))) {
             reasons.insert(self.why_we_add(record, ours, theirs).ok_or(format!("our additional {record}"))?);
@@ -391,7 +399,7 @@ impl<'a> Case<'a> {
         for record in their_rest.iter().filter(|record| !set(&our_rest).contains(&lower(record))) {
             let owner = record.owner.to_ascii_lowercase();
             if !explained.contains(&owner) {
-                reasons.insert(self.why_they_add(record, ours).ok_or(format!("their additional {record}"))?);
+                reasons.insert(self.why_they_add(record, ours, theirs).ok_or(format!("their additional {record}"))?);
             }
         }
         Ok(reasons.into_iter().collect())
@@ -425,12 +433,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn why_they_add(&self, record: &Rr, ours: &Message) -> Option<Explained> {
+    fn why_they_add(&self, record: &Rr, ours: &Message, theirs: &Message) -> Option<Explained> {
         let is_address = matches!(&record.rtype[..], "A" | "AAAA");
         let is_service = ours.answer.iter().any(|answer| matches!(&answer.rtype[..], "SVCB" | "HTTPS"));
         let is_referral = ours.authority.first().is_some_and(|first| first.rtype == "NS");
         let owner = record.owner.to_ascii_lowercase();
+        let all = theirs.answer.iter().chain(&theirs.authority);
+        let mut named = all.flat_map(|record| record.data.split(' ')).map(str::to_ascii_lowercase);
         match self.kind {
+            Kind::Nsd if is_address && !named.any(|name| name == owner) => Some(Explained::OtherOwner),
             Kind::Nsd | Kind::Knot if is_address && is_referral && self.is_synthesized(record, ours) => {
                 Some(Explained::SynthesizedGlue)
             }
