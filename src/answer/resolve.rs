@@ -8,6 +8,7 @@ use crate::wire::code::{class, ede, rcode, rtype};
 use crate::wire::lookup::LookupName;
 use crate::wire::name::NAME_LEN_MAX;
 use crate::wire::query::{HEADER_LEN, Question};
+use crate::wire::writer::POINTER_MAX;
 use crate::zone::image::{Found, Image, Node, Rrset};
 use crate::zone::set::{Zone, Zones};
 
@@ -247,7 +248,7 @@ impl Step<'_, '_, '_> {
     /// Appends a CNAME that no zone holds. Gives where its target stands.
     fn put_synthesized_cname(&mut self, owner_at: usize, ttl_secs: u32, target: &[u8]) -> Result<usize, Stop> {
         let writer = &mut self.response.writer;
-        if writer.room() < 12 + target.len() {
+        if writer.room() < 12 + target.len() || owner_at > POINTER_MAX {
             return Err(Stop::Full);
         }
         writer.put_u16(0xc000 | owner_at as u16)?;

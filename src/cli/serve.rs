@@ -7,7 +7,9 @@
 use super::{complain, done, fail, suggest};
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
-use crate::config::{self, Config, DEFAULT_ADMIN, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint, LogFormat, ZoneEntry};
+use crate::config::{
+    self, Config, DEFAULT_ADMIN, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint, LogFormat, TcpSettings, ZoneEntry,
+};
 use crate::observe::view::{BEAT_AGE_MAX, Plane, View};
 use crate::observe::{admin, logs};
 use crate::serve::control::{Asked, Control, Request};
@@ -160,7 +162,7 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
     let identity = identity(&config)?;
     let workers = config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()));
     let listen = listen(&config);
-    descriptors::make_room(listen.len() * (workers + 1), config.tcp.connections);
+    let connections = descriptors::make_room(listen.len() * (workers + 1), config.tcp.connections);
     let options = SocketOptions { tcp_mss: config.tcp.mss, ..SocketOptions::default() };
     let bound = socket::bind(&listen, workers, &options).map_err(|error| error.to_string())?;
     for address in &bound.skipped {
@@ -179,7 +181,7 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
     // TCP, the admin server and commands run on the runtime's threads; UDP has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     let runtime = runtime.map_err(|error| format!("no threads: {error}"))?;
-    let result = runtime.block_on(live(arguments, config, bound, admin, control));
+    let result = runtime.block_on(live(arguments, config, connections, bound, admin, control));
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     result
 }
@@ -188,6 +190,7 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
 async fn live(
     arguments: Arguments,
     config: Config,
+    connections: usize,
     bound: Bound,
     admin: Option<TcpListener>,
     control: Option<Control>,
@@ -222,7 +225,7 @@ async fn live(
 
     let served = Arc::new(ArcSwap::from_pointee(Served { zones, settings }));
     let addresses = bound.addresses();
-    let running = start(&config, bound, &served)?;
+    let running = start(&config, connections, bound, &served)?;
     wait_for_workers(&running).await?;
     show(&view, &running, &addresses);
 
@@ -254,11 +257,16 @@ async fn live(
 }
 
 /// Starts the data plane. From here on queries are answered.
-fn start(config: &Config, bound: Bound, served: &Arc<ArcSwap<Served>>) -> Result<Arc<Running>, String> {
+fn start(
+    config: &Config,
+    connections: usize,
+    bound: Bound,
+    served: &Arc<ArcSwap<Served>>,
+) -> Result<Arc<Running>, String> {
     let options = serve::Options {
         runtime: tokio::runtime::Handle::current(),
         query_log: config.query_log,
-        tcp: config.tcp.clone(),
+        tcp: TcpSettings { connections, ..config.tcp.clone() },
     };
     let running = serve::start(bound, Arc::clone(served), options);
     running.map(Arc::new).map_err(|error| format!("the workers could not be started: {error}"))

@@ -135,7 +135,8 @@ impl Control {
 
     /// Makes the file the server's user's, before root is given up.
     pub fn give_to(&self, uid: u32, gid: u32) -> io::Result<()> {
-        std::os::unix::fs::chown(&self.path, Some(uid), Some(gid))
+        // The directory may be that user's, who could put a link to any file there since: a link is not followed.
+        std::os::unix::fs::lchown(&self.path, Some(uid), Some(gid))
     }
 
     /// Takes requests of root and of user `own_uid` until the task is dropped.
@@ -225,6 +226,7 @@ pub fn ask(path: &Path, request: Request) -> io::Result<Response> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     /// A path that goes with the test.
     struct Place(PathBuf);
@@ -260,6 +262,21 @@ mod tests {
         drop(UnixListener::bind(&place.0).unwrap());
         assert!(place.0.exists(), "what a killed server leaves");
         Control::bind(&place.0).unwrap();
+    }
+
+    #[test]
+    fn the_file_that_a_link_in_its_place_leads_to_is_not_given_away() {
+        let place = Place::new("give");
+        let control = Control::bind(&place.0).unwrap();
+        let victim = place.0.with_extension("victim");
+        std::fs::write(&victim, "").unwrap();
+        std::fs::remove_file(&place.0).unwrap();
+        std::os::unix::fs::symlink(&victim, &place.0).unwrap();
+        let before = victim.metadata().unwrap();
+        // Who is not root may not give anything away; root gives the link, and no more.
+        let _ = control.give_to(65_534, 65_534);
+        let after = victim.metadata().unwrap();
+        assert_eq!((after.uid(), after.gid(), after.ctime_nsec()), (before.uid(), before.gid(), before.ctime_nsec()));
     }
 
     #[tokio::test]

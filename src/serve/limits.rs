@@ -127,6 +127,11 @@ impl Table {
         place
     }
 
+    /// Whether the next connection evicts another one.
+    pub(crate) fn is_full(&self) -> bool {
+        self.by_age().len() >= self.total_max
+    }
+
     /// Evicts the one that has been idle the longest, to get its file descriptor back.
     pub(crate) fn evict_oldest(&self) {
         let oldest = pop_oldest(&mut self.by_age());
@@ -232,7 +237,9 @@ mod tests {
         let places: Vec<_> = (0..2).map(|now| table.admit([127, 0, 0, 1].into(), now)).collect();
         places[0].touch(7);
         table.leave(&places[0]);
+        assert!(!table.is_full());
         let third = table.admit([127, 0, 0, 1].into(), 8);
+        assert!(table.is_full());
         assert_eq!(evicted(&places), []);
         table.evict_oldest();
         assert_eq!(evicted(&places), [(1, FOR_TOTAL)]);

@@ -13,6 +13,7 @@ use crate::answer::Served;
 use crate::answer::cookie::Secrets;
 use crate::config::Config;
 use crate::observe::view::View;
+use crate::zone::diagnostic::shown_path;
 use crate::zone::library::{Change, Library, Load, Report, Summary};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
@@ -179,8 +180,8 @@ pub fn log_reports(reports: &[Report]) {
     for report in reports {
         let text = report.text.trim_end();
         match report.fatal {
-            true => tracing::error!("{} can't be served:\n{text}", report.path.display()),
-            false => tracing::warn!("{} is served, but look at this:\n{text}", report.path.display()),
+            true => tracing::error!("{} can't be served:\n{text}", shown_path(&report.path)),
+            false => tracing::warn!("{} is served, but look at this:\n{text}", shown_path(&report.path)),
         }
     }
 }
@@ -189,7 +190,7 @@ pub fn log_reports(reports: &[Report]) {
 pub fn log_load(load: &Load, took: Duration) {
     log_reports(&load.reports);
     for skipped in load.skipped.iter().take(NAMED_MAX) {
-        tracing::info!("skipped {}: it {}", skipped.path.display(), skipped.reason);
+        tracing::info!("skipped {}: it {}", shown_path(&skipped.path), skipped.reason);
     }
     if load.skipped.len() > NAMED_MAX {
         tracing::info!("skipped {} more files", load.skipped.len() - NAMED_MAX);

@@ -98,6 +98,10 @@ impl Tcp {
                 Ok((stream, peer)) => {
                     wait = ACCEPT_WAIT_MIN;
                     self.clone().connected(stream, peer, &stop, &running);
+                    // Who was evicted for it closes before the next one comes: else accepting runs ahead of closing.
+                    if self.table.is_full() {
+                        tokio::task::yield_now().await;
+                    }
                 }
                 Err(error) if is_exhaustion(&error) => {
                     self.registry.connections().accept_failed();

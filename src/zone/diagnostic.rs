@@ -115,7 +115,8 @@ fn render_one(sources: &Sources, diagnostic: &Diagnostic, line: Option<&[u8]>, r
     out.push('\n');
 }
 
-fn shown_path(path: &Path) -> String {
+/// A path as text that does nothing to a terminal or to a log of lines: who names files may not be who reads logs.
+pub(crate) fn shown_path(path: &Path) -> String {
     printable(path.as_os_str().as_encoded_bytes())
 }
 

@@ -10,6 +10,7 @@ mod read;
 use super::image::Image;
 use super::set::{Zone, Zones};
 use crate::wire::name::Name;
+use crate::zone::diagnostic::shown_path;
 use dashmap::DashMap;
 pub use discover::{Places, Skipped, apex_of};
 use discover::{Source, sources};
@@ -162,7 +163,6 @@ impl Library {
         }
         let (sources, mut skipped) = sources(places, |apex, path| self.is_served(apex, path))?;
         let (mut outcomes, mut reports) = read_changed(&sources, &self.known, places.include_outside);
-        self.keep_zones_without_soa(&mut outcomes, &mut reports);
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
         if chosen.is_empty() && !self.statuses.is_empty() {
             return Err("no zone is left in the places where zones are looked for: all stay as they are".into());
@@ -184,23 +184,6 @@ impl Library {
     fn is_served(&self, apex: &Name, path: &Path) -> bool {
         let status = self.ids.get(&apex.to_lower()).and_then(|id| self.statuses.get(id));
         status.is_some_and(|status| status.version.is_some() && status.path == path)
-    }
-
-    /// A file that holds a zone by its SOA alone, and loses that, is no longer a zone to who sees it for the first time. Who
-    /// serves it knows better: it is half written, or can't be read just now.
-    fn keep_zones_without_soa(&self, outcomes: &mut HashMap<Source, Outcome>, reports: &mut Vec<Report>) {
-        for (source, outcome) in outcomes {
-            let Outcome::NoZone { reason, .. } = outcome else { continue };
-            let apex = source.apex.to_lower();
-            let status = self.ids.get(&apex).and_then(|id| self.statuses.get(id));
-            if !self.good.contains_key(&apex) || status.is_none_or(|status| status.path != source.path) {
-                continue;
-            }
-            let path = source.path.display();
-            let error = format!("{path}: it {reason} any more, or can't be read: mend it, or remove it with its zone");
-            reports.push(Report { path: source.path.clone(), fatal: true, text: format!("error: {error}\n") });
-            *outcome = Outcome::Failed { error };
-        }
     }
 
     /// Makes what was read the newest good version of each zone, and remembers the files.
@@ -351,7 +334,7 @@ fn choose(
             Entry::Vacant(free) => drop(free.insert(Chosen { source: source.clone(), error })),
             Entry::Occupied(mut taken) => {
                 let first = taken.get_mut();
-                let (a, b) = (first.source.path.display(), source.path.display());
+                let (a, b) = (shown_path(&first.source.path), shown_path(&source.path));
                 let message = format!("zone {} has two files, {a} and {b}: remove one of them", source.apex);
                 reports.push(Report { path: source.path.clone(), fatal: true, text: format!("error: {message}\n") });
                 first.error = Some(message);

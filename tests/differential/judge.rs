@@ -233,7 +233,7 @@ impl Pair<'_> {
     fn chain_fails(&self) -> Option<Vec<Explained>> {
         let (ours, theirs) = (self.ours, self.theirs);
         let aliases = ours.answer.iter().filter(|record| record.rtype == "CNAME");
-        let last = aliases.clone().last()?;
+        let last = aliases.clone().next_back()?;
         let is_loop = aliases.clone().any(|record| record.owner.eq_ignore_ascii_case(&last.data));
         if !set(&theirs.answer).is_subset(&set(&ours.answer)) {
             return None;

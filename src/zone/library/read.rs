@@ -4,7 +4,7 @@ use super::Report;
 use super::discover::Source;
 use crate::wire::code::rtype;
 use crate::zone::compile;
-use crate::zone::diagnostic::{Diagnostic, Severity, render};
+use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
 use crate::zone::image::Image;
 use crate::zone::parse::{self, Parsed};
 use crate::zone::sources::Sources;
@@ -49,7 +49,9 @@ pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<R
     let outcome = match (image, first_error) {
         (Some(image), None) => Outcome::Zone { image, files },
         (_, Some(error)) => Outcome::Failed { error: one_line(source, &parsed.sources, error) },
-        (None, None) => Outcome::Failed { error: format!("{}: no image could be built of it", source.path.display()) },
+        (None, None) => {
+            Outcome::Failed { error: format!("{}: no image could be built of it", shown_path(&source.path)) }
+        }
     };
     let report = (!diagnostics.is_empty()).then(|| Report {
         path: source.path.clone(),
@@ -65,7 +67,7 @@ fn has_apex_soa(source: &Source, parsed: &Parsed) -> bool {
 }
 
 fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {
-    let path = sources.path(error.file).unwrap_or(&source.path).display();
+    let path = shown_path(sources.path(error.file).unwrap_or(&source.path));
     match error.line {
         0 => format!("{path}: {}", error.message),
         line => format!("{path}:{line}: {}", error.message),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A file's text, and where it really is: symbolic links resolved.
@@ -13,11 +14,14 @@ pub(super) struct Opened {
 /// Reads a regular file of at most `octets_max`. A pipe or device might never end.
 pub(super) fn open(path: &Path, octets_max: u64) -> io::Result<Opened> {
     let real = path.canonicalize()?;
-    if !real.metadata()?.is_file() {
+    // What is opened is looked at, not what lay there before. Not blocking: opening a pipe would wait for who writes to it, and
+    // reading some files of /proc for what the kernel has to say.
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&real)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    let file = File::open(&real)?;
-    let octets = file.metadata()?.len();
+    let octets = metadata.len();
     let too_long =
         || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is over the limit of {octets_max} octets"));
     if octets > octets_max {
@@ -30,4 +34,20 @@ pub(super) fn open(path: &Path, octets_max: u64) -> io::Result<Opened> {
         return Err(too_long());
     }
     Ok(Opened { text, real })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_or_device_is_refused_at_once() {
+        let pipe = std::env::temp_dir().join(format!("catchment-include-{}.pipe", std::process::id()));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [&pipe, Path::new("/dev/zero"), Path::new("/")] {
+            let refusal = open(path, 1000).err().unwrap();
+            assert_eq!(refusal.to_string(), "it is not a regular file", "{}", path.display());
+        }
+        std::fs::remove_file(pipe).unwrap();
+    }
 }
