@@ -119,8 +119,10 @@ impl<'a> Case<'a> {
 
     /// Whether they answer as we do when `zone` is the only one, but for what is explained.
     fn answers_like(&self, zone: usize) -> Option<Vec<Explained>> {
-        let transport = if self.truncated == (false, false) { Transport::Udp } else { Transport::Tcp };
-        let alone = self.worlds.alone[zone].ask(&self.packet, transport).message;
+        // Over UDP as they were, so that the same addresses fit; but a chain of ours may be longer than theirs.
+        let ask = |transport| self.worlds.alone[zone].ask(&self.packet, transport).message;
+        let over_udp = Some(ask(Transport::Udp)).filter(|alone| self.truncated == (false, false) && !alone.flag(TC));
+        let alone = over_udp.unwrap_or_else(|| ask(Transport::Tcp));
         let pair = Pair { case: self, zone: Some(zone), ours: &alone, theirs: &self.theirs.message };
         pair.compare().ok().or_else(|| pair.chain_fails())
     }
