@@ -17,7 +17,7 @@ pub(crate) enum Explained {
     ChainEndsAtZone,
     /// BIND: loops, and chains of more than its limit.
     ChainFails,
-    /// NSD, Knot: a chain that passes one DNAME again ends early.
+    /// NSD, Knot: a chain that passes one DNAME again and again ends elsewhere.
     DnameAgain,
     /// NSD: a name that only another zone has, or a wildcard there.
     SharedNames,
@@ -73,7 +73,7 @@ impl Explained {
                 "RFC 1034 section 3.6.2 wants loops caught; BIND makes them SERVFAIL (its max-query-restarts is 11)"
             }
             Explained::DnameAgain => {
-                "RFC 6672 section 3.2: back to step 1; NSD follows each DNAME of a chain once, Knot three times, we all 16 aliases"
+                "RFC 6672 section 3.2: back to step 1, for names that grow without end; NSD, Knot and we stop in different places"
             }
             Explained::SharedNames => {
                 "RFC 4592 section 2.2: names exist per zone; NSD keeps those of all zones in one table"

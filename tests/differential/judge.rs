@@ -237,15 +237,18 @@ impl Pair<'_> {
         let aliases = ours.answer.iter().filter(|record| record.rtype == "CNAME");
         let last = aliases.clone().next_back()?;
         let is_loop = aliases.clone().any(|record| record.owner.eq_ignore_ascii_case(&last.data));
-        if !set(&theirs.answer).is_subset(&set(&ours.answer)) {
-            return None;
-        }
-        if self.kind() == Kind::Bind && theirs.rcode == 2 && (is_loop || aliases.clone().count() > BIND_ALIASES_MAX) {
+        let (our_answer, their_answer) = (set(&ours.answer), set(&theirs.answer));
+        let is_part = their_answer.is_subset(&our_answer);
+        if self.kind() == Kind::Bind
+            && is_part
+            && theirs.rcode == 2
+            && (is_loop || aliases.clone().count() > BIND_ALIASES_MAX)
+        {
             return Some(vec![Explained::ChainFails]);
         }
         let dnames = || ours.answer.iter().filter(|record| record.rtype == "DNAME");
         let synthesized = aliases.filter(|alias| dnames().any(|dname| is_below(&alias.owner, &dname.owner)));
-        let is_again = synthesized.count() > dnames().count();
+        let is_again = synthesized.count() > dnames().count() && (is_part || our_answer.is_subset(&their_answer));
         let ends = self.kind() != Kind::Bind && is_again && theirs.rcode == 0 && theirs.flags == ours.flags & !0xf;
         ends.then(|| vec![Explained::DnameAgain])
     }
