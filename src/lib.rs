@@ -16,8 +16,10 @@
 //! - [`config`]: the settings file
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
+//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, the helpers of `observe`, and `wire` only
 //! - [`cli`]: one file per subcommand
 
+pub mod announce;
 pub mod answer;
 pub mod cli;
 pub mod config;
