@@ -12,6 +12,7 @@ pub mod bfd;
 pub mod bgp;
 pub mod prefix;
 pub mod route;
+pub mod sockets;
 
 /// A moment: time since the host booted (CLOCK_BOOTTIME), which goes on while a host sleeps and is never set.
 pub type Moment = std::time::Duration;
