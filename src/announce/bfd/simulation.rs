@@ -92,8 +92,8 @@ impl World {
                 self.event(to, Event::Packet { octets: &octets, ttl: 255 });
                 continue;
             }
-            for end in 0..2 {
-                if deadlines[end] == Some(next) {
+            for (end, deadline) in deadlines.into_iter().enumerate() {
+                if deadline == Some(next) {
                     self.event(end, Event::Tick);
                 }
             }
