@@ -378,6 +378,40 @@ fn local_addresses_are_those_of_interfaces_and_of_prefixes_routed_here() {
     }
 }
 
+/// In a network namespace, where this test runs itself once more.
+#[test]
+fn prefixes_routed_to_this_host_count_as_local() {
+    const INSIDE: &str = "CATCHMENT_TEST_IN_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        let cases = [
+            ("192.0.2.1", true),
+            ("192.0.3.1", false),
+            ("2001:db8::1", true),
+            ("2001:db8:1::1", false),
+            ("192.0.2.200", true),
+        ];
+        for (address, expected) in cases {
+            assert_eq!(is_local(ip(address)).unwrap(), expected, "{address}");
+            assert!(!local_addresses().unwrap().contains(&ip(address)), "{address}");
+        }
+        return;
+    }
+    let script = "ip link set lo up && ip route add local 192.0.2.0/24 dev lo \
+        && ip -6 route add local 2001:db8::/48 dev lo && exec \"$0\" --exact prefixes_routed_to_this_host_count_as_local";
+    let namespace = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
+        command.env(INSIDE, "1").output()
+    };
+    match namespace("ip link set lo up") {
+        Ok(output) if output.status.success() => {}
+        other => return support::skip(format!("no network namespace can be made: {other:?}")),
+    }
+    let output = namespace(script).unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn the_clock_is_that_of_the_boot_and_goes_on() {
     let uptime = || {

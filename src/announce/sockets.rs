@@ -11,13 +11,14 @@
 #![allow(unsafe_code)]
 
 use super::Moment;
-use super::prefix::Family;
+use super::prefix::{Family, Prefix};
 use libc::{c_int, c_void};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::collections::HashSet;
 use std::fmt;
+use std::fs::File;
 use std::future::Future;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::task::{Context, Poll, ready};
@@ -730,7 +731,7 @@ pub fn local_addresses() -> io::Result<HashSet<IpAddr>> {
 
 /// Whether packets to an address would be ours: it is on an interface that is up and, for IPv6, known to be the only one with
 /// it, or in a prefix that is routed to this host as a whole (`ip route add local 192.0.2.0/24 dev lo`). Found by binding a
-/// socket, which says all that at once.
+/// socket, which says all that at once, but for IPv6 nothing of prefixes.
 pub fn is_local(address: IpAddr) -> io::Result<bool> {
     let any = match address {
         IpAddr::V4(_) => "/proc/sys/net/ipv4/ip_nonlocal_bind",
@@ -738,15 +739,39 @@ pub fn is_local(address: IpAddr) -> io::Result<bool> {
     };
     if std::fs::read_to_string(any).is_ok_and(|value| value.trim() != "0") {
         // Here everything can be bound.
-        return Ok(local_addresses()?.contains(&address));
+        return Ok(local_addresses()?.contains(&address) || is_routed_here(address)?);
     }
     match UdpSocket::bind((address, 0)) {
         Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Ok(false),
+        // An interface's address that can't be bound is not usable, whatever the routes say.
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            Ok(!local_addresses()?.contains(&address) && is_routed_here(address)?)
+        }
         // IPv6 is switched off.
         Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether an IPv6 address is in a prefix that is routed to this host.
+fn is_routed_here(address: IpAddr) -> io::Result<bool> {
+    let IpAddr::V6(address) = address else { return Ok(false) };
+    for route in BufReader::new(File::open("/proc/net/ipv6_route")?).lines() {
+        if local_route(&route?).is_some_and(|prefix| prefix.contains(address.into())) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The destination of a line of `/proc/net/ipv6_route`, if it is this host: numbers are hexadecimal, the ninth has flags.
+fn local_route(line: &str) -> Option<Prefix> {
+    const RTF_LOCAL: u32 = 0x8000_0000;
+    let mut fields = line.split_ascii_whitespace();
+    let address = u128::from_str_radix(fields.next()?, 16).ok()?;
+    let len = u8::from_str_radix(fields.next()?, 16).ok()?;
+    let flags = u32::from_str_radix(fields.nth(6)?, 16).ok()?;
+    (flags & RTF_LOCAL != 0).then(|| Prefix::truncated(Ipv6Addr::from_bits(address).into(), len).ok()).flatten()
 }
 
 /// The time since boot, times of suspension included.
@@ -755,4 +780,33 @@ pub fn now() -> Moment {
     // SAFETY: the pointer is to a timespec. The call cannot fail for this clock, which Linux has since 2.6.39.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
     Moment::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_to_this_host_are_told_from_others() {
+        let line = |flags: &str| {
+            format!(
+                "20010db8000000000000000000000000 30 {zero} 00 {zero} 00000400 00000001 00000000 {flags}       lo",
+                zero = "0".repeat(32)
+            )
+        };
+        assert_eq!(local_route(&line("80200001")), "2001:db8::/48".parse().ok());
+        for other in [&line("00200001"), "", "x", &line("80200001")[..100]] {
+            assert_eq!(local_route(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn control_messages_with_wrong_lengths_end_the_search() {
+        const HEAD: usize = size_of::<libc::cmsghdr>();
+        for len in [0, HEAD - 1, HEAD + 1, usize::MAX, usize::MAX - 6] {
+            let mut control = [0; HEAD];
+            control[..size_of::<usize>()].copy_from_slice(&len.to_ne_bytes());
+            assert_eq!(control_messages(&control).count(), 0, "{len}");
+        }
+    }
 }
