@@ -13,6 +13,7 @@ pub mod bgp;
 pub mod lease;
 pub mod prefix;
 pub mod route;
+pub mod sockets;
 
 /// A moment: time since the host booted (CLOCK_BOOTTIME), which goes on while a host sleeps and is never set.
 pub type Moment = std::time::Duration;
