@@ -315,6 +315,19 @@ fn multiprotocol_attributes_that_end_the_session() {
 }
 
 #[test]
+fn next_hops_in_mp_reach_nlri_are_hosts_too() {
+    for (reach, withdrawn) in [
+        ("80 0e 0d 0001 01 04 7f000001 00 18 c00002", "192.0.2.0/24"),
+        ("80 0e 1c 0002 01 10 00000000000000000000000000000000 00 30 20010db80053", "2001:db8:53::/48"),
+        ("80 0e 1c 0002 01 10 ff020000000000000000000000000001 00 30 20010db80053", "2001:db8:53::/48"),
+    ] {
+        let update = decode_update(&update_octets("", &format!("{reach}{ORIGIN}{AS_PATH}"), ""), &external());
+        assert_eq!((update.withdrawn, update.announced), (prefixes(&[withdrawn]), Vec::new()));
+        assert!(update.malformed.is_some_and(|what| what.starts_with("the next hop is")));
+    }
+}
+
+#[test]
 fn every_truncation_waits_for_more_or_is_an_error() {
     let messages = [
         framed(KEEPALIVE, &[]),

@@ -28,7 +28,11 @@ fn asn() -> impl Strategy<Value = u32> {
 /// A next hop that a host may have (RFC 4271 6.3).
 fn next_hop() -> impl Strategy<Value = IpAddr> {
     let ipv4 = any::<[u8; 4]>().prop_map(|[_, b, c, d]| IpAddr::from([192, b, c, d]));
-    prop_oneof![ipv4, any::<[u8; 16]>().prop_map(IpAddr::from)]
+    let ipv6 = any::<[u8; 16]>().prop_map(|mut address| {
+        address[0] = 0x20;
+        IpAddr::from(address)
+    });
+    prop_oneof![ipv4, ipv6]
 }
 
 pub(crate) fn attributes() -> impl Strategy<Value = Attributes> {

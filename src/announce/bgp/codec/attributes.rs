@@ -171,7 +171,14 @@ pub(super) fn decode(mut octets: Octets, context: &Context) -> Result<Received, 
         }
         received.seen.push(raw.code);
         match raw.code {
-            MP_REACH_NLRI => received.reached = reached(&raw, context)?,
+            MP_REACH_NLRI => {
+                received.reached = reached(&raw, context)?;
+                if let Some(Reached { next_hop, .. }) = &received.reached
+                    && let Err(fault) = check_host(&raw, *next_hop)
+                {
+                    received.note(fault);
+                }
+            }
             MP_UNREACH_NLRI => received.unreached = Some(unreached(&raw, context)?),
             _ => {
                 if let Err(fault) = received.take(&raw, context) {
@@ -352,13 +359,19 @@ fn as_path(raw: &Raw, context: &Context) -> Result<as_path::Path, Fault> {
         .ok_or_else(|| raw.fault(Reason::MalformedAsPath, "AS_PATH is malformed"))
 }
 
-/// RFC 4271 6.3: it must be the address of a host.
 fn next_hop(raw: &Raw) -> Result<Ipv4Addr, Fault> {
     let address = Ipv4Addr::from_bits(raw.u32("NEXT_HOP")?);
-    if address.is_unspecified() || address.is_loopback() || address.is_multicast() || address.is_broadcast() {
-        return Err(raw.fault(Reason::InvalidNextHop, format!("NEXT_HOP is {address}")));
-    }
+    check_host(raw, address.into())?;
     Ok(address)
+}
+
+/// RFC 4271 6.3: a next hop must be the address of a host.
+fn check_host(raw: &Raw, next_hop: IpAddr) -> Result<(), Fault> {
+    let broadcast = next_hop == IpAddr::from(Ipv4Addr::BROADCAST);
+    if next_hop.is_unspecified() || next_hop.is_loopback() || next_hop.is_multicast() || broadcast {
+        return Err(raw.fault(Reason::InvalidNextHop, format!("the next hop is {next_hop}")));
+    }
+    Ok(())
 }
 
 /// An attribute in octets.

@@ -109,7 +109,7 @@ fn capability(code: u8, value: &[u8]) -> Result<Capability, Error> {
             Family::of_identifiers(u16::from_be_bytes([high, low]), safi).map_or_else(other, Capability::Multiprotocol)
         }
         (ROUTE_REFRESH, []) => Capability::RouteRefresh,
-        (EXTENDED_NEXT_HOP, _) if value.len() % 6 == 0 => {
+        (EXTENDED_NEXT_HOP, _) if value.len().is_multiple_of(6) => {
             let ipv4_over_ipv6 = value.chunks_exact(6).any(|triple| triple == EXTENDED_NEXT_HOP_TRIPLE);
             if ipv4_over_ipv6 { Capability::ExtendedNextHop } else { other() }
         }
