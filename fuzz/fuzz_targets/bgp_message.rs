@@ -1,5 +1,5 @@
-//! Any octets from a router: messages or an error that says which NOTIFICATION to send; the same however TCP cuts them; and
-//! each message, written and read again, is the same.
+//! Any octets from a router: messages or an error that says which NOTIFICATION to send; the same however TCP cuts them;
+//! and each message, written and read again, is the same.
 //!
 //! First octet of the input: what the session agreed on, a bit each. Second: where the stream is cut.
 #![no_main]

@@ -112,7 +112,8 @@ const NEXT_HOP: &str = "40 03 04 c0000202";
 const REACH: &str = "80 0e 1c 0002 01 10 20010db8000000000000000000000002 00 30 20010db80053";
 const UNREACH: &str = "80 0f 0a 0002 01 30 20010db80054";
 
-/// Two sets of attributes that are whole but for the one that is tested, for routes in the own field and in MP_REACH_NLRI.
+/// Two sets of attributes that are whole but for the one that is tested, for routes in the own field and in
+/// MP_REACH_NLRI.
 fn without(code: &str) -> String {
     [ORIGIN, AS_PATH, NEXT_HOP].into_iter().filter(|attribute| !attribute[3..].starts_with(code)).collect()
 }
@@ -346,7 +347,8 @@ fn every_truncation_waits_for_more_or_is_an_error() {
         for cut in 0..message.len() {
             // The stream stops: no message, and no error as long as what is there is right.
             assert_eq!(decode_all(&message[..cut], &external()), Ok(Vec::new()), "{cut} of {message:02x?}");
-            // The length says so too: an error, or another message (an UPDATE with fewer prefixes, a NOTIFICATION with less data).
+            // The length says so too: an error, or another message (an UPDATE with fewer prefixes, a NOTIFICATION with
+            // less data).
             if cut >= 19 {
                 let shorter = framed(message[18], &message[19..cut]);
                 match decode(&shorter, &external()) {

@@ -200,9 +200,9 @@ impl Notification {
         Notification { code: reason.code(), subcode: reason.subcode(), data: data.into() }
     }
 
-    /// Cease with a shutdown message for the peer's operator (RFC 9003). `reason` is [`Reason::AdministrativeShutdown`] or
-    /// [`Reason::AdministrativeReset`]; under any other there is no room for a message, and it is left out. A message of more
-    /// than [`SHUTDOWN_MESSAGE_OCTETS_MAX`] octets is cut between two characters.
+    /// Cease with a shutdown message for the peer's operator (RFC 9003). `reason` is [`Reason::AdministrativeShutdown`]
+    /// or [`Reason::AdministrativeReset`]; under any other there is no room for a message, and it is left out. A
+    /// message of more than [`SHUTDOWN_MESSAGE_OCTETS_MAX`] octets is cut between two characters.
     pub fn cease(reason: Reason, message: &str) -> Notification {
         let mut data = Vec::new();
         if takes_message(reason) && !message.is_empty() {
@@ -227,8 +227,8 @@ impl Notification {
         Reason::of(self.code, self.subcode)
     }
 
-    /// The shutdown message in it (RFC 9003), as the peer wrote it: not fit for a terminal or log before its control characters are
-    /// escaped, as [`Notification`]'s `Display` does. `None` if there is none or it is no UTF-8.
+    /// The shutdown message in it (RFC 9003), as the peer wrote it: not fit for a terminal or log before its control
+    /// characters are escaped, as [`Notification`]'s `Display` does. `None` if there is none or it is no UTF-8.
     pub fn shutdown_message(&self) -> Option<&str> {
         let (length, rest) = self.data.split_first()?;
         let message = rest.get(..usize::from(*length)).filter(|message| !message.is_empty())?;
