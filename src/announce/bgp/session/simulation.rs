@@ -353,9 +353,11 @@ impl World {
             });
             let arrival = arrivals.min();
             let timer = (0..2).filter_map(|end| self.ends[end].session.deadline().map(|at| (at, end))).min();
-            let waits = |end: &End| end.links.iter().flatten().any(|link| self.has_buffered(*link));
-            let unblocked =
-                (0..2).filter(|end| waits(&self.ends[*end])).map(|end| (self.ends[end].blocked_until, end)).min();
+            let waits = |end: &usize| {
+                let links = self.ends[*end].links.iter().flatten();
+                links.into_iter().any(|link| !self.links[*link].pipes[1 - *end].buffer.is_empty())
+            };
+            let unblocked = (0..2).filter(waits).map(|end| (self.ends[end].blocked_until, end)).min();
             let times = [arrival.map(|(at, ..)| at), timer.map(|(at, _)| at), unblocked.map(|(at, _)| at)];
             let Some(next) = times.into_iter().flatten().min().filter(|next| *next <= until) else {
                 self.now = self.now.max(until);
@@ -376,11 +378,6 @@ impl World {
                 assert!(deadline.is_none_or(|deadline| deadline > self.now), "a tick moves the deadline on");
             }
         }
-    }
-
-    fn has_buffered(&self, link: usize) -> bool {
-        let link = &self.links[link];
-        link.pipes.iter().enumerate().any(|(to, pipe)| link.open[1 - to] && !pipe.buffer.is_empty())
     }
 }
 
