@@ -14,8 +14,10 @@
 //! ```
 //!
 //! - `event`: what goes in and comes out
+//! - `connect`: when to connect, when to wait; BFD
 //! - `connection`: one TCP connection and its timers
 //! - `negotiate`: OPEN
+//! - `exchange`: routes while a session is established
 //! - `received`: counts what the peer announces
 //! - `timers`: how long to wait
 //! - `report`: notices and snapshots
@@ -35,8 +37,10 @@
 //! anything (RFC 5882 3.2, 4.1): a router without BFD, or one that needs the session first, is reached. BIRD ends
 //! sessions in the same cases; it does not wait for BFD afterwards, and would be up again on a path that drops packets.
 
+mod connect;
 mod connection;
 mod event;
+mod exchange;
 mod negotiate;
 mod received;
 mod report;
@@ -53,25 +57,18 @@ pub use received::ReceivedCount;
 pub use report::{Cause, Counts, LastError, Notice, Snapshot};
 
 use super::advertise::{AdjRibOut, Advertised, Terms, Unannounced};
-use super::message::{Message, Notification, Open, RouteRefresh, Update};
+use super::message::{Message, Notification, Open};
 use super::notification::Reason;
 use super::settings::Peer;
 use crate::announce::Moment;
 use crate::announce::prefix::Prefix;
 use crate::announce::route::Routes;
+use connect::Dial;
 use connection::{Connection, Expired, Phase};
-use received::{Received, Verdict};
+use exchange::Exchange;
+use received::Received;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::time::Duration;
-use timers::{After, Backoff, CONNECT_WAIT, Jitter, earlier};
-
-/// Pause between notices of malformed UPDATEs.
-const MALFORMED_PAUSE: Duration = Duration::from_secs(60);
-/// Subtypes of ROUTE-REFRESH (RFC 7313 3.2).
-const REFRESH_REQUEST: u8 = 0;
-const REFRESH_BEGINS: u8 = 1;
-const REFRESH_ENDS: u8 = 2;
+use timers::{After, Backoff, Jitter, earlier};
 
 /// States of a session (RFC 4271 8.2.2), in the order in which it passes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,28 +85,6 @@ pub enum State {
     OpenConfirm,
     /// Routes are exchanged.
     Established,
-}
-
-/// What our own end does about connecting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dial {
-    /// Nothing, until started.
-    Stopped,
-    /// Nothing until then, and BFD agrees (Idle).
-    Held { until: Moment },
-    /// Wait until then (Active); for ever where the peer is to connect, or a connection is there.
-    Waiting { until: Option<Moment> },
-    /// An attempt is under way (Connect), given up at that time.
-    Trying { until: Moment },
-}
-
-/// What exists only while a session is established.
-#[derive(Debug)]
-struct Exchange {
-    side: Side,
-    since: Moment,
-    out: AdjRibOut,
-    received: Received,
 }
 
 /// The session with one router.
@@ -231,7 +206,7 @@ impl Session {
             cause: self.cause.clone(),
             last_error: self.last_error.clone(),
             next_attempt: match self.dial {
-                Dial::Held { until } => Some(until),
+                Dial::Held { until } => (!self.path_lost).then_some(until),
                 Dial::Waiting { until } => until,
                 Dial::Stopped | Dial::Trying { .. } => None,
             },
@@ -247,94 +222,6 @@ impl Session {
             prefixes: self.exchange.as_ref().map(|exchange| exchange.received.count()).unwrap_or_default(),
             advertised: self.exchange.as_ref().map_or(0, |exchange| exchange.out.advertised().len()),
         }
-    }
-
-    // Starting, stopping, connecting.
-
-    fn start(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if self.dial == Dial::Stopped {
-            self.backoff.reset();
-            self.dial(now, out);
-            self.settle(now, Cause::Started, out);
-        }
-    }
-
-    fn stop(&mut self, now: Moment, cease: &Notification, out: &mut Vec<Action>) {
-        self.abandon(now, cease, out);
-        self.dial = Dial::Stopped;
-        self.settle(now, Cause::Stopped(cease.clone()), out);
-    }
-
-    /// Closes all connections, and gives up an attempt.
-    fn abandon(&mut self, now: Moment, notification: &Notification, out: &mut Vec<Action>) {
-        for side in [Side::Outgoing, Side::Incoming] {
-            if self.connection(side).is_some() {
-                self.send(now, side, &Message::Notification(notification.clone()), out);
-                self.drop_connection(now, side, out);
-            }
-        }
-        if matches!(self.dial, Dial::Trying { .. }) {
-            out.push(Action::Close { side: Side::Outgoing });
-        }
-    }
-
-    /// Tries to connect, or waits for the peer where that is set, or BFD says that it's no use.
-    fn dial(&mut self, now: Moment, out: &mut Vec<Action>) {
-        self.dial = if self.path_lost {
-            Dial::Held { until: now }
-        } else if self.settings.passive {
-            Dial::Waiting { until: None }
-        } else {
-            out.push(Action::Connect);
-            Dial::Trying { until: now + CONNECT_WAIT }
-        };
-    }
-
-    fn connected(&mut self, now: Moment, local: IpAddr, out: &mut Vec<Action>) {
-        if !matches!(self.dial, Dial::Trying { .. }) {
-            // Given up in the meantime.
-            out.extend(self.connection(Side::Outgoing).is_none().then_some(Action::Close { side: Side::Outgoing }));
-            return;
-        }
-        self.dial = Dial::Waiting { until: None };
-        self.open(now, Side::Outgoing, local, out);
-    }
-
-    fn connect_failed(&mut self, now: Moment, error: String, out: &mut Vec<Action>) {
-        if matches!(self.dial, Dial::Trying { .. }) {
-            self.dial = Dial::Waiting { until: None };
-            let cause = Cause::ConnectFailed(error);
-            self.stay_down(now, After::Retry);
-            self.failed(now, &cause);
-            self.settle(now, cause, out);
-        }
-    }
-
-    fn accepted(&mut self, now: Moment, local: IpAddr, out: &mut Vec<Action>) {
-        let idle = matches!(self.dial, Dial::Stopped | Dial::Held { .. });
-        // RFC 4271 8.2.2: Idle refuses connections. A peer has one at a time; if it has one already and dials again, the
-        // first is dead and its OPEN will never come. One whose OPEN came is for the hold timer to judge.
-        let first = self.connection(Side::Incoming).map(|connection| connection.phase);
-        let busy = first.is_some_and(|phase| phase > Phase::OpenSent);
-        if idle || busy {
-            out.push(Action::Refuse);
-            return;
-        }
-        if first.is_some() {
-            self.drop_connection(now, Side::Incoming, out);
-        }
-        if let Dial::Waiting { until } = &mut self.dial {
-            *until = None;
-        }
-        out.push(Action::Accept);
-        self.open(now, Side::Incoming, local, out);
-    }
-
-    /// A connection is there: our OPEN goes first (RFC 4271 8.2.2; DelayOpen is not done).
-    fn open(&mut self, now: Moment, side: Side, local: IpAddr, out: &mut Vec<Action>) {
-        self.connections[side as usize] = Some(Connection::new(now, side, local.to_canonical()));
-        self.send(now, side, &Message::Open(negotiate::open(&self.settings)), out);
-        self.settle(now, Cause::Connected(side), out);
     }
 
     // Messages.
@@ -440,108 +327,6 @@ impl Session {
         self.want(now, out);
     }
 
-    fn update(&mut self, now: Moment, side: Side, update: Update, out: &mut Vec<Action>) {
-        let Some(exchange) = &mut self.exchange else { return };
-        let verdict = exchange.received.update(&self.settings, &update);
-        if let Some(what) = update.malformed {
-            self.malformed(now, what, out);
-        }
-        match verdict {
-            Verdict::Fine => {}
-            Verdict::Alarm(family, count) => {
-                let alarm = self.settings.receive_alarm.unwrap_or_default();
-                out.push(Action::Notice(Notice::Alarm { family, count, alarm }));
-            }
-            Verdict::Limit(family) => {
-                let cease = Notification::too_many_prefixes(family, self.settings.receive_limit);
-                self.refuse(now, side, cease, After::OverLimit, out);
-            }
-        }
-    }
-
-    fn malformed(&mut self, now: Moment, what: String, out: &mut Vec<Action>) {
-        self.malformed += 1;
-        self.malformed_unsaid += 1;
-        if self.malformed_said.is_none_or(|said| now >= said + MALFORMED_PAUSE) {
-            self.malformed_said = Some(now);
-            let count = std::mem::take(&mut self.malformed_unsaid);
-            out.push(Action::Notice(Notice::Malformed { what, count }));
-        }
-    }
-
-    fn refresh(&mut self, now: Moment, refresh: RouteRefresh, out: &mut Vec<Action>) {
-        // RFC 2918 4, RFC 7313 5: other families and subtypes are ignored.
-        let (Some(exchange), Some(family)) = (&mut self.exchange, refresh.family) else { return };
-        match refresh.subtype {
-            REFRESH_REQUEST => {
-                exchange.out.refresh(family);
-                self.announce(now, out);
-            }
-            REFRESH_BEGINS => exchange.received.repetition_begins(family),
-            REFRESH_ENDS => exchange.received.repetition_ends(family),
-            _ => {}
-        }
-    }
-
-    // Announcing.
-
-    fn set_routes(&mut self, now: Moment, routes: Routes, out: &mut Vec<Action>) {
-        self.routes = routes;
-        self.want(now, out);
-    }
-
-    /// What is wanted has changed, or a peer to want it for is there.
-    fn want(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let Some(exchange) = &mut self.exchange else { return };
-        let news = exchange.out.set(&self.routes);
-        self.announce(now, out);
-        if news {
-            out.extend(self.unannounced_notices().into_iter().map(Action::Notice));
-        }
-    }
-
-    fn unannounced_notices(&self) -> Vec<Notice> {
-        let mut reasons: BTreeMap<Unannounced, (Prefix, usize)> = BTreeMap::new();
-        for (prefix, why) in self.unannounced() {
-            reasons.entry(why).or_insert((prefix, 0)).1 += 1;
-        }
-        reasons.into_iter().map(|(why, (prefix, count))| Notice::Unannounced { prefix, count, why }).collect()
-    }
-
-    /// Sends what the peer lacks: withdrawals at once, all else while nothing waits in the send buffer.
-    fn announce(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let Some(mut exchange) = self.exchange.take() else { return };
-        self.exchange_messages(now, &mut exchange, out);
-        self.exchange = Some(exchange);
-    }
-
-    fn exchange_messages(&mut self, now: Moment, exchange: &mut Exchange, out: &mut Vec<Action>) {
-        let Some(connection) = self.connection(exchange.side) else { return };
-        let clear = connection.all_written();
-        let mut messages = exchange.out.withdrawals();
-        if clear {
-            messages.extend(exchange.out.announcements());
-        }
-        for message in &messages {
-            self.send(now, exchange.side, message, out);
-        }
-        if let Some(connection) = self.connection(exchange.side) {
-            exchange.out.handed_over(connection.positions().0);
-        }
-    }
-
-    fn written(&mut self, now: Moment, side: Side, queued: usize, out: &mut Vec<Action>) {
-        let Some(connection) = self.connection_mut(side) else { return };
-        connection.written(now, queued);
-        let (position, clear) = (connection.positions().1, connection.all_written());
-        if let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.side == side) {
-            exchange.out.written(now, position);
-            if clear {
-                self.announce(now, out);
-            }
-        }
-    }
-
     // Ends.
 
     /// The peer, or what it did, is refused with a NOTIFICATION.
@@ -570,8 +355,9 @@ impl Session {
         }
         let was = self.state;
         self.drop_connection(now, side, out);
-        self.failed(now, &cause);
+        // One of two connections lost, as in every collision, is no failure of the session.
         if self.connections().next().is_none() {
+            self.failed(now, &cause);
             if after != After::Retry && matches!(self.dial, Dial::Trying { .. }) {
                 out.push(Action::Close { side: Side::Outgoing });
                 self.dial = Dial::Waiting { until: None };
@@ -596,56 +382,6 @@ impl Session {
         }
     }
 
-    /// Decides when to go on.
-    fn stay_down(&mut self, now: Moment, after: After) {
-        let waits_for_peer = self.settings.passive || self.connections().next().is_some();
-        if after == After::Retry && waits_for_peer {
-            self.dial = Dial::Waiting { until: None };
-            return;
-        }
-        let until = now + self.backoff.next(after, self.settings.connect_retry, &mut self.jitter);
-        self.dial = match after {
-            After::Retry => Dial::Waiting { until: Some(until) },
-            After::Hold | After::OverLimit => Dial::Held { until },
-        };
-    }
-
-    // BFD.
-
-    fn path(&mut self, now: Moment, state: PathState, out: &mut Vec<Action>) {
-        match state {
-            PathState::Up => {
-                self.path_was_up = true;
-                self.path_back(now, out);
-            }
-            PathState::AdminDown => {
-                self.path_was_up = false;
-                self.path_back(now, out);
-            }
-            PathState::Down if self.path_was_up && !self.path_lost => {
-                self.path_lost = true;
-                if self.dial == Dial::Stopped {
-                    return;
-                }
-                // RFC 9384: the peer may not hear it, but if it does it knows why.
-                let cease = Notification::new(Reason::BfdDown, []);
-                self.abandon(now, &cease, out);
-                self.stay_down(now, After::Hold);
-                let cause = Cause::Sent(cease);
-                self.failed(now, &cause);
-                self.settle(now, cause, out);
-            }
-            PathState::Down => {}
-        }
-    }
-
-    fn path_back(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.path_lost) && matches!(self.dial, Dial::Held { until } if until <= now) {
-            self.dial(now, out);
-            self.settle(now, Cause::BfdUp, out);
-        }
-    }
-
     // Timers.
 
     fn tick(&mut self, now: Moment, out: &mut Vec<Action>) {
@@ -662,21 +398,7 @@ impl Session {
                 Some(Expired::Keepalive) => connection.keepalive(now, &mut self.jitter, &mut self.sent, out),
             }
         }
-        match self.dial {
-            Dial::Held { until } if until <= now && !self.path_lost => {
-                self.dial(now, out);
-                self.settle(now, Cause::WaitOver, out);
-            }
-            Dial::Waiting { until: Some(until) } if until <= now => {
-                self.dial(now, out);
-                self.settle(now, Cause::WaitOver, out);
-            }
-            Dial::Trying { until } if until <= now => {
-                out.push(Action::Close { side: Side::Outgoing });
-                self.connect_failed(now, format!("no answer for {} s", CONNECT_WAIT.as_secs()), out);
-            }
-            _ => {}
-        }
+        self.tick_dial(now, out);
     }
 
     // Small things.

@@ -1,13 +1,16 @@
 //! Two sessions that talk to each other on virtual time, over connections that delay, cut up, block, break and fall silent.
 //! Whatever happened, in the end both are established and each holds what the other wants it to hold.
 
+use super::exchange::REFRESH_REQUEST;
 use super::*;
 use crate::announce::bgp::codec::{Context, Decoder, encode};
+use crate::announce::bgp::message::RouteRefresh;
 use crate::announce::prefix::Family;
 use crate::announce::route::Attributes;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// Long enough for every wait to end once nothing happens any more: two idle holds of 60 s and some attempts.
 const CALM: Duration = Duration::from_secs(300);
