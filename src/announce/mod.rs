@@ -10,8 +10,10 @@
 
 pub mod bfd;
 pub mod bgp;
+pub mod policy;
 pub mod prefix;
 pub mod route;
+pub mod settings;
 
 /// A moment: time since the host booted (CLOCK_BOOTTIME), which goes on while a host sleeps and is never set.
 pub type Moment = std::time::Duration;
