@@ -7,7 +7,7 @@ use crate::config::Endpoint;
 use crate::config::document::Fault;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -205,8 +205,9 @@ fn peers(
     }
     let names: Vec<_> = draft.peers.iter().map(|draft| (&draft.peer.name, draft.name_at.clone())).collect();
     lines.twice("peer", names.iter(), faults);
-    let addresses: Vec<_> = draft.peers.iter().map(|draft| (draft.peer.address, draft.address_at.clone())).collect();
-    lines.twice("peer's address", addresses.iter(), faults);
+    let end = |peer: &Peer| SocketAddr::new(peer.address, peer.port);
+    let ends: Vec<_> = draft.peers.iter().map(|draft| (end(&draft.peer), draft.address_at.clone())).collect();
+    lines.twice("peer", ends.iter(), faults);
     for super::peer::Draft { peer, at, hold_time_at, key_file, .. } in &draft.peers {
         let place = hold_time_at.as_ref().unwrap_or(at);
         if peer.hold_time > secs(9) && peer.bfd.is_none() {

@@ -59,7 +59,7 @@ pub struct Settings {
     pub services: Vec<Service>,
     /// What is announced; each prefix once, each service of theirs in `services`.
     pub prefixes: Vec<Announced>,
-    /// To whom; each name and each address once.
+    /// To whom; each name once, and each address with its port.
     pub peers: Vec<Peer>,
 }
 
