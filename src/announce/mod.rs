@@ -11,8 +11,10 @@
 pub mod bfd;
 pub mod bgp;
 pub mod lease;
+pub mod policy;
 pub mod prefix;
 pub mod route;
+pub mod settings;
 pub mod sockets;
 
 /// A moment: time since the host booted (CLOCK_BOOTTIME), which goes on while a host sleeps and is never set.
