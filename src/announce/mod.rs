@@ -11,6 +11,7 @@
 pub mod bfd;
 pub mod bgp;
 pub mod prefix;
+pub mod probe;
 pub mod route;
 
 /// A moment: time since the host booted (CLOCK_BOOTTIME), which goes on while a host sleeps and is never set.
