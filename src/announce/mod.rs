@@ -8,8 +8,12 @@
 //! The policy, [`bgp`] and [`bfd`] are pure: `handle(now, event) -> actions`, and a `deadline()` at which they want to be
 //! called again. The clock is an argument ([`Moment`]).
 
+pub mod admin;
 pub mod bfd;
 pub mod bgp;
+pub mod control;
+pub mod explain;
+pub mod metrics;
 pub mod prefix;
 pub mod probe;
 pub mod route;

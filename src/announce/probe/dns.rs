@@ -428,7 +428,7 @@ mod tests {
     #[test]
     fn records_are_found_among_others() {
         let soa = SOA::new(name("ns.example.com."), name("host.example.com."), 7, 3600, 900, 604_800, 300);
-        let hex = "\\# 53 026E73076578616D706C6503636F6D00 04686F7374076578616D706C6503636F6D00 \
+        let hex = "\\# 54 026E73076578616D706C6503636F6D00 04686F7374076578616D706C6503636F6D00 \
                    00000007 00000E10 00000384 00093A80 0000012C";
         for (asked, expected, data) in [
             ("www.example.com A", "192.0.2.80", RData::A("192.0.2.80".parse().unwrap())),
