@@ -12,6 +12,7 @@
 //!
 //! - [`wire`]: the bytes of DNS and nothing else
 //! - [`lease`]: the messages between server and sidecar
+//! - [`local`]: Unix sockets between processes of one host
 //! - [`zone`]: text to image, and the set of images that is served
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
@@ -25,6 +26,7 @@ pub mod answer;
 pub mod cli;
 pub mod config;
 pub mod lease;
+pub mod local;
 pub mod observe;
 pub mod serve;
 pub mod wire;

@@ -10,6 +10,7 @@
 
 pub mod bfd;
 pub mod bgp;
+pub mod lease;
 pub mod prefix;
 pub mod route;
 
