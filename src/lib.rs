@@ -11,18 +11,22 @@
 //! The modules, lowest first; nothing imports upwards:
 //!
 //! - [`wire`]: the bytes of DNS and nothing else
+//! - [`lease`]: the messages between server and sidecar
+//! - [`local`]: Unix sockets between processes of one host
 //! - [`zone`]: text to image, and the set of images that is served
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
-//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, the helpers of `observe`, and `wire` only
+//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, the helpers of `observe`, `lease` and `wire` only
 //! - [`cli`]: one file per subcommand
 
 pub mod announce;
 pub mod answer;
 pub mod cli;
 pub mod config;
+pub mod lease;
+pub mod local;
 pub mod observe;
 pub mod serve;
 pub mod wire;

@@ -118,7 +118,9 @@ impl Scrape<'_> {
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: f64) {
-        self.gauges(name, help, [(Vec::new(), value)]);
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value);
+        self.0.register(name, help, gauge);
     }
 
     fn counters(&mut self, name: &str, help: &str, rows: impl IntoIterator<Item = (Labels, u64)>) {
@@ -139,8 +141,10 @@ impl Scrape<'_> {
         if let Some(age) = lease.age {
             self.gauge("catchment_announcer_lease_age_seconds", "Age of the lease's oldest stamp", age);
         }
-        let ignored = [(Vec::new(), lease.ignored)];
-        self.counters("catchment_announcer_leases_ignored", "Leases that were unreadable, from the future, or old", ignored);
+        let ignored = Counter::<u64>::default();
+        ignored.inc_by(lease.ignored);
+        let help = "Leases that were unreadable, from the future, or old";
+        self.0.register("catchment_announcer_leases_ignored", help, ignored);
     }
 
     fn prefixes(&mut self, report: &Report) {

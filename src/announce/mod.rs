@@ -13,6 +13,7 @@ pub mod bfd;
 pub mod bgp;
 pub mod control;
 pub mod explain;
+pub mod lease;
 pub mod metrics;
 pub mod prefix;
 pub mod probe;

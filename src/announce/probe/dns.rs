@@ -1,4 +1,4 @@
-//! The DNS probe: a question with its expected answer, over UDP and TCP.
+//! The DNS probe: a question with its expected answer, over UDP or TCP.
 //!
 //! The message is built and read here: the answer of whoever holds the address is input like any other, and a general library's
 //! panic would withdraw the route. It is read as far as the question asks, and every read is checked.
@@ -29,9 +29,7 @@ const OPCODE_SHIFT: u16 = 11;
 pub struct Check {
     /// The port.
     pub port: u16,
-    /// Whether UDP is asked.
-    pub udp: bool,
-    /// Whether TCP is asked.
+    /// Over TCP, not UDP.
     pub tcp: bool,
     /// The question.
     pub question: Question,
@@ -133,16 +131,9 @@ fn octets(text: &str) -> Result<Vec<u8>, String> {
 }
 
 impl Check {
-    /// Asks over each transport that is on, at the same time. `Err`: the first that went wrong.
+    /// Asks. `Err`: what was wrong.
     pub(super) async fn ask(&self, address: IpAddr) -> Result<(), String> {
-        let udp = async { if self.udp { self.ask_udp(address).await } else { Ok(()) } };
-        let tcp = async { if self.tcp { self.ask_tcp(address).await } else { Ok(()) } };
-        let in_transport = |name| move |error| format!("{name}: {error}");
-        tokio::try_join!(
-            async { udp.await.map_err(in_transport("UDP")) },
-            async { tcp.await.map_err(in_transport("TCP")) },
-        )?;
-        Ok(())
+        if self.tcp { self.ask_tcp(address).await } else { self.ask_udp(address).await }
     }
 
     async fn ask_udp(&self, address: IpAddr) -> Result<(), String> {
