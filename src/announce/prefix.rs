@@ -25,6 +25,24 @@ impl Family {
         }
     }
 
+    /// Its address family identifier (RFC 4760 3).
+    pub fn afi(self) -> u16 {
+        match self {
+            Family::Ipv4 => 1,
+            Family::Ipv6 => 2,
+        }
+    }
+
+    /// Its subsequent address family identifier (RFC 4760 6): unicast.
+    pub fn safi(self) -> u8 {
+        1
+    }
+
+    /// The family of an AFI and SAFI, if it is one of ours.
+    pub fn of_identifiers(afi: u16, safi: u8) -> Option<Family> {
+        Family::ALL.into_iter().find(|family| (family.afi(), family.safi()) == (afi, safi))
+    }
+
     /// Bits of an address.
     pub fn bits(self) -> u8 {
         match self {

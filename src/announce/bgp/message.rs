@@ -31,6 +31,38 @@ pub struct Open {
     pub capabilities: Vec<Capability>,
 }
 
+impl Open {
+    /// Whether it can have routes of a family. Without any word of families it can have IPv4's (RFC 4760 8).
+    pub fn has_family(&self, family: Family) -> bool {
+        // Families that are none of ours, too, are a word of families: code 1 under `Other`.
+        let speaks = |capability: &Capability| {
+            matches!(capability, Capability::Multiprotocol(_) | Capability::Other { code: 1, .. })
+        };
+        self.capabilities.contains(&Capability::Multiprotocol(family))
+            || (family == Family::Ipv4 && !self.capabilities.iter().any(speaks))
+    }
+
+    /// Whether its AS numbers have four octets (RFC 6793).
+    pub fn has_four_octet_asns(&self) -> bool {
+        self.capabilities.iter().any(|capability| matches!(capability, Capability::FourOctetAsn(_)))
+    }
+
+    /// Whether it takes IPv4 routes with IPv6 next hops (RFC 8950).
+    pub fn has_extended_next_hop(&self) -> bool {
+        self.capabilities.contains(&Capability::ExtendedNextHop)
+    }
+
+    /// Whether it knows ROUTE-REFRESH (RFC 2918).
+    pub fn has_route_refresh(&self) -> bool {
+        self.capabilities.contains(&Capability::RouteRefresh)
+    }
+
+    /// Whether it knows where a repetition of routes begins and ends (RFC 7313).
+    pub fn has_enhanced_route_refresh(&self) -> bool {
+        self.capabilities.contains(&Capability::EnhancedRouteRefresh)
+    }
+}
+
 /// What a speaker can do (RFC 5492).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Capability {
@@ -68,6 +100,15 @@ pub enum Role {
     Customer = 3,
     /// Neither pays.
     Peer = 4,
+}
+
+impl Role {
+    /// The role of a value (RFC 9234 4.1), if it is assigned.
+    pub fn of(value: u8) -> Option<Role> {
+        [Role::Provider, Role::RouteServer, Role::RouteServerClient, Role::Customer, Role::Peer]
+            .into_iter()
+            .find(|role| *role as u8 == value)
+    }
 }
 
 /// UPDATE (RFC 4271 4.3, RFC 4760).
