@@ -108,7 +108,7 @@ fn a_port_in_use_names_the_remedy() {
     let arguments =
         ["serve", zones.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "none", "--control", control];
     let (code, _, log) = run(&arguments, second.path());
-    assert!(code == 1 && log.contains("belongs to a server that is running"), "{log}");
+    assert!(code == 1 && log.contains("belongs to a process that is running"), "{log}");
     assert_eq!(first.serial("example.com."), Some(1), "the first one goes on");
 }
 

@@ -126,6 +126,12 @@ pub struct Config {
     pub admin: Endpoint<SocketAddr>,
     /// Unix socket for commands.
     pub control: Endpoint<PathBuf>,
+    /// Unix socket for sidecars.
+    pub lease: Endpoint<PathBuf>,
+    /// Who may read leases beside root and the server's own user, name or number.
+    pub lease_user: String,
+    /// How long traffic may take to go before the server stops, or a drain that is waited for has failed.
+    pub drain_timeout: Duration,
     /// How many zones have query counts of their own in the metrics.
     pub metrics_zones: usize,
     /// How log lines look.
@@ -158,6 +164,9 @@ impl Default for Config {
             group: None,
             admin: Endpoint::Default,
             control: Endpoint::Default,
+            lease: Endpoint::Default,
+            lease_user: "catchment-announcer".into(),
+            drain_timeout: Duration::from_secs(30),
             metrics_zones: 100,
             log_format: LogFormat::Text,
             log_level: tracing::Level::INFO,
@@ -276,6 +285,9 @@ fn read(document: toml::de::DeTable<'_>, base: &Path, text: &str, faults: &mut V
     set_some!(group = "group", string);
     set!(admin = "admin", |v| endpoint(v, admin_address));
     set!(control = "control", |v| endpoint(v, path(base)));
+    set!(lease = "lease", |v| endpoint(v, path(base)));
+    set!(lease_user = "lease-user", string);
+    set!(drain_timeout = "drain-timeout", duration(Duration::ZERO..=HOUR));
     set!(metrics_zones = "metrics-zones", integer(0..=100_000));
 
     set!(log_format = "log-format", word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]));
@@ -382,8 +394,8 @@ pub fn admin_argument(text: &str) -> Result<Endpoint<SocketAddr>, String> {
     }
 }
 
-/// The control socket given on the command line.
-pub fn control_argument(text: &str) -> Result<Endpoint<PathBuf>, String> {
+/// A Unix socket given on the command line.
+pub fn socket_argument(text: &str) -> Result<Endpoint<PathBuf>, String> {
     match text {
         "none" => Ok(Endpoint::None),
         "" => Err("the path is empty".into()),
@@ -412,6 +424,9 @@ impl Config {
         differ("group", self.group != new.group);
         differ("admin", self.admin != new.admin);
         differ("control", self.control != new.control);
+        differ("lease", self.lease != new.lease);
+        differ("lease-user", self.lease_user != new.lease_user);
+        differ("drain-timeout", self.drain_timeout != new.drain_timeout);
         differ("log-format", self.log_format != new.log_format);
         differ("log-level", self.log_level != new.log_level);
         differ("query-log", self.query_log != new.query_log);
@@ -448,7 +463,8 @@ mod tests {
             "zones = \"z\"\ninclude-outside = true\nstrict = true\nudp-size = 1400\ntcp-connections = 10\n\
              tcp-connections-per-client = 2\ntcp-mss = 1400\ntcp-idle-timeout = \"1m\"\ntcp-read-timeout = \"1500ms\"\n\
              tcp-write-timeout = \"3s\"\ncookie-secrets = \"/s\"\nrequire-cookie = true\nnsid = false\nchaos-id = false\nchaos-hostname = false\n\
-             chaos-version = false\nuser = \"u\"\ngroup = \"g\"\nadmin = \"none\"\ncontrol = \"c.sock\"\nmetrics-zones = 5\n\
+             chaos-version = false\nuser = \"u\"\ngroup = \"g\"\nadmin = \"none\"\ncontrol = \"c.sock\"\nlease = \"none\"\nlease-user = \"l\"\n\
+             drain-timeout = \"0s\"\nmetrics-zones = 5\n\
              log-format = \"json\"\nlog-level = \"debug\"\nquery-log = true\n",
         )
         .unwrap();
@@ -479,6 +495,9 @@ mod tests {
             group: Some("g".into()),
             admin: Endpoint::None,
             control: Endpoint::At("/etc/c/c.sock".into()),
+            lease: Endpoint::None,
+            lease_user: "l".into(),
+            drain_timeout: Duration::ZERO,
             metrics_zones: 5,
             log_format: LogFormat::Json,
             log_level: tracing::Level::DEBUG,
@@ -557,6 +576,7 @@ mod tests {
             group: config.group.clone(),
             admin: config.admin.clone(),
             control: config.control.clone(),
+            lease: config.lease.clone(),
             ..Config::default()
         };
         assert_eq!(config, shown);
