@@ -13,6 +13,7 @@
 //! - [`wire`]: the bytes of DNS and nothing else
 //! - [`lease`]: the messages between server and sidecar
 //! - [`local`]: Unix sockets between processes of one host
+//! - [`notify`]: what the service manager is told
 //! - [`zone`]: text to image, and the set of images that is served
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod lease;
 pub mod local;
+pub mod notify;
 pub mod observe;
 pub mod serve;
 pub mod wire;
