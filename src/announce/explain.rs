@@ -18,6 +18,8 @@ pub struct Report {
     pub version: String,
     /// How long it has been running.
     pub uptime: f64,
+    /// What needs a person.
+    pub alarms: Vec<String>,
     /// Nothing is announced: `--dry-run`.
     pub dry_run: bool,
     /// Whether this sidecar is to move traffic away, by command or by a signal.
@@ -47,9 +49,11 @@ pub struct Prefix {
     pub cause: String,
     /// The cause as a short word, for metrics.
     pub cause_kind: String,
+    /// What the settings give it in this state, while it is announced.
+    pub attributes: Option<String>,
     /// How long a hold-down keeps it from being announced; 0: none does.
     pub hold_down: f64,
-    /// Withdrawals since the start.
+    /// Withdrawals by fault that damping remembers.
     pub flaps: u64,
     /// Services that it depends on.
     pub services: Vec<String>,
@@ -79,10 +83,12 @@ pub struct Service {
     pub service: String,
     /// `ipv4` or `ipv6`.
     pub family: String,
-    /// Its health in a word.
+    /// Its health in a word, for metrics.
     pub health: String,
-    /// More about it.
+    /// Its health in words.
     pub detail: String,
+    /// Addresses that no interface of the host has.
+    pub missing: Vec<String>,
     /// Its probes, by address.
     pub probes: Vec<Probe>,
 }
@@ -92,8 +98,10 @@ pub struct Service {
 pub struct Probe {
     /// The service's address.
     pub address: String,
-    /// `dns`, `tcp`, `http` or `exec`.
+    /// `dns-udp`, `dns-tcp`, `tcp`, `http` or `exec`.
     pub kind: String,
+    /// Which of the service's probes, from 1.
+    pub number: usize,
     /// How often it went well.
     pub passed: u64,
     /// How often it did not.
@@ -132,8 +140,12 @@ pub struct Router {
     pub age: f64,
     /// Hold time agreed on.
     pub hold_time: Option<f64>,
-    /// Time left until the router counts as gone.
-    pub hold_left: Option<f64>,
+    /// Time between KEEPALIVEs.
+    pub keepalive_time: Option<f64>,
+    /// Time until the next attempt to connect, if one is waited for.
+    pub next_attempt: Option<f64>,
+    /// Kept down until BFD is up.
+    pub waits_for_bfd: bool,
     /// How often the session was established.
     pub established: u64,
     /// How often it ended after that.
@@ -215,6 +227,9 @@ impl Report {
             write!(out, ", draining")?;
         }
         writeln!(out)?;
+        for alarm in &self.alarms {
+            writeln!(out, "ALARM {alarm}")?;
+        }
         for prefix in &self.prefixes {
             prefix.write(out)?;
         }
@@ -241,11 +256,14 @@ impl Report {
 impl Prefix {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n{} {} for {}: {}", self.prefix, self.state, Ago(self.age), self.cause)?;
-        write!(out, "  services {}; {} withdrawals so far", self.services.join(", "), self.flaps)?;
+        write!(out, "  services {}; {} flaps remembered", self.services.join(", "), self.flaps)?;
         if self.hold_down > 0.0 {
             write!(out, "; held down for {:.0} s more", self.hold_down)?;
         }
         writeln!(out)?;
+        if let Some(attributes) = &self.attributes {
+            writeln!(out, "  set: {attributes}")?;
+        }
         for told in &self.routers {
             let name = &told.router;
             match (told.announced, &told.attributes, &told.obstacle) {
@@ -266,12 +284,15 @@ impl Prefix {
 
 impl Service {
     fn write(&self, out: &mut String) -> fmt::Result {
-        writeln!(out, "  {} {}: {}{}", self.service, self.family, self.health, Behind(&self.detail))?;
+        writeln!(out, "  {} {}: {}", self.service, self.family, self.detail)?;
+        for address in &self.missing {
+            writeln!(out, "    {address} is on no interface of this host")?;
+        }
         for probe in &self.probes {
             let took = probe.took.map(|took| format!(", last in {:.1} ms", took * 1e3)).unwrap_or_default();
             let error = probe.error.as_deref().unwrap_or_default();
-            let Probe { kind, address, passed, failed, .. } = probe;
-            writeln!(out, "    {kind} {address}: {passed} passed, {failed} failed{took}{}", Behind(error))?;
+            let Probe { kind, number, address, passed, failed, .. } = probe;
+            writeln!(out, "    probe {number}, {kind} {address}: {passed} passed, {failed} failed{took}{}", Behind(error))?;
         }
         Ok(())
     }
@@ -280,8 +301,14 @@ impl Service {
 impl Router {
     fn write(&self, out: &mut String) -> fmt::Result {
         write!(out, "  {} {} AS {}: {} for {}", self.router, self.address, self.asn, self.state, Ago(self.age))?;
-        if let (Some(time), Some(left)) = (self.hold_time, self.hold_left) {
-            write!(out, ", hold time {time:.0} s, {left:.1} s left")?;
+        if let (Some(hold), Some(keepalive)) = (self.hold_time, self.keepalive_time) {
+            write!(out, ", hold time {hold:.0} s, keepalive {keepalive:.1} s")?;
+        }
+        if let Some(next) = self.next_attempt {
+            write!(out, ", next attempt in {next:.1} s")?;
+        }
+        if self.waits_for_bfd {
+            write!(out, ", waits for BFD")?;
         }
         write!(out, ", {} announced", self.announced)?;
         for (family, count) in &self.received {
@@ -361,6 +388,7 @@ pub(in crate::announce) mod tests {
             node: "ams1".into(),
             version: "0.1.0".into(),
             uptime: 90_061.0,
+            alarms: vec!["the server is stale: it serves generation 3".into()],
             dry_run: false,
             draining: true,
             prefixes: vec![Prefix {
@@ -369,6 +397,7 @@ pub(in crate::announce) mod tests {
                 age: 75.0,
                 cause: "an operator asked".into(),
                 cause_kind: "drain".into(),
+                attributes: Some("prepend 6".into()),
                 hold_down: 9.6,
                 flaps: 2,
                 services: vec!["dns".into(), "web".into()],
@@ -392,11 +421,13 @@ pub(in crate::announce) mod tests {
             services: vec![Service {
                 service: "dns".into(),
                 family: "ipv4".into(),
-                health: "up".into(),
-                detail: String::new(),
+                health: "healthy".into(),
+                detail: "it answers".into(),
+                missing: vec!["192.0.2.54".into()],
                 probes: vec![Probe {
                     address: "192.0.2.53".into(),
-                    kind: "dns".into(),
+                    kind: "dns-udp".into(),
+                    number: 1,
                     passed: 7,
                     failed: 1,
                     took: Some(0.0012),
@@ -411,7 +442,9 @@ pub(in crate::announce) mod tests {
                 state: "Established".into(),
                 age: 3700.0,
                 hold_time: Some(9.0),
-                hold_left: Some(8.2),
+                keepalive_time: Some(3.0),
+                next_attempt: None,
+                waits_for_bfd: false,
                 established: 3,
                 flaps: 2,
                 last_error: Some("hold timer expired".into()),
@@ -439,20 +472,23 @@ pub(in crate::announce) mod tests {
     fn people_read_all_of_it() {
         let expected = "\
 node ams1, catchment-announcer 0.1.0, up 1 d 1 h, draining
+ALARM the server is stale: it serves generation 3
 
 192.0.2.0/24 DRAIN for 1 min 15 s: an operator asked
-  services dns, web; 2 withdrawals so far; held down for 10 s more
+  services dns, web; 2 flaps remembered; held down for 10 s more
+  set: prepend 6
   r1: announced for 1.2 s: AS path 64501
   r2: not announced: the session is Idle
 
 services
-  dns ipv4: up
-    dns 192.0.2.53: 7 passed, 1 failed, last in 1.2 ms: UDP: refused
+  dns ipv4: it answers
+    192.0.2.54 is on no interface of this host
+    probe 1, dns-udp 192.0.2.53: 7 passed, 1 failed, last in 1.2 ms: UDP: refused
 
 lease valid, 0.100 s old: generation 3
 
 routers
-  r1 10.0.0.1 AS 64500: Established for 1 h 1 min, hold time 9 s, 8.2 s left, 1 announced, 4 ipv4 received, established 3 times, 2 flaps
+  r1 10.0.0.1 AS 64500: Established for 1 h 1 min, hold time 9 s, keepalive 3.0 s, 1 announced, 4 ipv4 received, established 3 times, 2 flaps
     BFD Up for 10.0 s, detects within 300 ms, 1 flaps
     last error: hold timer expired
 

@@ -35,6 +35,7 @@ pub struct Figures {
     withdraws: Histogram,
     last_withdraw: Gauge<f64, AtomicU64>,
     probes: Family<Labels, Histogram, ProbeTimes>,
+    transitions: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
     stalls: Counter,
 }
@@ -45,6 +46,7 @@ impl Default for Figures {
             withdraws: Histogram::new(WITHDRAW_BUCKETS),
             last_withdraw: Gauge::default(),
             probes: Family::new_with_constructor(ProbeTimes),
+            transitions: Family::default(),
             reloads: Family::default(),
             stalls: Counter::default(),
         }
@@ -62,6 +64,11 @@ impl Figures {
     pub fn probed(&self, service: &str, kind: &'static str, took: Duration) {
         let labels = vec![("service", service.to_owned()), ("type", kind.to_owned())];
         self.probes.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A prefix went to a state, for such a cause.
+    pub fn moved(&self, prefix: &str, to: &str, cause: &str) {
+        self.transitions.get_or_create(&labels([("prefix", prefix), ("to", to), ("cause", cause)])).inc();
     }
 
     /// A reload was taken, or not.
@@ -95,6 +102,8 @@ impl Figures {
         let name = "catchment_announcer_last_withdraw_seconds";
         registry.register(name, "The same, of the last withdrawal", self.last_withdraw.clone());
         registry.register("catchment_announcer_probe_seconds", "How long probes took", self.probes.clone());
+        let name = "catchment_announcer_transitions";
+        registry.register(name, "Changes of a prefix's state, by the new state and the cause", self.transitions.clone());
         registry.register("catchment_announcer_reloads", "Reloads, by whether they were taken", self.reloads.clone());
         registry.register("catchment_announcer_stalls", "Times that the process did not come round for 200 ms or more", self.stalls.clone());
     }
@@ -157,8 +166,8 @@ impl Scrape<'_> {
         self.gauges("catchment_announcer_prefix_state_age_seconds", "How long each prefix has been in its state", age);
         let hold = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.hold_down));
         self.gauges("catchment_announcer_prefix_hold_down_seconds", "How long damping keeps it from being announced", hold);
-        let flaps = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.flaps));
-        self.counters("catchment_announcer_prefix_flaps", "Withdrawals of each prefix", flaps);
+        let flaps = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.flaps as f64));
+        self.gauges("catchment_announcer_prefix_flaps", "Withdrawals by fault that damping remembers", flaps);
         let told = report.prefixes.iter().flat_map(|prefix| {
             prefix.routers.iter().map(|told| {
                 let pairs = [("prefix", prefix.prefix.as_str()), ("router", told.router.as_str())];
@@ -180,7 +189,14 @@ impl Scrape<'_> {
         let counts = probes().flat_map(|(service, probe)| {
             [("passed", probe.passed), ("failed", probe.failed)].map(|(result, count)| {
                 let name = service.service.as_str();
-                let pairs = [("service", name), ("address", &probe.address), ("type", &probe.kind), ("result", result)];
+                let number = probe.number.to_string();
+                let pairs = [
+                    ("service", name),
+                    ("address", &probe.address),
+                    ("probe", &number),
+                    ("type", &probe.kind),
+                    ("result", result),
+                ];
                 (labels(pairs), count)
             })
         });
@@ -199,8 +215,10 @@ impl Scrape<'_> {
         self.gauges("catchment_announcer_session_state_age_seconds", "How long each session has been in its state", age);
         let hold = each().filter_map(|(labels, router)| Some((labels, router.hold_time?)));
         self.gauges("catchment_announcer_session_hold_time_seconds", "Hold time agreed on", hold);
-        let left = each().filter_map(|(labels, router)| Some((labels, router.hold_left?)));
-        self.gauges("catchment_announcer_session_hold_left_seconds", "Time until a silent router counts as gone", left);
+        let keepalive = each().filter_map(|(labels, router)| Some((labels, router.keepalive_time?)));
+        self.gauges("catchment_announcer_session_keepalive_seconds", "Time between KEEPALIVEs", keepalive);
+        let next = each().filter_map(|(labels, router)| Some((labels, router.next_attempt?)));
+        self.gauges("catchment_announcer_session_next_attempt_seconds", "Time until the next attempt to connect", next);
         let flaps = each().map(|(labels, router)| (labels, router.flaps));
         self.counters("catchment_announcer_session_flaps", "Sessions that ended after they were established", flaps);
         let received = report.routers.iter().flat_map(|router| {
@@ -230,6 +248,7 @@ mod tests {
         figures.withdrew(Duration::from_micros(150));
         figures.probed("dns", "dns", Duration::from_millis(3));
         figures.reloaded(false);
+        figures.moved("192.0.2.0/24", "WITHDRAWN", "lease-lost");
         let text = figures.text(&super::super::explain::tests::sample());
         for line in [
             "catchment_announcer_withdraw_seconds_bucket{le=\"0.0001\"} 0",
@@ -237,12 +256,13 @@ mod tests {
             "catchment_announcer_last_withdraw_seconds 0.00015",
             "catchment_announcer_probe_seconds_count{service=\"dns\",type=\"dns\"} 1",
             "catchment_announcer_reloads_total{result=\"failed\"} 1",
+            "catchment_announcer_transitions_total{prefix=\"192.0.2.0/24\",to=\"WITHDRAWN\",cause=\"lease-lost\"} 1",
             "catchment_announcer_build_info{version=\"0.1.0\",node=\"ams1\"} 1.0",
             "catchment_announcer_prefix_state{prefix=\"192.0.2.0/24\",state=\"DRAIN\",cause=\"drain\"} 1.0",
-            "catchment_announcer_prefix_flaps_total{prefix=\"192.0.2.0/24\"} 2",
+            "catchment_announcer_prefix_flaps{prefix=\"192.0.2.0/24\"} 2.0",
             "catchment_announcer_announced{prefix=\"192.0.2.0/24\",router=\"r2\"} 0.0",
             "catchment_announcer_lease_age_seconds 0.1",
-            "catchment_announcer_probes_total{service=\"dns\",address=\"192.0.2.53\",type=\"dns\",result=\"failed\"} 1",
+            "catchment_announcer_probes_total{service=\"dns\",address=\"192.0.2.53\",probe=\"1\",type=\"dns-udp\",result=\"failed\"} 1",
             "catchment_announcer_session_up{router=\"r1\"} 1.0",
             "catchment_announcer_session_flaps_total{router=\"r1\"} 2",
             "catchment_announcer_received_prefixes{router=\"r1\",family=\"ipv4\"} 4.0",

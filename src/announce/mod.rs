@@ -15,9 +15,13 @@ pub mod control;
 pub mod explain;
 pub mod lease;
 pub mod metrics;
+pub mod policy;
 pub mod prefix;
 pub mod probe;
 pub mod route;
+pub mod run;
+pub mod settings;
+pub mod sockets;
 
 /// A moment: time since the host booted (CLOCK_BOOTTIME), which goes on while a host sleeps and is never set.
 pub type Moment = std::time::Duration;

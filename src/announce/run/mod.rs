@@ -295,6 +295,7 @@ impl Announcer {
         } else {
             tracing::warn!(%prefix, %from, %to, kind = cause.kind.word(), "{prefix} {from} -> {to}: {cause}");
         }
+        self.figures.moved(&prefix.to_string(), &to.to_string(), cause.kind.word());
         self.transitions.push(explain::Transition {
             at: explain::timestamp(SystemTime::now()),
             prefix: prefix.to_string(),
@@ -347,11 +348,10 @@ impl Announcer {
 
     fn probed(&mut self, now: Moment, Ended { id, kind, outcome }: Ended) {
         let ok = outcome.result.is_ok();
-        let detail = outcome.result.err().unwrap_or_default();
-        let event = policy::Event::Probed { id: id.clone(), ok, latency: outcome.took, detail };
-        self.decide(now, event);
+        let detail = outcome.result.clone().err().unwrap_or_default();
+        self.decide(now, policy::Event::Probed { id: id.clone(), ok, latency: outcome.took, detail });
         self.figures.probed(&id.service, kind, outcome.took);
-        self.counts.count(id, ok);
+        self.counts.count(id, outcome);
     }
 
     /// Tells the policy which of the services' addresses the host has. `all`: not only what changed.
@@ -418,9 +418,9 @@ impl Announcer {
     /// Ends all sessions with a Cease, and gives its octets a moment to go.
     async fn end(mut self) {
         let now = sockets::now();
-        self.network.stop(now, &format!("{}: catchment-announcer stops", self.settings.node));
+        self.network.stop_all(now, &format!("{}: catchment-announcer stops", self.settings.node));
         self.settle(now);
-        let _ = tokio::time::timeout(FLUSH_TIMEOUT, poll_fn(|cx| self.network.poll_closed(cx))).await;
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, poll_fn(|cx| self.network.poll_flushed(cx))).await;
         tracing::info!("stopped");
     }
 }
@@ -487,6 +487,8 @@ struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// Obeyed by doing nothing: its default would end the process.
+    _user: Signal,
 }
 
 /// What a signal says.
@@ -501,6 +503,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            _user: signal(SignalKind::user_defined1())?,
         })
     }
 

@@ -9,7 +9,8 @@
 
 use crate::announce::Moment;
 use crate::announce::bgp::session::{Action, Event, Notice, Session, Side};
-use crate::announce::settings;
+use crate::announce::prefix::Prefix;
+use crate::announce::{settings, sockets};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
@@ -18,8 +19,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 
-/// Octets of one read.
-const READ_LEN: usize = 16 * 1024;
 /// Reads from one connection before the others get their turn.
 const READS_MAX: usize = 16;
 /// Octets that may wait to be sent: far more than all that is ever announced. A session that asks for more is broken.
@@ -99,13 +98,7 @@ impl Router {
 
     /// Gives an event to the session and does what it asks for. What there is to log is added to `notices`: logging waits until
     /// all sessions have sent.
-    pub(super) fn handle(
-        &mut self,
-        now: Moment,
-        event: Event,
-        dial: &mut impl FnMut(&settings::Peer) -> Dialling,
-        notices: &mut Vec<Notice>,
-    ) {
+    pub(super) fn handle(&mut self, now: Moment, event: Event, notices: &mut Vec<Notice>) {
         let mut actions = Vec::new();
         self.session.handle(now, event, &mut actions);
         // Writing is an event of its own, which may bring more to write; at last nothing is left to announce.
@@ -115,7 +108,7 @@ impl Router {
                 if let Action::Send { side, .. } = &action {
                     sent[slot(*side)] = true;
                 }
-                self.perform(action, dial, notices);
+                self.perform(action, notices);
             }
             for side in SIDES {
                 let Some(connection) = self.connections[slot(side)].as_ref().filter(|_| sent[slot(side)]) else { continue };
@@ -129,14 +122,9 @@ impl Router {
         }
     }
 
-    fn perform(
-        &mut self,
-        action: Action,
-        dial: &mut impl FnMut(&settings::Peer) -> Dialling,
-        notices: &mut Vec<Notice>,
-    ) {
+    fn perform(&mut self, action: Action, notices: &mut Vec<Notice>) {
         match action {
-            Action::Connect => self.dialling = Some(dial(&self.settings)),
+            Action::Connect => self.dialling = Some(Box::pin(sockets::dial(self.settings.clone()))),
             Action::Accept => {
                 self.connections[slot(Side::Incoming)] = self.offered.take().map(Connection::new);
             }
@@ -147,13 +135,33 @@ impl Router {
                 }
             }
             Action::Close { side } => {
-                self.connections[slot(side)] = None;
+                if let Some(connection) = self.connections[slot(side)].take() {
+                    connection.close();
+                }
                 if side == Side::Outgoing {
                     self.dialling = None;
                 }
             }
             Action::Notice(notice) => notices.push(notice),
         }
+    }
+
+    /// Until nothing waits to be sent.
+    pub(super) fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for side in SIDES {
+            if let Some(connection) = &mut self.connections[slot(side)] {
+                let _ = connection.flush(cx, side);
+                if !connection.queue.is_empty() {
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether prefixes of its family are for this router.
+    pub(super) fn takes(&self, prefix: Prefix) -> bool {
+        self.settings.families.contains(&prefix.family())
     }
 
     /// Whether this is the router's address.
@@ -186,6 +194,17 @@ impl Connection {
             }
         }
         self.queue.extend(rest);
+    }
+
+    /// Closes so that what was sent still arrives: octets that came and were not read would make it a reset.
+    fn close(self) {
+        let _ = socket2::SockRef::from(&self.stream).shutdown(std::net::Shutdown::Write);
+        let mut rest = [0; 4096];
+        for _ in 0..READS_MAX {
+            if !matches!(self.stream.try_read(&mut rest), Ok(1..)) {
+                return;
+            }
+        }
     }
 
     /// Sends what waits, as far as there is room.
