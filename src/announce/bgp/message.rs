@@ -134,7 +134,8 @@ pub struct Attributes {
     pub origin: Origin,
     /// The AS path, sequences and sets flattened, nearest first.
     pub as_path: Vec<u32>,
-    /// The address that packets go to. IPv4 routes may have IPv6 ones (RFC 8950).
+    /// The address that packets go to. IPv4 routes may have IPv6 ones (RFC 8950). Of an update that announces in its own field and in
+    /// MP_REACH_NLRI, which none of today sends (RFC 7606 5.1), the former's.
     pub next_hop: IpAddr,
     /// MULTI_EXIT_DISC.
     pub med: Option<u32>,

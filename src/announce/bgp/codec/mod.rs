@@ -4,10 +4,11 @@
 //! - [`Decoder`] cuts the stream into messages and checks their headers (RFC 4271 6.1)
 //! - `open`: OPEN with its capabilities (RFC 5492, RFC 9072)
 //! - `update`: UPDATE; what of its errors ends a session and what only withdraws its routes is RFC 7606's
-//! - `attributes`, `nlri`: the parts of an UPDATE
+//! - `attributes`, `as_path`, `nlri`: the parts of an UPDATE
 //!
 //! No policy is in here: whether an AS number, a role or a family is the right one is the session's to judge.
 
+mod as_path;
 mod attributes;
 mod nlri;
 mod open;
@@ -25,6 +26,9 @@ use read::Octets;
 pub const MESSAGE_OCTETS_MAX: usize = 4096;
 /// Octets of the header: marker, length, type.
 const HEADER_OCTETS: usize = 19;
+
+/// Where an AS number needs four octets and there are two (RFC 6793 9).
+const AS_TRANS: u16 = 23456;
 
 const OPEN: u8 = 1;
 const UPDATE: u8 = 2;
@@ -59,6 +63,11 @@ impl Context {
             families: Family::ALL.into_iter().filter(|f| ours.has_family(*f) && theirs.has_family(*f)).collect(),
             internal: ours.asn == theirs.asn,
         }
+    }
+
+    /// The family of an AFI and SAFI, if its routes are exchanged.
+    fn exchanged(&self, afi: u16, safi: u8) -> Option<Family> {
+        Family::of_identifiers(afi, safi).filter(|family| self.families.contains(family))
     }
 }
 

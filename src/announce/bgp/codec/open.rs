@@ -1,22 +1,18 @@
 //! OPEN (RFC 4271 4.2, 6.2) and its capabilities (RFC 5492).
 
-use super::Error;
 use super::read::Octets;
+use super::{AS_TRANS, Error};
 use crate::announce::bgp::message::{Capability, Open, Role};
 use crate::announce::bgp::notification::Reason;
 use crate::announce::prefix::Family;
-
-/// In the two octets of My Autonomous System for a number that needs four (RFC 6793 9).
-pub(super) const AS_TRANS: u16 = 23456;
 
 const VERSION: u8 = 4;
 /// The optional parameter that holds capabilities (RFC 5492 4).
 const CAPABILITIES: u8 = 2;
 /// Where the first parameter's type would stand: lengths have two octets from here on (RFC 9072 2).
 const EXTENDED: u8 = 255;
-/// What a capability parameter of the classic form holds at most beside its own two octets, the form's 255 being taken as the
-/// mark of the extended one.
-const CLASSIC_CAPABILITIES_OCTETS_MAX: usize = 252;
+/// What one parameter of the classic form holds: with its own two octets they are 255.
+const CLASSIC_CAPABILITIES_OCTETS_MAX: usize = 253;
 /// Behind the fixed part of the message and the three octets of RFC 9072 and another three of the parameter.
 const CAPABILITIES_OCTETS_MAX: usize = super::MESSAGE_OCTETS_MAX - 29 - 3 - 3;
 
