@@ -1,10 +1,11 @@
 //! Catchment: an anycast authoritative DNS server.
 //!
-//! Three flows run through the crate, each one way; read the modules in their order.
+//! Four flows run through the crate, each one way; read the modules in their order.
 //!
 //! ```text
 //! a query    serve (socket) -> wire (view) -> answer -> zone (image) -> wire (writer) -> serve
 //! a zone     zone::library -> text -> zone::parse -> zone::compile = image -> zone::set -> swap of what is served
+//! health     serve (heartbeats) -> lease -> announce
 //! a figure   answer's outcome -> observe::counters -> observe::metrics -> admin HTTP
 //! ```
 //!

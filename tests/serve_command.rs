@@ -120,7 +120,7 @@ fn wrong_settings_are_told_with_place_and_remedy() {
     {
         let (code, _, errors) = run(arguments, dir.path());
         assert_eq!(code, 1);
-        for part in ["unknown key `udp_size`", "catchment.toml:5:1", "did you mean `udp-size`?", "catchment.toml:6:11"]
+        for part in ["unknown key `udp_size`", "catchment.toml:6:1", "did you mean `udp-size`?", "catchment.toml:7:11"]
         {
             assert!(errors.contains(part), "no `{part}` in:\n{errors}");
         }
