@@ -158,9 +158,9 @@ fn time(case: &str, served: &Served, packets: &Packets) {
     let mut batch = Vec::with_capacity(BATCH);
     let batched = median(|| {
         for packet in (0..passes).flat_map(|_| packets.iter()) {
-            prefetch(packet, served);
             batch.push(packet);
             if batch.len() == BATCH {
+                prefetch(batch.iter().copied(), served);
                 for packet in batch.drain(..) {
                     let _ = black_box(answer(&query(packet), served, &mut out));
                 }

@@ -52,9 +52,7 @@ impl Socket {
         let started_ns = now_ns();
         let now_secs = wall_secs();
         if received > 1 {
-            for i in 0..received {
-                prefetch(batch.packet(i), served);
-            }
+            prefetch((0..received).map(|i| batch.packet(i)), served);
         }
         for i in 0..received {
             let exchange = batch.take(i);

@@ -14,6 +14,8 @@ use std::sync::Arc;
 /// Octets of a cache line, and how much of a bucket is worth loading ahead: most have less.
 const CACHE_LINE: usize = 64;
 const PREFETCH_MAX: usize = 4 * CACHE_LINE;
+/// RRsets of a name that are loaded ahead: a delegation has two, NS and DS.
+const SHARED_MAX: usize = 2;
 
 /// A zone, compiled. Cloning it shares the bytes.
 #[derive(Clone)]
@@ -216,17 +218,12 @@ impl Image {
         Ok(if low == wanted { Found::Exact(node) } else { Found::Encloser(node, low) })
     }
 
-    /// Starts loading what [`Image::find`] will read first for this name, so that a batch of queries waits for memory once.
-    pub fn prefetch(&self, name: &LookupName) {
+    /// The first probe that [`Image::find`] will make for this name; `None` if it will make none.
+    pub fn ahead(&self, name: &LookupName) -> Option<Ahead<'_>> {
         let apex = self.apex_labels();
         let wanted = name.label_count().saturating_sub(apex).min(self.depth as usize);
-        if wanted == 0 {
-            return;
-        }
         let hash = layout::hash(self.seed, name.relative(apex, wanted.div_ceil(2)));
-        if let Ok((start, end)) = self.bucket(hash) {
-            self.prefetch_bucket(start, end);
-        }
+        (wanted > 0).then_some(Ahead { image: self, hash })
     }
 
     /// Calls `each(owner, type, TTL in seconds, RDATA)` for every record, names in wire form: the SOA first, then in canonical
@@ -338,6 +335,58 @@ impl Image {
     fn slot(&self, bucket: usize, slot: usize) -> Result<(u8, usize), Damaged> {
         let word = self.raw().u32(bucket + 1 + 4 * slot)?;
         Ok((word as u8, bucket + (word >> 8) as usize))
+    }
+}
+
+/// A probe whose memory is loaded before it is made: each step starts the loads that the one before has made possible. A batch
+/// takes each step for all of its queries in turn, and so waits for memory once a step, not once a query.
+#[derive(Clone, Copy)]
+pub struct Ahead<'a> {
+    image: &'a Image,
+    hash: u64,
+}
+
+impl Ahead<'_> {
+    /// First the directory's entry of the bucket.
+    #[inline]
+    pub fn load_directory(&self) {
+        let bucket = layout::bucket(self.hash, self.image.buckets) as usize;
+        super::memory::prefetch(self.image.bytes(), self.image.directory + bucket * REF);
+    }
+
+    /// Then the bucket.
+    #[inline]
+    pub fn load_bucket(&self) {
+        if let Ok((start, end)) = self.image.bucket(self.hash) {
+            self.image.prefetch_bucket(start, end);
+        }
+    }
+
+    /// Then the RRsets that the name shares with others, and which lie elsewhere.
+    #[inline]
+    pub fn load_shared(&self) {
+        // Damage shows when the probe is made.
+        let _ = self.find_shared();
+    }
+
+    fn find_shared(&self) -> Result<(), Damaged> {
+        let raw = self.image.raw();
+        let (start, end) = self.image.bucket(self.hash)?;
+        for slot in 0..(raw.u8(start)? as usize).min(BUCKET_MAX) {
+            let (tag, at) = self.image.slot(start, slot)?;
+            if tag != self.hash as u8 {
+                continue;
+            }
+            let node = Node::read(raw, at)?;
+            for index in 0..node.rrset_count().min(SHARED_MAX) {
+                let rrset = raw.reference(node.entries + index * node::ENTRY + 2)?;
+                if !(start..end).contains(&rrset) {
+                    super::memory::prefetch(self.image.bytes(), rrset);
+                    super::memory::prefetch(self.image.bytes(), rrset + CACHE_LINE);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
