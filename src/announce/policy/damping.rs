@@ -7,6 +7,7 @@ use crate::announce::settings::Damping;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Damper {
     flaps: u32,
+    total: u64,
     last: Option<Moment>,
     until: Option<Moment>,
 }
@@ -17,6 +18,7 @@ impl Damper {
         self.flaps = self.flaps(now, settings).saturating_add(1);
         let doubled = settings.hold_down.saturating_mul(2u32.saturating_pow(self.flaps - 1));
         let until = now.saturating_add(doubled.min(settings.hold_down_max));
+        self.total = self.total.saturating_add(1);
         self.last = Some(now);
         self.until = Some(until);
         until
@@ -26,6 +28,11 @@ impl Damper {
     pub(super) fn flaps(&self, now: Moment, settings: &Damping) -> u32 {
         let recent = self.last.is_some_and(|last| now < last.saturating_add(settings.forget));
         if recent { self.flaps } else { 0 }
+    }
+
+    /// Withdrawals that were ever counted.
+    pub(super) fn total(&self) -> u64 {
+        self.total
     }
 
     /// The end of the hold-down, while it lasts.
@@ -59,6 +66,7 @@ mod tests {
         now += secs(1);
         assert_eq!(damper.flaps(now, &settings), 0, "ten minutes after the last");
         assert_eq!(damper.flap(now, &settings), now + secs(5));
+        assert_eq!(damper.total(), 10);
     }
 
     #[test]

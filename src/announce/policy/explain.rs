@@ -5,7 +5,7 @@ use super::{Policy, around};
 use crate::announce::Moment;
 use crate::announce::policy::health::Health;
 use crate::announce::prefix::Family;
-use crate::announce::settings::Require;
+use crate::announce::settings::{Require, Transport};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub struct Explanation {
     pub alarms: Vec<String>,
     /// Each prefix, in their order.
     pub prefixes: Vec<PrefixReport>,
+    /// Each service by name, and each of its families.
+    pub services: Vec<ServiceReport>,
 }
 
 /// The newest lease.
@@ -62,10 +64,12 @@ pub struct PrefixReport {
     pub attributes: Option<String>,
     /// `all` or `any` of the services.
     pub require: &'static str,
-    /// Its services, in the family of the prefix.
-    pub services: Vec<ServiceReport>,
+    /// Names of its services that have an address of its family.
+    pub services: Vec<String>,
     /// Withdrawals by fault that are not forgotten.
     pub flaps: u32,
+    /// Withdrawals by fault since the start.
+    pub flaps_total: u64,
     /// Seconds until it may be announced again.
     pub held_secs: Option<f64>,
     /// The last transitions, the oldest first.
@@ -79,10 +83,10 @@ pub struct ServiceReport {
     pub service: String,
     /// The family.
     pub family: String,
-    /// What can be said of it, in words.
-    pub verdict: String,
-    /// Of which sort that is.
-    pub verdict_kind: &'static str,
+    /// What can be said of it in a word: `up`, `absorbing`, `stale`, `depreferenced`, `draining`, `drained`, `unknown`, `down`.
+    pub verdict: &'static str,
+    /// More about it.
+    pub detail: String,
     /// Its addresses.
     pub addresses: Vec<AddressReport>,
     /// Its probes.
@@ -101,12 +105,22 @@ pub struct AddressReport {
 /// One probe.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProbeReport {
-    /// Which: kind, number, address and transport.
+    /// Which, for people: kind, number, address and transport.
     pub probe: String,
+    /// `dns`, `tcp`, `http` or `exec`.
+    pub kind: &'static str,
+    /// The address.
+    pub address: String,
+    /// Of DNS probes only.
+    pub transport: Option<Transport>,
     /// What its results say.
     pub health: Health,
     /// Results like the last one in a row.
     pub streak: u32,
+    /// How often it passed...
+    pub passed: u64,
+    /// ...and failed, since the start.
+    pub failed: u64,
     /// The last result: seconds ago...
     pub last_secs: Option<f64>,
     /// ...whether it passed...
@@ -157,7 +171,8 @@ impl Policy {
             let family = route.settings.prefix.family();
             let ago = |moment: Moment| secs(now.saturating_sub(moment));
             let services = route.settings.services.iter().filter_map(|name| self.services.get(name));
-            let services = services.filter(|service| service.settings().has(family));
+            let services =
+                services.filter(|service| service.settings().has(family)).map(|service| &service.settings().name);
             PrefixReport {
                 prefix: route.settings.prefix.to_string(),
                 state: route.state.to_string(),
@@ -169,8 +184,9 @@ impl Policy {
                     Require::All => "all",
                     Require::Any => "any",
                 },
-                services: services.map(|service| report(service, family, &around)).collect(),
+                services: services.cloned().collect(),
                 flaps: route.damper.flaps(now, &self.settings.damping),
+                flaps_total: route.damper.total(),
                 held_secs: route.damper.held(now).map(|until| secs(until.saturating_sub(now))),
                 transitions: route
                     .transitions
@@ -184,11 +200,16 @@ impl Policy {
                     .collect(),
             }
         });
+        let services = self.services.values().flat_map(|service| {
+            let families = Family::ALL.into_iter().filter(|family| service.settings().has(*family));
+            families.map(|family| report(service, family, &around))
+        });
         Explanation {
             lease,
             drain: self.asked.as_ref().map(|(_, by)| by.clone()),
             alarms: self.alarms.iter().map(|(alarm, text)| format!("{alarm}: {text}")).collect(),
             prefixes: prefixes.collect(),
+            services: services.collect(),
         }
     }
 }
@@ -200,20 +221,25 @@ fn report(service: &Service, family: Family, around: &Around<'_>) -> ServiceRepo
         let last = check.last();
         ProbeReport {
             probe: service.title(id),
+            kind: service.kind(id),
+            address: id.address.to_string(),
+            transport: id.transport,
             health: check.health(),
             streak: check.streak(),
+            passed: check.passed(),
+            failed: check.failed(),
             last_secs: last.map(|last| secs(around.now.saturating_sub(last.at))),
             ok: last.map(|last| last.ok),
             latency_ms: last.map(|last| last.latency.as_micros() as f64 / 1000.0),
             detail: last.map(|last| last.detail.clone()).unwrap_or_default(),
         }
     });
-    let (_, cause) = service.judge(around, family);
+    let (verdict, cause) = service.judge(around, family);
     ServiceReport {
         service: service.settings().name.clone(),
         family: family.to_string(),
-        verdict: cause.text,
-        verdict_kind: cause.kind.word(),
+        verdict: verdict.word(),
+        detail: cause.text,
         addresses: addresses.collect(),
         probes: probes.collect(),
     }

@@ -41,12 +41,22 @@ pub(super) struct Check {
     /// Results like the last one, without one of the other kind between.
     streak: u32,
     last: Option<Result>,
+    passed: u64,
+    failed: u64,
 }
 
 impl Check {
     pub(super) fn new(service: &Service, probe: &Probe) -> Check {
-        let mut check =
-            Check { rise: 0, fall: 0, fall_time: Duration::ZERO, health: Health::Unknown, streak: 0, last: None };
+        let mut check = Check {
+            rise: 0,
+            fall: 0,
+            fall_time: Duration::ZERO,
+            health: Health::Unknown,
+            streak: 0,
+            last: None,
+            passed: 0,
+            failed: 0,
+        };
         check.set(service, probe);
         check
     }
@@ -58,7 +68,7 @@ impl Check {
         self.fall_time = probe.interval.saturating_mul(service.fall).saturating_add(probe.timeout);
     }
 
-    /// Forgets all results.
+    /// Forgets what the results said; they stay counted.
     pub(super) fn reset(&mut self) {
         *self = Check { health: Health::Unknown, streak: 0, last: None, ..*self };
     }
@@ -69,8 +79,12 @@ impl Check {
         if let Some((end, _)) = result.detail.char_indices().nth(DETAIL_MAX) {
             result.detail.truncate(end);
         }
-        let same = self.last.as_ref().is_some_and(|last| last.ok == result.ok);
+        // In a row means without a gap as well.
+        let patience = self.patience();
+        let same =
+            self.last.as_ref().is_some_and(|last| last.ok == result.ok && result.at < last.at.saturating_add(patience));
         self.streak = if same { self.streak.saturating_add(1) } else { 1 };
+        *if result.ok { &mut self.passed } else { &mut self.failed } += 1;
         match result.ok {
             true if self.streak >= self.rise => self.health = Health::Passing,
             false if self.streak >= self.fall => self.health = Health::Failing,
@@ -94,7 +108,11 @@ impl Check {
     /// When it no longer passes if no result comes.
     pub(super) fn expires(&self) -> Option<Moment> {
         let last = self.last.as_ref().filter(|_| self.health != Health::Failing)?;
-        Some(last.at.saturating_add(self.fall_time).saturating_add(SLACK))
+        Some(last.at.saturating_add(self.patience()))
+    }
+
+    fn patience(&self) -> Duration {
+        self.fall_time.saturating_add(SLACK)
     }
 
     pub(super) fn health(&self) -> Health {
@@ -107,6 +125,14 @@ impl Check {
 
     pub(super) fn streak(&self) -> u32 {
         self.streak
+    }
+
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failed
     }
 
     pub(super) fn last(&self) -> Option<&Result> {

@@ -39,6 +39,20 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
+    /// The word in JSON.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Verdict::Up => "up",
+            Verdict::Absorbing => "absorbing",
+            Verdict::Stale => "stale",
+            Verdict::Depreferenced => "depreferenced",
+            Verdict::Draining => "draining",
+            Verdict::Drained => "drained",
+            Verdict::Unknown => "unknown",
+            Verdict::Down => "down",
+        }
+    }
+
     /// Whether a prefix that is not announced may be. What is overloaded keeps its routes; it gets no new ones.
     pub(super) fn may_begin(self) -> bool {
         matches!(self, Verdict::Up | Verdict::Stale)
@@ -184,10 +198,10 @@ impl Service {
         let failing = self.worst(family) == Some(Health::Failing);
         let memory = &mut self.memory[index(family)];
         memory.flood = memory.flood.filter(|flood| flood.until > now);
-        let flows = memory.proven && fresh && around.flow.flows(around.own);
-        if flows && (failing || around.flow.dropping()) {
+        let shown = fresh && around.flow.flows(around.own) && (failing || around.flow.dropping());
+        if let Some(lease) = around.flow.newest().filter(|_| memory.proven && shown) {
             let since = memory.flood.map_or(now, |flood| flood.since);
-            memory.flood = Some(Flood { since, until: now.saturating_add(CALM) });
+            memory.flood = Some(Flood { since, until: lease.sent.saturating_add(CALM) });
         }
     }
 
@@ -361,9 +375,14 @@ impl Service {
         self.settings.addresses.iter().copied().filter(move |address| Family::of(*address) == family)
     }
 
+    /// Of which type a probe is.
+    pub(super) fn kind(&self, id: &ProbeId) -> &'static str {
+        self.settings.probes.get(id.probe).map_or("", |probe| probe.kind.word())
+    }
+
     /// A probe's name for people.
     pub(super) fn title(&self, id: &ProbeId) -> String {
-        let kind = self.settings.probes.get(id.probe).map_or("", |probe| probe.kind.word());
+        let kind = self.kind(id);
         let over = match id.transport {
             Some(Transport::Udp) => " over UDP",
             Some(Transport::Tcp) => " over TCP",

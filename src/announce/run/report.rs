@@ -111,8 +111,8 @@ impl Announcer {
             explain::Service {
                 service: report.service.clone(),
                 family: report.family.clone(),
-                health: report.verdict_kind.into(),
-                detail: report.verdict.clone(),
+                health: report.verdict.into(),
+                detail: report.detail.clone(),
                 missing: missing.map(|address| address.address.clone()).collect(),
                 probes: ids.map(|(id, probe)| self.probe(&id, probe.kind.word())).collect(),
             }
