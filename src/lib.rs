@@ -20,7 +20,7 @@
 //! - [`config`]: the settings file
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
-//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, the helpers of `observe`, `lease` and `wire` only
+//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `observe::logs`, `lease`, `local`, `notify` and `wire` only
 //! - [`cli`]: one file per subcommand
 
 pub mod announce;

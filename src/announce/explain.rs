@@ -53,7 +53,7 @@ pub struct Prefix {
     pub attributes: Option<String>,
     /// How long a hold-down keeps it from being announced; 0: none does.
     pub hold_down: f64,
-    /// Withdrawals by fault that damping remembers.
+    /// Withdrawals by fault since the start.
     pub flaps: u64,
     /// Services that it depends on.
     pub services: Vec<String>,
@@ -166,13 +166,15 @@ pub struct Bfd {
     /// As RFC 5880 calls it.
     pub state: String,
     /// How long it has been in this state.
-    pub age: Option<f64>,
+    pub age: f64,
     /// After so long without a packet the path counts as gone.
     pub detection_time: Option<f64>,
     /// How often it went down.
     pub flaps: u64,
     /// Why it last went down.
     pub diagnostic: Option<String>,
+    /// Packets received, sent, and discarded.
+    pub packets: [u64; 3],
 }
 
 /// A prefix changed its state.
@@ -256,7 +258,7 @@ impl Report {
 impl Prefix {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n{} {} for {}: {}", self.prefix, self.state, Ago(self.age), self.cause)?;
-        write!(out, "  services {}; {} flaps remembered", self.services.join(", "), self.flaps)?;
+        write!(out, "  services {}; {} flaps so far", self.services.join(", "), self.flaps)?;
         if self.hold_down > 0.0 {
             write!(out, "; held down for {:.0} s more", self.hold_down)?;
         }
@@ -316,10 +318,7 @@ impl Router {
         }
         writeln!(out, ", established {} times, {} flaps", self.established, self.flaps)?;
         if let Some(bfd) = &self.bfd {
-            write!(out, "    BFD {}", bfd.state)?;
-            if let Some(age) = bfd.age {
-                write!(out, " for {}", Ago(age))?;
-            }
+            write!(out, "    BFD {} for {}", bfd.state, Ago(bfd.age))?;
             if let Some(time) = bfd.detection_time {
                 write!(out, ", detects within {:.0} ms", time * 1e3)?;
             }
@@ -452,10 +451,11 @@ pub(in crate::announce) mod tests {
                 announced: 1,
                 bfd: Some(Bfd {
                     state: "Up".into(),
-                    age: Some(10.0),
+                    age: 10.0,
                     detection_time: Some(0.3),
                     flaps: 1,
                     diagnostic: None,
+                    packets: [100, 99, 1],
                 }),
             }],
             transitions: vec![Transition {
@@ -475,7 +475,7 @@ node ams1, catchment-announcer 0.1.0, up 1 d 1 h, draining
 ALARM the server is stale: it serves generation 3
 
 192.0.2.0/24 DRAIN for 1 min 15 s: an operator asked
-  services dns, web; 2 flaps remembered; held down for 10 s more
+  services dns, web; 2 flaps so far; held down for 10 s more
   set: prepend 6
   r1: announced for 1.2 s: AS path 64501
   r2: not announced: the session is Idle

@@ -166,8 +166,8 @@ impl Scrape<'_> {
         self.gauges("catchment_announcer_prefix_state_age_seconds", "How long each prefix has been in its state", age);
         let hold = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.hold_down));
         self.gauges("catchment_announcer_prefix_hold_down_seconds", "How long damping keeps it from being announced", hold);
-        let flaps = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.flaps as f64));
-        self.gauges("catchment_announcer_prefix_flaps", "Withdrawals by fault that damping remembers", flaps);
+        let flaps = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.flaps));
+        self.counters("catchment_announcer_prefix_flaps", "Withdrawals by fault", flaps);
         let told = report.prefixes.iter().flat_map(|prefix| {
             prefix.routers.iter().map(|told| {
                 let pairs = [("prefix", prefix.prefix.as_str()), ("router", told.router.as_str())];
@@ -233,6 +233,11 @@ impl Scrape<'_> {
         self.gauges("catchment_announcer_bfd_up", "1 when BFD is up", up);
         let flaps = bfd().map(|(labels, bfd)| (labels, bfd.flaps));
         self.counters("catchment_announcer_bfd_flaps", "How often BFD went down", flaps);
+        let packets = bfd().flat_map(|(labels, bfd)| {
+            let named = ["received", "sent", "discarded"].into_iter().zip(bfd.packets);
+            named.map(move |(what, count)| ([labels.clone(), vec![("packets", what.to_owned())]].concat(), count))
+        });
+        self.counters("catchment_announcer_bfd_packets", "BFD packets", packets);
         let time = bfd().filter_map(|(labels, bfd)| Some((labels, bfd.detection_time?)));
         self.gauges("catchment_announcer_bfd_detection_seconds", "After so long without a packet the path counts as gone", time);
     }
@@ -259,7 +264,7 @@ mod tests {
             "catchment_announcer_transitions_total{prefix=\"192.0.2.0/24\",to=\"WITHDRAWN\",cause=\"lease-lost\"} 1",
             "catchment_announcer_build_info{version=\"0.1.0\",node=\"ams1\"} 1.0",
             "catchment_announcer_prefix_state{prefix=\"192.0.2.0/24\",state=\"DRAIN\",cause=\"drain\"} 1.0",
-            "catchment_announcer_prefix_flaps{prefix=\"192.0.2.0/24\"} 2.0",
+            "catchment_announcer_prefix_flaps_total{prefix=\"192.0.2.0/24\"} 2",
             "catchment_announcer_announced{prefix=\"192.0.2.0/24\",router=\"r2\"} 0.0",
             "catchment_announcer_lease_age_seconds 0.1",
             "catchment_announcer_probes_total{service=\"dns\",address=\"192.0.2.53\",probe=\"1\",type=\"dns-udp\",result=\"failed\"} 1",

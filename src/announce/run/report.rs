@@ -1,8 +1,9 @@
 //! What the loop knows, as a [`Report`].
 
 use super::Announcer;
-use super::peers::Router;
+use super::peers::{Bfd, Router};
 use crate::announce::Moment;
+use crate::announce::bfd::packet::Diagnostic;
 use crate::announce::bgp::message::{Attributes, Origin};
 use crate::announce::bgp::session::State;
 use crate::announce::explain::{self, Report};
@@ -67,8 +68,8 @@ impl Announcer {
             cause_kind: report.cause_kind.into(),
             attributes: report.attributes.clone(),
             hold_down: report.held_secs.unwrap_or(0.0),
-            flaps: report.flaps.into(),
-            services: report.services.iter().map(|service| service.service.clone()).collect(),
+            flaps: report.flaps_total,
+            services: report.services.clone(),
             routers: match wanted.get(&report.prefix) {
                 Some(prefix) => self.network.routers().iter().map(|router| self.told_router(now, router, *prefix)).collect(),
                 None => Vec::new(),
@@ -99,11 +100,8 @@ impl Announcer {
         }
     }
 
-    /// Each once, although several prefixes may have it.
     fn services(&self, known: &Explanation) -> Vec<explain::Service> {
-        let reports = known.prefixes.iter().flat_map(|prefix| &prefix.services);
-        let once: BTreeMap<_, _> = reports.map(|report| ((&report.service, &report.family), report)).collect();
-        let shown = once.into_values().map(|report| {
+        let shown = known.services.iter().map(|report| {
             let missing = report.addresses.iter().filter(|address| address.present == Some(false));
             let settings = self.settings.services.iter().find(|service| service.name == report.service);
             let ids = settings.into_iter().flat_map(Service::probe_ids);
@@ -187,7 +185,20 @@ fn session(now: Moment, router: &Router) -> explain::Router {
         last_error: snapshot.last_error.map(|error| format!("{:.1} s ago: {}", ago(error.at), error.cause)),
         received: vec![("ipv4".into(), prefixes.ipv4.into()), ("ipv6".into(), prefixes.ipv6.into())],
         announced: snapshot.advertised as u64,
-        bfd: None,
+        bfd: router.bfd.as_ref().map(|bfd| bfd_report(now, bfd)),
+    }
+}
+
+fn bfd_report(now: Moment, bfd: &Bfd) -> explain::Bfd {
+    let snapshot = bfd.session.snapshot();
+    let known = snapshot.diagnostic != Diagnostic::NONE;
+    explain::Bfd {
+        state: snapshot.state.to_string(),
+        age: secs(now.saturating_sub(snapshot.since)),
+        detection_time: Some(secs(snapshot.detection_time)).filter(|time| *time > 0.0),
+        flaps: snapshot.flaps,
+        diagnostic: known.then(|| format!("last went down by: {}", snapshot.diagnostic)),
+        packets: [snapshot.packets_in, snapshot.packets_out, snapshot.discarded.iter().map(|(_, count)| count).sum()],
     }
 }
 
