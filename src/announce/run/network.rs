@@ -1,31 +1,42 @@
 //! All routers together: their sessions, the connections that they make to us, and BFD beside them.
 
-use super::peers::Router;
+use super::peers::{self, Router};
 use crate::announce::Moment;
+use crate::announce::bfd::packet::your_discriminator;
+use crate::announce::bfd::session as bfd;
 use crate::announce::bgp::notification::Reason;
 use crate::announce::bgp::session::{self, Notice, Session};
 use crate::announce::bgp::settings as bgp;
 use crate::announce::prefix::Prefix;
 use crate::announce::route::Routes;
 use crate::announce::settings::{Peer, Settings};
-use crate::announce::sockets;
-use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use crate::announce::sockets::{self, Accepted, BfdReceiver, Datagram, Listener};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
-use tokio::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 /// Octets of one read.
 const READ_LEN: usize = 16 * 1024;
 /// Connections taken before the others get their turn.
 const ACCEPTS_MAX: usize = 16;
+/// BFD packets taken before the others get their turn.
+const DATAGRAMS_MAX: usize = 64;
+/// Octets of a BFD packet that are looked at: more than one has without authentication, which is not taken (RFC 5880 4.1).
+const DATAGRAM_LEN: usize = 64;
+/// Pause between lines about refused connections.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
 
 /// What happened.
 pub(super) enum Event {
     /// To the session of a router, by its place.
     Session(usize, session::Event),
-    /// Somebody has connected.
-    Accepted(TcpStream, SocketAddr),
+    /// A router has connected.
+    Accepted(Accepted),
+    /// Somebody has connected who may not, or whose connection was gone before it was taken.
+    Refused(sockets::Error),
+    /// A BFD packet.
+    Datagram(Datagram, [u8; DATAGRAM_LEN]),
 }
 
 /// The routers and their sockets. Empty until [`Network::set`].
@@ -33,7 +44,11 @@ pub(super) enum Event {
 pub(super) struct Network {
     routers: Vec<Router>,
     /// Sockets that routers connect to, and why one can't be had.
-    listeners: BTreeMap<SocketAddr, Result<TcpListener, String>>,
+    listeners: BTreeMap<SocketAddr, Result<Listener, String>>,
+    /// Sockets for BFD, and why one can't be had.
+    receivers: BTreeMap<SocketAddr, Result<BfdReceiver, String>>,
+    /// When it was last told that a connection was refused.
+    refused: Option<Moment>,
     /// For the log, once there is time.
     notices: Vec<(String, Notice)>,
     /// AS number and identifier of all sessions.
@@ -50,6 +65,7 @@ impl Network {
         let same_identity = std::mem::replace(&mut self.identity, identity) == identity;
         let mut old = std::mem::take(&mut self.routers);
         for peer in &settings.peers {
+            let internal = peer.asn == settings.local_as;
             let place = old.iter().position(|router| router.settings.name == peer.name);
             let router = match place.map(|place| old.remove(place)) {
                 Some(router) if same_identity && router.settings == *peer => router,
@@ -57,7 +73,10 @@ impl Network {
                     if let Some(mut router) = former {
                         self.stop(now, &mut router, Reason::AdministrativeReset, "the announcer's settings changed");
                     }
-                    Router::new(peer.clone(), Session::new(session_settings(settings, peer), seed()))
+                    if let Err(error) = peers::link(peer, internal).and_then(|link| sockets::check(&link).map_err(|e| e.to_string())) {
+                        tracing::error!(router = %peer.name, "{error}");
+                    }
+                    Router::new(peer.clone(), internal, Session::new(session_settings(settings, peer), peers::seed()))
                 }
             };
             self.routers.push(router);
@@ -65,25 +84,31 @@ impl Network {
         for mut router in old {
             self.stop(now, &mut router, Reason::PeerDeconfigured, "");
         }
+        // Anew, as keys may have changed. Connections stay.
+        self.listeners.clear();
         let result = self.listen(true);
-        for place in 0..self.routers.len() {
-            self.session(now, place, session::Event::Start);
-        }
+        self.receive();
+        self.each(|router, notices| router.start(now, notices));
         result
     }
 
     fn stop(&mut self, now: Moment, router: &mut Router, reason: Reason, message: &str) {
         let mut notices = Vec::new();
-        router.handle(now, session::Event::Stop { reason, message: message.into() }, &mut notices);
+        router.stop(now, reason, message, &mut notices);
         self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
     }
 
     /// Ends all sessions; `message` is for the routers' operators (RFC 9003).
     pub(super) fn stop_all(&mut self, now: Moment, message: &str) {
         self.listeners.clear();
-        for mut router in std::mem::take(&mut self.routers) {
-            self.stop(now, &mut router, Reason::AdministrativeShutdown, message);
-            self.routers.push(router);
+        self.each(|router, notices| router.stop(now, Reason::AdministrativeShutdown, message, notices));
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut Router, &mut Vec<Notice>)) {
+        for router in &mut self.routers {
+            let mut notices = Vec::new();
+            act(router, &mut notices);
+            self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
         }
     }
 
@@ -99,37 +124,73 @@ impl Network {
             if let Some(Ok(_)) = self.listeners.get(&address) {
                 continue;
             }
-            let peers = self.routers.iter().map(|router| &router.settings);
-            let peers: Vec<&Peer> = peers.filter(|peer| listening_address(peer) == address).collect();
-            let bound = sockets::listen(address, &peers).map_err(|error| error.to_string());
+            let of_address = self.routers.iter().filter(|router| listening_address(&router.settings) == address);
+            // A router whose key can't be had is not let in; what is the matter with it was told.
+            let peers = of_address.filter_map(|router| peers::link(&router.settings, router.internal).ok());
+            let bound = Listener::bind(address, &peers.collect::<Vec<_>>()).map_err(|error| error.to_string());
             match &bound {
                 Ok(_) => tracing::info!("routers can connect to {address}"),
                 Err(error) if required => {
-                    let message = format!("routers that are to connect can't: {address}: {error}");
-                    if first && self.listeners.is_empty() {
-                        result = Err(message);
-                    } else if self.listeners.get(&address).is_none() {
-                        tracing::error!("{message}");
+                    if first {
+                        result = Err(format!("routers that are to connect can't: {error}"));
                     }
                 }
-                Err(error) => tracing::debug!("routers can't connect to {address}: {error}; they are dialled"),
+                Err(error) if first => tracing::info!("routers can't connect to us, and are dialled only: {error}"),
+                Err(_) => {}
             }
             self.listeners.insert(address, bound);
         }
         result
     }
 
+    /// Binds what BFD needs, as far as it is not bound yet.
+    fn receive(&mut self) {
+        let with_bfd = self.routers.iter().filter_map(|router| Some((&router.settings, router.bfd.as_ref()?)));
+        let wanted: BTreeSet<SocketAddr> = with_bfd
+            .map(|(peer, bfd)| {
+                SocketAddr::new(peer.local_address.unwrap_or(peers::unspecified(peer.address)), bfd.session.port())
+            })
+            .collect();
+        self.receivers.retain(|address, _| wanted.contains(address));
+        for address in wanted {
+            let before = self.receivers.get(&address);
+            if let Some(Ok(_)) = before {
+                continue;
+            }
+            let bound = BfdReceiver::bind(address).map_err(|error| error.to_string());
+            if let Err(error) = &bound
+                && !matches!(before, Some(Err(before)) if before == error)
+            {
+                tracing::error!("no BFD: {error}");
+            }
+            self.receivers.insert(address, bound);
+        }
+    }
+
     /// Looks at all sockets. Whoever polls is woken when there is more.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Event>> {
         let mut events = Vec::new();
+        for receiver in self.receivers.values().flatten() {
+            for _ in 0..DATAGRAMS_MAX {
+                let mut octets = [0; DATAGRAM_LEN];
+                match receiver.poll_receive(cx, &mut octets) {
+                    Poll::Ready(Ok(datagram)) => events.push(Event::Datagram(datagram, octets)),
+                    // Nothing that concerns a later one.
+                    Poll::Ready(Err(_)) => {}
+                    Poll::Pending => break,
+                }
+            }
+        }
         for listener in self.listeners.values().flatten() {
             for _ in 0..ACCEPTS_MAX {
                 match listener.poll_accept(cx) {
-                    Poll::Ready(Ok((stream, address))) => events.push(Event::Accepted(stream, address)),
-                    // A connection that was gone before it was taken, or no descriptors: it is tried again when woken.
+                    Poll::Ready(Ok(accepted)) => events.push(Event::Accepted(accepted)),
                     Poll::Ready(Err(error)) => {
-                        tracing::debug!("a connection can't be taken: {error}");
-                        break;
+                        let pause = matches!(error, sockets::Error::Other { .. });
+                        events.push(Event::Refused(error));
+                        if pause {
+                            break;
+                        }
                     }
                     Poll::Pending => break,
                 }
@@ -154,17 +215,40 @@ impl Network {
         for event in events {
             match event {
                 Event::Session(place, event) => self.session(now, place, event),
-                Event::Accepted(stream, address) => {
-                    let Some(place) = self.routers.iter().position(|router| router.is_at(address)) else {
-                        tracing::info!("a connection from {address} is refused: no peer has this address");
-                        continue;
-                    };
-                    if let Some(event) = self.routers[place].offer(stream) {
+                Event::Accepted(Accepted { peer, stream }) => {
+                    let place = self.routers.iter().position(|router| router.settings.address == peer);
+                    if let Some(place) = place
+                        && let Some(event) = self.routers[place].offer(stream)
+                    {
                         self.session(now, place, event);
                     }
                 }
+                Event::Refused(error) => {
+                    if self.refused.is_none_or(|told| told + REFUSAL_PAUSE <= now) {
+                        self.refused = Some(now);
+                        tracing::warn!("{error}");
+                    }
+                }
+                Event::Datagram(datagram, octets) => self.datagram(now, &datagram, &octets),
             }
         }
+    }
+
+    /// A BFD packet is for the session that it names, or while it can't name one, for that with its sender (RFC 5880 6.3).
+    fn datagram(&mut self, now: Moment, datagram: &Datagram, octets: &[u8]) {
+        let Some(octets) = octets.get(..datagram.len) else { return };
+        let Some(discriminator) = your_discriminator(octets) else { return };
+        let is_meant = |router: &Router| {
+            let Some(bfd) = &router.bfd else { return false };
+            let named = bfd.session.discriminator() == discriminator;
+            let from = router.settings.address == datagram.from.ip()
+                && router.settings.local_address.is_none_or(|local| local == datagram.to);
+            if discriminator == 0 { from } else { named }
+        };
+        let Some(router) = self.routers.iter_mut().find(|router| is_meant(router)) else { return };
+        let mut notices = Vec::new();
+        router.beat(now, bfd::Event::Packet { octets, ttl: datagram.ttl }, &mut notices);
+        self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
     }
 
     fn session(&mut self, now: Moment, place: usize, event: session::Event) {
@@ -197,20 +281,19 @@ impl Network {
             // What is missing was told when it was found.
             let _ = self.listen(false);
         }
+        if self.receivers.values().any(Result::is_err) {
+            self.receive();
+        }
     }
 
     /// The time has come for some sessions.
     pub(super) fn tick(&mut self, now: Moment) {
-        for place in 0..self.routers.len() {
-            if self.routers[place].session.deadline().is_some_and(|deadline| deadline <= now) {
-                self.session(now, place, session::Event::Tick);
-            }
-        }
+        self.each(|router, notices| router.tick(now, notices));
     }
 
     /// When [`Network::tick`] is wanted.
     pub(super) fn deadline(&self) -> Option<Moment> {
-        self.routers.iter().filter_map(|router| router.session.deadline()).min()
+        self.routers.iter().filter_map(Router::deadline).min()
     }
 
     /// Whether any router may send packets here for a prefix.
@@ -237,9 +320,7 @@ impl Network {
 
 /// Where a router connects to.
 fn listening_address(peer: &Peer) -> SocketAddr {
-    let any: IpAddr =
-        if peer.address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    SocketAddr::new(peer.local_address.unwrap_or(any), peer.port)
+    SocketAddr::new(peer.local_address.unwrap_or(peers::unspecified(peer.address)), peer.port)
 }
 
 fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
@@ -255,9 +336,4 @@ fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
         own_prefixes: settings.prefixes.iter().map(|announced| announced.prefix).collect(),
         ..bgp::Peer::new(settings.local_as, peer.asn, settings.router_id)
     }
-}
-
-/// Of the system's own randomness: each hasher has new keys.
-fn seed() -> u64 {
-    RandomState::new().hash_one(0u8)
 }

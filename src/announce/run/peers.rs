@@ -8,15 +8,21 @@
 //! anything else is done. What the system does not take waits here, and goes out as soon as it does.
 
 use crate::announce::Moment;
-use crate::announce::bgp::session::{Action, Event, Notice, Session, Side};
+use crate::announce::bfd::session as bfd;
+use crate::announce::bgp::notification::Reason;
+use crate::announce::bgp::session::{Action, Event, Notice, PathState, Session, Side};
 use crate::announce::prefix::Prefix;
-use crate::announce::{settings, sockets};
+use crate::announce::sockets::{self, BfdSender};
+use crate::announce::settings;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// Reads from one connection before the others get their turn.
@@ -24,8 +30,13 @@ const READS_MAX: usize = 16;
 /// Octets that may wait to be sent: far more than all that is ever announced. A session that asks for more is broken.
 const QUEUE_LEN_MAX: usize = 4 << 20;
 
+/// How long connecting may take: less than the session waits, so that it hears what the matter was.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(9);
+/// TTL of packets to routers that may be more than one hop away.
+const TTL_FAR: u8 = 64;
+
 /// A connection being made.
-pub(super) type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
+type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, String>> + Send>>;
 
 /// One router.
 pub(super) struct Router {
@@ -38,6 +49,20 @@ pub(super) struct Router {
     dialling: Option<Dialling>,
     /// Connected by the router, and not yet taken by the session.
     offered: Option<TcpStream>,
+    /// Whether it is of our AS.
+    pub(super) internal: bool,
+    /// BFD with it, where that is on.
+    pub(super) bfd: Option<Bfd>,
+}
+
+/// BFD with one router.
+pub(super) struct Bfd {
+    /// Its machine.
+    pub(super) session: bfd::Session,
+    sender: Option<BfdSender>,
+    to: SocketAddr,
+    /// Whether it was told that nothing can be sent.
+    told: bool,
 }
 
 /// A connection of a session.
@@ -58,8 +83,64 @@ const SIDES: [Side; 2] = [Side::Outgoing, Side::Incoming];
 
 impl Router {
     /// A router whose session is stopped.
-    pub(super) fn new(settings: settings::Peer, session: Session) -> Router {
-        Router { settings, session, connections: [None, None], dialling: None, offered: None }
+    pub(super) fn new(settings: settings::Peer, internal: bool, session: Session) -> Router {
+        let bfd = settings.bfd.as_ref().map(|bfd| Bfd::new(bfd, settings.address));
+        Router { settings, session, connections: [None, None], dialling: None, offered: None, internal, bfd }
+    }
+
+    /// Begins.
+    pub(super) fn start(&mut self, now: Moment, notices: &mut Vec<Notice>) {
+        self.handle(now, Event::Start, notices);
+        self.beat(now, bfd::Event::Start, notices);
+    }
+
+    /// Ends the session, and BFD with it.
+    pub(super) fn stop(&mut self, now: Moment, reason: Reason, message: &str, notices: &mut Vec<Notice>) {
+        self.handle(now, Event::Stop { reason, message: message.into() }, notices);
+        // The router must not take our end for a fault of the path.
+        self.beat(now, bfd::Event::AdminDown, notices);
+    }
+
+    /// When the session or BFD wants [`Router::tick`].
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        let bfd = self.bfd.as_ref().and_then(|bfd| bfd.session.deadline());
+        self.session.deadline().into_iter().chain(bfd).min()
+    }
+
+    /// The time has come for something, maybe.
+    pub(super) fn tick(&mut self, now: Moment, notices: &mut Vec<Notice>) {
+        let due = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.bfd.as_ref().and_then(|bfd| bfd.session.deadline())) {
+            self.beat(now, bfd::Event::Tick, notices);
+        }
+        if due(self.session.deadline()) {
+            self.handle(now, Event::Tick, notices);
+        }
+    }
+
+    /// Gives BFD an event, and the session what BFD says of the path.
+    pub(super) fn beat(&mut self, now: Moment, event: bfd::Event<'_>, notices: &mut Vec<Notice>) {
+        let local = self.settings.local_address;
+        let Some(bfd) = &mut self.bfd else { return };
+        for action in bfd.session.handle(now, event) {
+            let Some(bfd) = &mut self.bfd else { return };
+            let path = match action {
+                bfd::Action::Send(octets) => {
+                    bfd.send(&octets, local, &self.settings.name);
+                    continue;
+                }
+                bfd::Action::Up => PathState::Up,
+                bfd::Action::Down { administrative: true, .. } => PathState::AdminDown,
+                bfd::Action::Down { administrative: false, .. } => PathState::Down,
+            };
+            // First the session, then the log.
+            let name = self.settings.name.clone();
+            self.handle(now, Event::Path(path), notices);
+            match action {
+                bfd::Action::Down { diagnostic, .. } => tracing::warn!(router = %name, "{name}: BFD is down: {diagnostic}"),
+                _ => tracing::info!(router = %name, "{name}: BFD is up"),
+            }
+        }
     }
 
     /// Looks at all of its sockets, and gives what happened there. Whoever polls is woken when there is more.
@@ -79,13 +160,17 @@ impl Router {
         }
     }
 
-    fn dialled(&mut self, result: io::Result<TcpStream>) -> Event {
-        match result.and_then(|stream| Ok((stream.local_addr()?.ip(), stream))) {
+    fn dialled(&mut self, result: Result<TcpStream, String>) -> Event {
+        let local = |stream: TcpStream| match stream.local_addr() {
+            Ok(local) => Ok((local.ip(), stream)),
+            Err(error) => Err(error.to_string()),
+        };
+        match result.and_then(local) {
             Ok((local, stream)) => {
                 self.connections[slot(Side::Outgoing)] = Some(Connection::new(stream));
                 Event::Connected { local }
             }
-            Err(error) => Event::ConnectFailed { error: error.to_string() },
+            Err(error) => Event::ConnectFailed { error },
         }
     }
 
@@ -124,7 +209,7 @@ impl Router {
 
     fn perform(&mut self, action: Action, notices: &mut Vec<Notice>) {
         match action {
-            Action::Connect => self.dialling = Some(Box::pin(sockets::dial(self.settings.clone()))),
+            Action::Connect => self.dialling = Some(dial(&self.settings, self.internal)),
             Action::Accept => {
                 self.connections[slot(Side::Incoming)] = self.offered.take().map(Connection::new);
             }
@@ -163,22 +248,89 @@ impl Router {
     pub(super) fn takes(&self, prefix: Prefix) -> bool {
         self.settings.families.contains(&prefix.family())
     }
+}
 
-    /// Whether this is the router's address.
-    pub(super) fn is_at(&self, address: SocketAddr) -> bool {
-        canonical(self.settings.address) == canonical(address.ip())
+/// Connects to a router. A key that can't be read, or that the kernel does not take, is a failure like any other: it is tried
+/// again, and there is never a connection without it.
+fn dial(peer: &settings::Peer, internal: bool) -> Dialling {
+    match link(peer, internal) {
+        Ok(link) => {
+            let dialling = sockets::dial(&link, peer.local_address, peer.port, CONNECT_TIMEOUT);
+            Box::pin(async { dialling.await.map_err(|error| error.to_string()) })
+        }
+        Err(error) => Box::pin(std::future::ready(Err(error))),
     }
 }
 
-/// IPv4 addresses as such, also those that an IPv6 socket shows.
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
+/// What sockets of a router need. Reads its key.
+pub(super) fn link(peer: &settings::Peer, internal: bool) -> Result<sockets::Peer, String> {
+    let secret = |file: &Path| {
+        let text = std::fs::read(file).map_err(|error| format!("peer {}: {}: {error}", peer.name, file.display()))?;
+        let line = text.split(|octet| *octet == b'\n').next().unwrap_or_default();
+        Ok::<_, String>(sockets::Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
+    };
+    let authentication = match &peer.authentication {
+        None => None,
+        Some(settings::Authentication::Md5 { key_file }) => Some(sockets::Authentication::Md5(secret(key_file)?)),
+        Some(settings::Authentication::Ao { key_file, send_id, receive_id, algorithm }) => {
+            Some(sockets::Authentication::Ao {
+                secret: secret(key_file)?,
+                send_id: *send_id,
+                receive_id: *receive_id,
+                algorithm: match algorithm {
+                    settings::AoAlgorithm::HmacSha1 => sockets::Algorithm::HmacSha1,
+                    settings::AoAlgorithm::Aes128Cmac => sockets::Algorithm::Aes128Cmac,
+                },
+            })
+        }
+    };
+    let near = !peer.multihop && !internal;
+    let ttl = match peer.ttl_security {
+        Some(hops) => sockets::Ttl::Security { hops },
+        None => sockets::Ttl::Sent(if near { 1 } else { TTL_FAR }),
+    };
+    Ok(sockets::Peer { name: peer.name.clone(), address: peer.address, ttl, authentication })
+}
+
+impl Bfd {
+    fn new(settings: &settings::Bfd, address: IpAddr) -> Bfd {
+        let settings::Bfd { interval, multiplier, multihop, min_ttl } = *settings;
+        let session = bfd::Session::new(bfd::Settings { interval, multiplier, multihop, min_ttl }, seed());
+        Bfd { to: SocketAddr::new(address, session.port()), session, sender: None, told: false }
+    }
+
+    /// Sends, if there is a socket or one can be had. A packet that is lost here might be lost on the way as well.
+    fn send(&mut self, octets: &[u8], local: Option<IpAddr>, router: &str) {
+        if self.sender.is_none() {
+            match BfdSender::bind(local.unwrap_or(unspecified(self.to.ip())), seed()) {
+                Ok(sender) => (self.sender, self.told) = (Some(sender), false),
+                Err(error) if !self.told => {
+                    self.told = true;
+                    tracing::error!(%router, "{router}: no BFD: {error}");
+                }
+                Err(_) => {}
+            }
+        }
+        if let Some(sender) = &self.sender
+            && let Err(error) = sender.send(octets, self.to)
+        {
+            tracing::debug!(%router, "{router}: a BFD packet was not sent: {error}");
+        }
+    }
+}
+
+/// The address of a family that stands for any.
+pub(super) fn unspecified(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
+
+/// Of the system's own randomness: each hasher has new keys.
+pub(super) fn seed() -> u64 {
+    RandomState::new().hash_one(0u8)
 }
 
 impl Connection {
     fn new(stream: TcpStream) -> Connection {
-        // KEEPALIVEs and withdrawals must not wait for the acknowledgement of what went before (Nagle).
-        let _ = stream.set_nodelay(true);
         Connection { stream, queue: VecDeque::new() }
     }
 
