@@ -290,7 +290,8 @@ impl Announcer {
 
     fn log(&mut self, transition: &policy::Transition) {
         let policy::Transition { prefix, from, to, cause, .. } = transition;
-        if to.announced() || *to == policy::State::Init {
+        let expected = to.announced() || *to == policy::State::Init || cause.kind == policy::CauseKind::Drain;
+        if expected {
             tracing::info!(%prefix, %from, %to, kind = cause.kind.word(), "{prefix} {from} -> {to}: {cause}");
         } else {
             tracing::warn!(%prefix, %from, %to, kind = cause.kind.word(), "{prefix} {from} -> {to}: {cause}");
@@ -356,23 +357,28 @@ impl Announcer {
 
     /// Tells the policy which of the services' addresses the host has. `all`: not only what changed.
     fn look_at_addresses(&mut self, now: Moment, all: bool) {
-        let local = match sockets::local_addresses() {
-            Ok(local) => local,
-            // Not being able to look says nothing about the addresses.
-            Err(error) => return tracing::warn!("the host's addresses can't be listed: {error}"),
-        };
         let settings = Arc::clone(&self.settings);
-        let wanted: BTreeSet<IpAddr> = settings.services.iter().flat_map(|service| &service.addresses).copied().collect();
-        for address in &wanted {
-            let present = local.contains(address);
-            if all || present != self.present.contains(address) {
-                self.decide(now, policy::Event::Address { address: *address, present });
+        let addresses: BTreeSet<IpAddr> = settings.services.iter().flat_map(|service| &service.addresses).copied().collect();
+        let before = std::mem::take(&mut self.present);
+        for address in addresses {
+            let present = match sockets::is_local(address) {
+                Ok(present) => present,
+                // Not being able to look says nothing about the address.
+                Err(error) => {
+                    tracing::warn!("whether this host has {address} can't be seen: {error}");
+                    before.contains(&address)
+                }
+            };
+            if present {
+                self.present.insert(address);
+            }
+            if all || present != before.contains(&address) {
+                self.decide(now, policy::Event::Address { address, present });
                 if !present {
-                    tracing::warn!("no interface of this host has {address}: add it to the loopback interface");
+                    tracing::warn!("packets to {address} are not for this host: add it to an interface, such as lo");
                 }
             }
         }
-        self.present = wanted.into_iter().filter(|address| local.contains(address)).collect();
     }
 
     /// Connects to the server that the settings name.

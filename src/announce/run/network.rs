@@ -237,13 +237,16 @@ impl Network {
     /// A BFD packet is for the session that it names, or while it can't name one, for that with its sender (RFC 5880 6.3).
     fn datagram(&mut self, now: Moment, datagram: &Datagram, octets: &[u8]) {
         let Some(octets) = octets.get(..datagram.len) else { return };
-        let Some(discriminator) = your_discriminator(octets) else { return };
+        let discriminator = your_discriminator(octets);
         let is_meant = |router: &Router| {
             let Some(bfd) = &router.bfd else { return false };
-            let named = bfd.session.discriminator() == discriminator;
-            let from = router.settings.address == datagram.from.ip()
-                && router.settings.local_address.is_none_or(|local| local == datagram.to);
-            if discriminator == 0 { from } else { named }
+            match discriminator {
+                Some(discriminator) => bfd.session.discriminator() == discriminator,
+                None => {
+                    router.settings.address == datagram.from.ip()
+                        && router.settings.local_address.is_none_or(|local| local == datagram.to)
+                }
+            }
         };
         let Some(router) = self.routers.iter_mut().find(|router| is_meant(router)) else { return };
         let mut notices = Vec::new();
