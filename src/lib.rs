@@ -14,12 +14,13 @@
 //! - [`wire`]: the bytes of DNS and nothing else
 //! - [`lease`]: the messages between server and sidecar
 //! - [`local`]: Unix sockets between processes of one host
+//! - [`notify`]: what the service manager is told
 //! - [`zone`]: text to image, and the set of images that is served
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
-//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, the helpers of `observe`, `lease` and `wire` only
+//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `observe::logs`, `lease`, `local`, `notify` and `wire` only
 //! - [`cli`]: one file per subcommand
 
 pub mod announce;
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod config;
 pub mod lease;
 pub mod local;
+pub mod notify;
 pub mod observe;
 pub mod serve;
 pub mod wire;

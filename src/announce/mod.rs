@@ -8,12 +8,18 @@
 //! The policy, [`bgp`] and [`bfd`] are pure: `handle(now, event) -> actions`, and a `deadline()` at which they want to be
 //! called again. The clock is an argument ([`Moment`]).
 
+pub mod admin;
 pub mod bfd;
 pub mod bgp;
+pub mod control;
+pub mod explain;
 pub mod lease;
+pub mod metrics;
 pub mod policy;
 pub mod prefix;
+pub mod probe;
 pub mod route;
+pub mod run;
 pub mod settings;
 pub mod sockets;
 

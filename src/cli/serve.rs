@@ -11,6 +11,7 @@ use crate::config::{
     self, Config, DEFAULT_ADMIN, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint, LogFormat, TcpSettings, ZoneEntry,
 };
 use crate::local::{self, Allowed, LocalSocket};
+use crate::notify;
 use crate::observe::view::{BEAT_AGE_MAX, Plane, View};
 use crate::observe::{admin, logs};
 use crate::serve::control::{self, Commands, Reload};
@@ -18,7 +19,7 @@ use crate::serve::drain::Drain;
 use crate::serve::privileges::Identity;
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::{self, Running, descriptors, lease, notify};
+use crate::serve::{self, Running, descriptors, lease};
 use crate::zone::library::{Library, Load, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;

@@ -11,7 +11,7 @@
 //! replaced to [`retire`], so that no worker ever frees a set of zones.
 //!
 //! Beside the data plane: [`control`] (the socket for commands), [`reload`], [`lease`] and [`drain`] (what the sidecar is told),
-//! [`privileges`], [`notify`] (the service manager).
+//! [`privileges`]; the service manager is told by [`crate::notify`].
 //!
 //! Never in the data plane: waiting for anything but sockets, a lock, a log line or an allocation for a UDP query, knowledge
 //! of what a zone is.
@@ -21,7 +21,6 @@ pub mod descriptors;
 pub mod drain;
 pub mod lease;
 mod limits;
-pub mod notify;
 pub mod privileges;
 mod query_log;
 pub mod reload;

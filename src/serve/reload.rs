@@ -8,7 +8,8 @@
 //! and is told about. Requests that come while a reload runs share the next one.
 
 use super::control::{Reload, Response};
-use super::{notify, retire};
+use super::retire;
+use crate::notify;
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
 use crate::config::Config;
