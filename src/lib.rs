@@ -1,28 +1,35 @@
 //! Catchment: an anycast authoritative DNS server.
 //!
-//! Three flows run through the crate, each one way; read the modules in their order.
+//! Four flows run through the crate, each one way; read the modules in their order.
 //!
 //! ```text
 //! a query    serve (socket) -> wire (view) -> answer -> zone (image) -> wire (writer) -> serve
 //! a zone     zone::library -> text -> zone::parse -> zone::compile = image -> zone::set -> swap of what is served
+//! health     serve (heartbeats) -> lease -> announce
 //! a figure   answer's outcome -> observe::counters -> observe::metrics -> admin HTTP
 //! ```
 //!
 //! The modules, lowest first; nothing imports upwards:
 //!
 //! - [`wire`]: the bytes of DNS and nothing else
+//! - [`lease`]: the messages between server and sidecar
+//! - [`local`]: Unix sockets between processes of one host
+//! - [`notify`]: what the service manager is told
 //! - [`zone`]: text to image, and the set of images that is served
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
-//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, the helpers of `observe`, and `wire` only
+//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `observe::logs`, `lease`, `local`, `notify` and `wire` only
 //! - [`cli`]: one file per subcommand
 
 pub mod announce;
 pub mod answer;
 pub mod cli;
 pub mod config;
+pub mod lease;
+pub mod local;
+pub mod notify;
 pub mod observe;
 pub mod serve;
 pub mod wire;

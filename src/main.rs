@@ -8,6 +8,8 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(arguments) => cli::serve::run(arguments),
         Command::Reload(arguments) => cli::reload::run(&arguments),
+        Command::Drain(arguments) => cli::drain::run(&arguments),
+        Command::Undrain(arguments) => cli::drain::undrain(&arguments),
         Command::Health(arguments) => cli::health::run(&arguments),
     }
 }

@@ -108,7 +108,7 @@ fn a_port_in_use_names_the_remedy() {
     let arguments =
         ["serve", zones.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "none", "--control", control];
     let (code, _, log) = run(&arguments, second.path());
-    assert!(code == 1 && log.contains("belongs to a server that is running"), "{log}");
+    assert!(code == 1 && log.contains("belongs to a process that is running"), "{log}");
     assert_eq!(first.serial("example.com."), Some(1), "the first one goes on");
 }
 
@@ -120,7 +120,7 @@ fn wrong_settings_are_told_with_place_and_remedy() {
     {
         let (code, _, errors) = run(arguments, dir.path());
         assert_eq!(code, 1);
-        for part in ["unknown key `udp_size`", "catchment.toml:5:1", "did you mean `udp-size`?", "catchment.toml:6:11"]
+        for part in ["unknown key `udp_size`", "catchment.toml:6:1", "did you mean `udp-size`?", "catchment.toml:7:11"]
         {
             assert!(errors.contains(part), "no `{part}` in:\n{errors}");
         }

@@ -55,6 +55,15 @@ pub struct Query<'a> {
     pub now_secs: u32,
 }
 
+impl Query<'_> {
+    /// Whether it came from the very address that it went to: a host that asks its own address, as a probe beside the server
+    /// does, gets that address as its source.
+    #[inline]
+    pub fn from_this_host(&self) -> bool {
+        self.peer.ip() == self.local
+    }
+}
+
 /// All that an answer depends on; swapped as one.
 pub struct Served {
     /// The zones.

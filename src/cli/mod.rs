@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that gives the exit code.
 
+pub mod control;
+pub mod drain;
 pub mod health;
 pub mod reload;
 pub mod serve;
@@ -27,6 +29,10 @@ pub enum Command {
     Serve(serve::Arguments),
     /// Make the running server read its settings and changed zones again
     Reload(reload::Arguments),
+    /// Have traffic moved away from the running server, which goes on answering
+    Drain(drain::Arguments),
+    /// End a drain
+    Undrain(drain::UndrainArguments),
     /// Ask a server whether it answers; exit code 0 if so
     Health(health::Arguments),
 }

@@ -1,7 +1,7 @@
 //! `catchment serve`: the story of starting a server, and of ending it.
 //!
 //! ```text
-//! settings -> logs -> bind all sockets -> give up root -> load zones -> answer -> signals: reload, stop
+//! settings -> logs -> bind all sockets -> give up root -> load zones -> answer -> signals: reload, drain and stop
 //! ```
 
 use super::{complain, done, fail, suggest};
@@ -10,13 +10,16 @@ use crate::answer::cookie::Secrets;
 use crate::config::{
     self, Config, DEFAULT_ADMIN, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint, LogFormat, TcpSettings, ZoneEntry,
 };
+use crate::local::{self, Allowed, LocalSocket};
+use crate::notify;
 use crate::observe::view::{BEAT_AGE_MAX, Plane, View};
 use crate::observe::{admin, logs};
-use crate::serve::control::{Asked, Control, Request};
+use crate::serve::control::{self, Commands, Reload};
+use crate::serve::drain::Drain;
 use crate::serve::privileges::Identity;
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::{self, Running, descriptors, notify};
+use crate::serve::{self, Running, descriptors, lease};
 use crate::zone::library::{Library, Load, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
@@ -35,6 +38,8 @@ const WORKERS_TIMEOUT: Duration = Duration::from_secs(10);
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 /// Then the rest gets this.
 const RUNTIME_TIMEOUT: Duration = Duration::from_millis(500);
+/// Mode of the control socket's file: the kernel says who asks, but who may not need not knock.
+const CONTROL_MODE: u32 = 0o600;
 /// Requests to reload that wait; more signals than that say nothing new.
 const REQUESTS_MAX: usize = 16;
 
@@ -71,8 +76,11 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDR", value_parser = config::admin_argument)]
     admin: Option<Endpoint<SocketAddr>>,
     /// Unix socket for commands, or `none` [default: control.sock in the first runtime directory that can be written]
-    #[arg(long, value_name = "SOCKET", value_parser = config::control_argument)]
+    #[arg(long, value_name = "SOCKET", value_parser = config::socket_argument)]
     control: Option<Endpoint<PathBuf>>,
+    /// Unix socket for sidecars, or `none` [default: lease.sock beside the control socket]
+    #[arg(long, value_name = "SOCKET", value_parser = config::socket_argument)]
+    lease: Option<Endpoint<PathBuf>>,
 }
 
 /// Serves until a signal ends it.
@@ -129,6 +137,7 @@ impl Arguments {
         config.log_format = self.log_format.unwrap_or(config.log_format);
         config.admin = self.admin.clone().unwrap_or(config.admin);
         config.control = self.control.clone().unwrap_or(config.control);
+        config.lease = self.lease.clone().unwrap_or(config.lease);
         Ok(config)
     }
 }
@@ -169,11 +178,12 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
         tracing::warn!("this host has no address {}: not listening on {address}", address.ip());
     }
     let admin = bind_admin(&config.admin)?;
-    let control = bind_control(&config.control)?;
+    let control = bind_local(&config.control, "control.sock", CONTROL_MODE, "control")?;
+    let lease = bind_local(&config.lease, "lease.sock", lease::SOCKET_MODE, "lease")?;
     if let Some(identity) = identity {
-        if let Some(control) = &control {
-            let given = control.give_to(identity.uid.as_raw(), identity.gid.as_raw());
-            given.map_err(|error| format!("{}: {error}", control.path().display()))?;
+        for socket in [&control, &lease].into_iter().flatten() {
+            let given = socket.give_to(identity.uid.as_raw(), identity.gid.as_raw());
+            given.map_err(|error| format!("{}: {error}", socket.path().display()))?;
         }
         identity.assume().map_err(|error| error.to_string())?;
     }
@@ -181,9 +191,17 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
     // TCP, the admin server and commands run on the runtime's threads; UDP has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     let runtime = runtime.map_err(|error| format!("no threads: {error}"))?;
-    let result = runtime.block_on(live(arguments, config, connections, bound, admin, control));
+    let sockets = Sockets { admin, control, lease };
+    let result = runtime.block_on(live(arguments, config, connections, bound, sockets));
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     result
+}
+
+/// What is bound beside the service itself, as far as it is wanted and could be had.
+struct Sockets {
+    admin: Option<TcpListener>,
+    control: Option<LocalSocket>,
+    lease: Option<LocalSocket>,
 }
 
 /// Loads, answers, obeys signals, stops.
@@ -192,14 +210,13 @@ async fn live(
     config: Config,
     connections: usize,
     bound: Bound,
-    admin: Option<TcpListener>,
-    control: Option<Control>,
+    sockets: Sockets,
 ) -> Result<(), String> {
     // From the first moment on: a signal while zones are loaded must not be lost, nor end the process its own way.
     let mut signals = Signals::new().map_err(|error| format!("no signals: {error}"))?;
     let library = Library::new();
     let view = Arc::new(View::new(config.node_name(), library.statuses(), config.metrics_zones));
-    if let Some(admin) = admin {
+    if let Some(admin) = sockets.admin {
         let listener = tokio::net::TcpListener::from_std(admin).map_err(|error| format!("admin server: {error}"))?;
         tokio::spawn(admin::serve(listener, Arc::clone(&view)));
     }
@@ -221,6 +238,7 @@ async fn live(
         return Err(format!("not starting: {} zones are bad, and `strict` is set", load.summary.failed));
     }
     let Load { zones, .. } = load;
+    view.served.set(&zones);
     memory::return_freed();
 
     let served = Arc::new(ArcSwap::from_pointee(Served { zones, settings }));
@@ -229,13 +247,24 @@ async fn live(
     wait_for_workers(&running).await?;
     show(&view, &running, &addresses);
 
-    let (requests, asked) = mpsc::channel(REQUESTS_MAX);
-    if let Some(control) = control {
-        tracing::info!("commands are taken at {}", control.path().display());
-        let (own_uid, requests) = (nix::unistd::geteuid().as_raw(), requests.clone());
+    let (reloads, asked) = mpsc::channel(REQUESTS_MAX);
+    let drain = Arc::new(Drain::new(Arc::clone(&view), Arc::clone(&running), config.drain_timeout));
+    if let Some(socket) = sockets.control {
+        tracing::info!("commands are taken at {}", socket.path().display());
+        let commands = Commands { reloads: reloads.clone(), drain: Arc::clone(&drain) };
         tokio::spawn(async move {
-            if let Err(error) = control.serve(own_uid, requests).await {
+            if let Err(error) = control::serve(socket, commands).await {
                 tracing::error!("no commands are taken: {error}");
+            }
+        });
+    }
+    if let Some(socket) = sockets.lease {
+        tracing::info!("sidecars are told at {}", socket.path().display());
+        let allowed = Allowed::new(Some(config.lease_user.clone()));
+        let (running, view, news) = (Arc::clone(&running), Arc::clone(&view), drain.news());
+        tokio::spawn(async move {
+            if let Err(error) = lease::serve(socket, allowed, running, view, news).await {
+                tracing::error!("no sidecar is told anything: {error}");
             }
         });
     }
@@ -251,8 +280,9 @@ async fn live(
     tokio::spawn(reloader.run(asked));
 
     notify::ready("answering");
-    obey(&mut signals, &running, &requests).await;
-    stop(&mut signals, &running, &view).await;
+    tokio::spawn(keep_watchdog(Arc::clone(&running)));
+    obey(&mut signals, &reloads).await;
+    stop(&mut signals, &running, &view, &drain).await;
     Ok(())
 }
 
@@ -302,33 +332,38 @@ fn greet(served: &Served, addresses: &[SocketAddr]) {
     }
 }
 
-/// Until a signal says stop. SIGHUP asks for a reload; the service manager hears that workers are alive while they are.
-async fn obey(signals: &mut Signals, running: &Running, requests: &mpsc::Sender<Asked>) {
-    let watchdog = notify::watchdog_interval();
-    let mut ticks = tokio::time::interval(watchdog.unwrap_or(Duration::from_secs(3600)));
+/// Until a signal says stop. SIGHUP asks for a reload.
+async fn obey(signals: &mut Signals, reloads: &mpsc::Sender<Reload>) {
+    while let Told::Reload = signals.next().await {
+        // A full queue means that reloads are asked for already.
+        let _ = reloads.try_send(Reload { reply: None });
+    }
+}
+
+/// The service manager hears that workers are alive while they are, during a drain too.
+async fn keep_watchdog(running: Arc<Running>) {
+    let Some(interval) = notify::watchdog_interval() else { return };
+    let mut ticks = tokio::time::interval(interval);
     loop {
-        tokio::select! {
-            told = signals.next() => match told {
-                Told::Stop => return,
-                // A full queue means that reloads are asked for already.
-                Told::Reload => drop(requests.try_send(Asked { request: Request::Reload {}, reply: None })),
-            },
-            _ = ticks.tick(), if watchdog.is_some() => {
-                if running.beats().iter().all(|age| *age < BEAT_AGE_MAX) {
-                    notify::alive();
-                }
-            }
+        ticks.tick().await;
+        if running.beats().iter().all(|age| *age < BEAT_AGE_MAX) {
+            notify::alive();
         }
     }
 }
 
-/// Lets what is under way end, in bounded time; a second signal ends the wait.
-async fn stop(signals: &mut Signals, running: &Running, view: &View) {
+/// Lets traffic go where sidecars move it, and what is under way end, each in bounded time; a second signal ends the wait.
+async fn stop(signals: &mut Signals, running: &Running, view: &View, drain: &Drain) {
     notify::stopping();
+    notify::stop_takes(drain.timeout() + STOP_TIMEOUT + 2 * RUNTIME_TIMEOUT);
     view.stopping.store(true, Ordering::Relaxed);
     tracing::info!("stopping");
+    let stopped = async {
+        drain.before_stop().await;
+        running.stop(STOP_TIMEOUT).await
+    };
     tokio::select! {
-        left = running.stop(STOP_TIMEOUT) => {
+        left = stopped => {
             if left != serve::Unfinished::default() {
                 tracing::warn!("not ended in time: {} workers, {} TCP connections", left.workers, left.connections);
             }
@@ -419,14 +454,19 @@ fn bind_admin(endpoint: &Endpoint<SocketAddr>) -> Result<Option<TcpListener>, St
 }
 
 /// The default path may be another server's, or out of reach: then this one goes without.
-fn bind_control(endpoint: &Endpoint<PathBuf>) -> Result<Option<Control>, String> {
+fn bind_local(
+    endpoint: &Endpoint<PathBuf>,
+    file: &str,
+    mode: u32,
+    setting: &'static str,
+) -> Result<Option<LocalSocket>, String> {
     match endpoint {
         Endpoint::None => Ok(None),
-        Endpoint::At(path) => Control::bind(path).map(Some).map_err(|error| error.to_string()),
-        Endpoint::Default => match Control::bind_default() {
-            Ok(control) => Ok(Some(control)),
+        Endpoint::At(path) => LocalSocket::bind(path, mode, setting).map(Some).map_err(|error| error.to_string()),
+        Endpoint::Default => match LocalSocket::bind_first(&local::default_paths("catchment", file), mode, setting) {
+            Ok(socket) => Ok(Some(socket)),
             Err(error) => {
-                tracing::warn!("no control socket, so that only SIGHUP reloads: {error}");
+                tracing::warn!("going without a {setting} socket: {error}");
                 Ok(None)
             }
         },

@@ -15,29 +15,29 @@ use toml::de::{DeTable, DeValue};
 
 /// One thing wrong with the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// Where in the text, in bytes.
-    pub(super) at: Range<usize>,
+    pub(crate) at: Range<usize>,
     /// What is wrong.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// What to do about it.
-    pub(super) remedy: String,
+    pub(crate) remedy: String,
 }
 
 impl Fault {
-    pub(super) fn new(at: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Fault {
+    pub(crate) fn new(at: Range<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Fault {
         Fault { at, message: message.into(), remedy: remedy.into() }
     }
 }
 
 /// A value with its place.
-pub(super) type Value<'a> = Spanned<DeValue<'a>>;
+pub(crate) type Value<'a> = Spanned<DeValue<'a>>;
 
 /// What a typed reader gives.
-pub(super) type Read<T> = Result<T, Vec<Fault>>;
+pub(crate) type Read<T> = Result<T, Vec<Fault>>;
 
 /// Parses TOML. The table holds what could be read, the faults what could not.
-pub(super) fn parse(text: &str) -> (DeTable<'_>, Vec<Fault>) {
+pub(crate) fn parse(text: &str) -> (DeTable<'_>, Vec<Fault>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let fault = |e: toml::de::Error| {
         let at = e.span().unwrap_or(0..0);
@@ -46,15 +46,15 @@ pub(super) fn parse(text: &str) -> (DeTable<'_>, Vec<Fault>) {
     (table.into_inner(), errors.into_iter().map(fault).collect())
 }
 
-/// Shows faults the way a compiler does: `file:line:column`, the line, the spot, the remedy.
-pub(super) fn render(path: &str, text: &str, faults: &[Fault], color: bool) -> String {
+/// Shows faults the way a compiler does: `file:line:column`, the line, the spot, the remedy. `level`: errors or warnings.
+pub(crate) fn render(path: &str, text: &str, level: Level<'_>, faults: &[Fault], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let mut out = String::new();
     for fault in faults {
         // A span at the very end of the text would point at no line.
         let at = fault.at.start.min(text.len())..fault.at.end.min(text.len());
         let shown = Snippet::source(text).path(path).annotation(AnnotationKind::Primary.span(at));
-        let group = Level::ERROR.primary_title(fault.message.as_str()).element(shown);
+        let group = level.clone().primary_title(fault.message.as_str()).element(shown);
         out.push_str(&renderer.render(&[group.element(Level::HELP.message(fault.remedy.as_str()))]));
         out.push_str("\n\n");
     }
@@ -62,26 +62,26 @@ pub(super) fn render(path: &str, text: &str, faults: &[Fault], color: bool) -> S
 }
 
 /// The keys of one table that have not been read yet.
-pub(super) struct Keys<'a, 'f> {
+pub(crate) struct Keys<'a, 'f> {
     table: DeTable<'a>,
     taken: Vec<&'static str>,
     faults: &'f mut Vec<Fault>,
 }
 
 impl<'a, 'f> Keys<'a, 'f> {
-    pub(super) fn new(table: DeTable<'a>, faults: &'f mut Vec<Fault>) -> Keys<'a, 'f> {
+    pub(crate) fn new(table: DeTable<'a>, faults: &'f mut Vec<Fault>) -> Keys<'a, 'f> {
         Keys { table, taken: Vec::new(), faults }
     }
 
     /// Takes a key and reads its value. `None` when it is absent, or at fault.
-    pub(super) fn read<T>(&mut self, key: &'static str, reader: impl FnOnce(Value<'a>) -> Read<T>) -> Option<T> {
+    pub(crate) fn read<T>(&mut self, key: &'static str, reader: impl FnOnce(Value<'a>) -> Read<T>) -> Option<T> {
         self.taken.push(key);
         let value = self.table.remove(key)?;
         reader(value).map_err(|faults| self.faults.extend(faults)).ok()
     }
 
     /// Like [`Keys::read`]; absence is a fault, shown at `at`.
-    pub(super) fn require<T>(
+    pub(crate) fn require<T>(
         &mut self,
         key: &'static str,
         at: Range<usize>,
@@ -95,13 +95,18 @@ impl<'a, 'f> Keys<'a, 'f> {
         self.read(key, reader)
     }
 
+    /// Something else is wrong with the table.
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
     /// Where a key stands that has not been read yet.
-    pub(super) fn place(&self, key: &str) -> Option<Range<usize>> {
+    pub(crate) fn place(&self, key: &str) -> Option<Range<usize>> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
     /// Every key that is left is unknown.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         for key in self.table.keys() {
             let remedy = match nearest(key.get_ref(), &self.taken) {
                 Some(known) => format!("did you mean `{known}`?"),
@@ -113,7 +118,7 @@ impl<'a, 'f> Keys<'a, 'f> {
 }
 
 /// Text.
-pub(super) fn string(value: Value<'_>) -> Read<String> {
+pub(crate) fn string(value: Value<'_>) -> Read<String> {
     let at = value.span();
     match value.into_inner() {
         DeValue::String(text) => Ok(text.into_owned()),
@@ -122,7 +127,7 @@ pub(super) fn string(value: Value<'_>) -> Read<String> {
 }
 
 /// `true` or `false`.
-pub(super) fn boolean(value: Value<'_>) -> Read<bool> {
+pub(crate) fn boolean(value: Value<'_>) -> Read<bool> {
     let at = value.span();
     match value.into_inner() {
         DeValue::Boolean(truth) => Ok(truth),
@@ -131,7 +136,7 @@ pub(super) fn boolean(value: Value<'_>) -> Read<bool> {
 }
 
 /// A number within bounds.
-pub(super) fn integer<N>(bounds: RangeInclusive<N>) -> impl Fn(Value<'_>) -> Read<N>
+pub(crate) fn integer<N>(bounds: RangeInclusive<N>) -> impl Fn(Value<'_>) -> Read<N>
 where
     N: TryFrom<i64> + PartialOrd + Display,
 {
@@ -148,7 +153,7 @@ where
 }
 
 /// A time: text of a number and `ms`, `s` or `m`, within bounds.
-pub(super) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(Value<'_>) -> Read<Duration> {
+pub(crate) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(Value<'_>) -> Read<Duration> {
     move |value| {
         let at = value.span();
         let between = format!("a time in quotes from \"{:?}\" to \"{:?}\"", bounds.start(), bounds.end());
@@ -169,7 +174,7 @@ pub(super) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(Value<'_>) -
 }
 
 /// One of several words.
-pub(super) fn word<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(Value<'_>) -> Read<T> {
+pub(crate) fn word<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(Value<'_>) -> Read<T> {
     move |value| {
         let at = value.span();
         let text = string(value)?;
@@ -184,14 +189,14 @@ pub(super) fn word<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(Valu
 }
 
 /// An address with a port.
-pub(super) fn address(value: Value<'_>) -> Read<SocketAddr> {
+pub(crate) fn address(value: Value<'_>) -> Read<SocketAddr> {
     let at = value.span();
     let text = string(value)?;
     address_from_text(&text).map_err(|(message, remedy)| vec![Fault::new(at, message, remedy)])
 }
 
 /// An address with a port from text, or what is wrong with it and the remedy.
-pub(super) fn address_from_text(text: &str) -> Result<SocketAddr, (String, String)> {
+pub(crate) fn address_from_text(text: &str) -> Result<SocketAddr, (String, String)> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
@@ -203,7 +208,7 @@ pub(super) fn address_from_text(text: &str) -> Result<SocketAddr, (String, Strin
 }
 
 /// A domain name.
-pub(super) fn name(value: Value<'_>) -> Read<Name> {
+pub(crate) fn name(value: Value<'_>) -> Read<Name> {
     let at = value.span();
     let text = string(value)?;
     Name::from_text(&text).map_err(|e| {
@@ -216,7 +221,7 @@ pub(super) fn name(value: Value<'_>) -> Read<Name> {
 }
 
 /// A path; what is relative starts at `base`.
-pub(super) fn path(base: &std::path::Path) -> impl Fn(Value<'_>) -> Read<PathBuf> {
+pub(crate) fn path(base: &std::path::Path) -> impl Fn(Value<'_>) -> Read<PathBuf> {
     move |value| {
         let at = value.span();
         let text = string(value)?;
@@ -228,7 +233,7 @@ pub(super) fn path(base: &std::path::Path) -> impl Fn(Value<'_>) -> Read<PathBuf
 }
 
 /// A list; the faults of all its items.
-pub(super) fn list<'a, T>(item: impl Fn(Value<'a>) -> Read<T>) -> impl FnOnce(Value<'a>) -> Read<Vec<T>> {
+pub(crate) fn list<'a, T>(item: impl Fn(Value<'a>) -> Read<T>) -> impl FnOnce(Value<'a>) -> Read<Vec<T>> {
     move |value| {
         let at = value.span();
         let items = match value.into_inner() {
@@ -248,7 +253,7 @@ pub(super) fn list<'a, T>(item: impl Fn(Value<'a>) -> Read<T>) -> impl FnOnce(Va
 }
 
 /// The value's own place, beside what `reader` makes of it.
-pub(super) fn placed<'a, T>(reader: impl Fn(Value<'a>) -> Read<T>) -> impl Fn(Value<'a>) -> Read<(T, Range<usize>)> {
+pub(crate) fn placed<'a, T>(reader: impl Fn(Value<'a>) -> Read<T>) -> impl Fn(Value<'a>) -> Read<(T, Range<usize>)> {
     move |value| {
         let at = value.span();
         Ok((reader(value)?, at))
@@ -256,7 +261,7 @@ pub(super) fn placed<'a, T>(reader: impl Fn(Value<'a>) -> Read<T>) -> impl Fn(Va
 }
 
 /// A table.
-pub(super) fn table(value: Value<'_>) -> Read<DeTable<'_>> {
+pub(crate) fn table(value: Value<'_>) -> Read<DeTable<'_>> {
     let at = value.span();
     match value.into_inner() {
         DeValue::Table(table) => Ok(table),

@@ -3,8 +3,10 @@
 //! Text comes in, a typed [`Config`] or the list of everything wrong with it goes out, each fault with its place and its
 //! remedy. Called by `cli`; opens no socket and looks at no zone. `docs/configuration.md` describes every key.
 
-mod document;
+pub(crate) mod document;
 mod settings;
+
+pub(crate) use settings::host_name;
 
 use crate::wire::name::Name;
 use document::{Fault, Keys, address, boolean, duration, integer, list, name, path, placed, string, table, word};
@@ -126,6 +128,12 @@ pub struct Config {
     pub admin: Endpoint<SocketAddr>,
     /// Unix socket for commands.
     pub control: Endpoint<PathBuf>,
+    /// Unix socket for sidecars.
+    pub lease: Endpoint<PathBuf>,
+    /// Who may read leases beside root and the server's own user, name or number.
+    pub lease_user: String,
+    /// How long traffic may take to go before the server stops, or a drain that is waited for has failed.
+    pub drain_timeout: Duration,
     /// How many zones have query counts of their own in the metrics.
     pub metrics_zones: usize,
     /// How log lines look.
@@ -158,6 +166,9 @@ impl Default for Config {
             group: None,
             admin: Endpoint::Default,
             control: Endpoint::Default,
+            lease: Endpoint::Default,
+            lease_user: "catchment-announcer".into(),
+            drain_timeout: Duration::from_secs(30),
             metrics_zones: 100,
             log_format: LogFormat::Text,
             log_level: tracing::Level::INFO,
@@ -182,7 +193,7 @@ impl ConfigError {
         let path = self.path.display().to_string();
         match &self.unreadable {
             Some(message) => format!("error: {path}: {message}\n"),
-            None => document::render(&path, &self.text, &self.faults, color),
+            None => document::render(&path, &self.text, annotate_snippets::Level::ERROR, &self.faults, color),
         }
     }
 }
@@ -203,11 +214,15 @@ pub fn found(named: Option<&Path>) -> Option<&Path> {
 
 /// Reads the settings file at `path`. Relative paths in it start at its own directory.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    parse(path, &read_text(path)?)
+}
+
+/// The text of a settings file.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
     match std::fs::read(path) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => parse(path, &text),
-            Err(_) => Err(unreadable(path, "is not UTF-8 text; is it a settings file?".into())),
-        },
+        Ok(bytes) => {
+            String::from_utf8(bytes).map_err(|_| unreadable(path, "is not UTF-8 text; is it a settings file?".into()))
+        }
         Err(e) => Err(unreadable(path, format!("{e}; write the file, or name another with --config"))),
     }
 }
@@ -216,8 +231,13 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let (document, mut faults) = document::parse(text);
     let config = read(document, path.parent().unwrap_or(Path::new("")), text, &mut faults);
+    faultless(path, text, faults).map(|()| config)
+}
+
+/// `Err`: the faults, in the order of the text.
+pub(crate) fn faultless(path: &Path, text: &str, mut faults: Vec<Fault>) -> Result<(), ConfigError> {
     if faults.is_empty() {
-        return Ok(config);
+        return Ok(());
     }
     faults.sort_by_key(|f| f.at.start);
     Err(ConfigError { path: path.into(), text: text.into(), unreadable: None, faults })
@@ -274,11 +294,14 @@ fn read(document: toml::de::DeTable<'_>, base: &Path, text: &str, faults: &mut V
     set_some!(user = "user", string);
     let group_at = keys.place("group");
     set_some!(group = "group", string);
-    set!(admin = "admin", |v| endpoint(v, admin_address));
+    set!(admin = "admin", |v| endpoint(v, admin_address(DEFAULT_ADMIN)));
     set!(control = "control", |v| endpoint(v, path(base)));
+    set!(lease = "lease", |v| endpoint(v, path(base)));
+    set!(lease_user = "lease-user", string);
+    set!(drain_timeout = "drain-timeout", duration(Duration::ZERO..=HOUR));
     set!(metrics_zones = "metrics-zones", integer(0..=100_000));
 
-    set!(log_format = "log-format", word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]));
+    set!(log_format = "log-format", word(LOG_FORMATS));
     set!(log_level = "log-level", word(LEVELS));
     set!(query_log = "query-log", boolean);
     keys.finish();
@@ -297,7 +320,10 @@ fn read(document: toml::de::DeTable<'_>, base: &Path, text: &str, faults: &mut V
     config
 }
 
-const LEVELS: &[(&str, tracing::Level)] = &[
+/// Words for [`LogFormat`].
+pub(crate) const LOG_FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+/// Words for log levels.
+pub(crate) const LEVELS: &[(&str, tracing::Level)] = &[
     ("error", tracing::Level::ERROR),
     ("warn", tracing::Level::WARN),
     ("info", tracing::Level::INFO),
@@ -332,7 +358,7 @@ fn zone_entries(
 }
 
 /// `"none"`, or what `reader` reads.
-fn endpoint<'a, T>(
+pub(crate) fn endpoint<'a, T>(
     value: document::Value<'a>,
     reader: impl Fn(document::Value<'a>) -> document::Read<T>,
 ) -> document::Read<Endpoint<T>> {
@@ -342,25 +368,29 @@ fn endpoint<'a, T>(
     }
 }
 
-fn admin_address(value: document::Value<'_>) -> document::Read<SocketAddr> {
-    let at = value.span();
-    let text = string(value)?;
-    admin_from_text(&text).map_err(|(message, remedy)| vec![Fault::new(at, message, remedy)])
+/// Where an admin server is to be; `default` is where this one is when nobody says otherwise.
+pub(crate) fn admin_address(default: SocketAddr) -> impl Fn(document::Value<'_>) -> document::Read<SocketAddr> {
+    move |value| {
+        let at = value.span();
+        let text = string(value)?;
+        admin_from_text(&text, default).map_err(|(message, remedy)| vec![Fault::new(at, message, remedy)])
+    }
 }
 
 /// The admin server has no authentication: it shows zones and traffic, so it stays on the host.
-fn admin_from_text(text: &str) -> Result<SocketAddr, (String, String)> {
+fn admin_from_text(text: &str, default: SocketAddr) -> Result<SocketAddr, (String, String)> {
     let address = document::address_from_text(text)?;
     if address.ip().is_loopback() {
         return Ok(address);
     }
-    let remedy =
-        "write a loopback address such as \"127.0.0.1:9153\", or \"none\"; put a proxy before it to show it elsewhere";
-    Err((format!("{address} is not a loopback address"), remedy.into()))
+    let remedy = format!(
+        "write a loopback address such as \"{default}\", or \"none\"; put a proxy before it to show it elsewhere"
+    );
+    Err((format!("{address} is not a loopback address"), remedy))
 }
 
 /// A node's name goes into an NSID option and into one TXT string: 1 to 255 octets (RFC 1035 section 3.3).
-fn node(value: document::Value<'_>) -> document::Read<String> {
+pub(crate) fn node(value: document::Value<'_>) -> document::Read<String> {
     let at = value.span();
     let text = string(value)?;
     match text.len() {
@@ -378,12 +408,14 @@ pub fn address_argument(text: &str) -> Result<SocketAddr, String> {
 pub fn admin_argument(text: &str) -> Result<Endpoint<SocketAddr>, String> {
     match text {
         "none" => Ok(Endpoint::None),
-        _ => admin_from_text(text).map(Endpoint::At).map_err(|(message, remedy)| format!("{message}; {remedy}")),
+        _ => admin_from_text(text, DEFAULT_ADMIN)
+            .map(Endpoint::At)
+            .map_err(|(message, remedy)| format!("{message}; {remedy}")),
     }
 }
 
-/// The control socket given on the command line.
-pub fn control_argument(text: &str) -> Result<Endpoint<PathBuf>, String> {
+/// A Unix socket given on the command line.
+pub fn socket_argument(text: &str) -> Result<Endpoint<PathBuf>, String> {
     match text {
         "none" => Ok(Endpoint::None),
         "" => Err("the path is empty".into()),
@@ -412,6 +444,9 @@ impl Config {
         differ("group", self.group != new.group);
         differ("admin", self.admin != new.admin);
         differ("control", self.control != new.control);
+        differ("lease", self.lease != new.lease);
+        differ("lease-user", self.lease_user != new.lease_user);
+        differ("drain-timeout", self.drain_timeout != new.drain_timeout);
         differ("log-format", self.log_format != new.log_format);
         differ("log-level", self.log_level != new.log_level);
         differ("query-log", self.query_log != new.query_log);
@@ -448,7 +483,8 @@ mod tests {
             "zones = \"z\"\ninclude-outside = true\nstrict = true\nudp-size = 1400\ntcp-connections = 10\n\
              tcp-connections-per-client = 2\ntcp-mss = 1400\ntcp-idle-timeout = \"1m\"\ntcp-read-timeout = \"1500ms\"\n\
              tcp-write-timeout = \"3s\"\ncookie-secrets = \"/s\"\nrequire-cookie = true\nnsid = false\nchaos-id = false\nchaos-hostname = false\n\
-             chaos-version = false\nuser = \"u\"\ngroup = \"g\"\nadmin = \"none\"\ncontrol = \"c.sock\"\nmetrics-zones = 5\n\
+             chaos-version = false\nuser = \"u\"\ngroup = \"g\"\nadmin = \"none\"\ncontrol = \"c.sock\"\nlease = \"none\"\nlease-user = \"l\"\n\
+             drain-timeout = \"0s\"\nmetrics-zones = 5\n\
              log-format = \"json\"\nlog-level = \"debug\"\nquery-log = true\n",
         )
         .unwrap();
@@ -479,6 +515,9 @@ mod tests {
             group: Some("g".into()),
             admin: Endpoint::None,
             control: Endpoint::At("/etc/c/c.sock".into()),
+            lease: Endpoint::None,
+            lease_user: "l".into(),
+            drain_timeout: Duration::ZERO,
             metrics_zones: 5,
             log_format: LogFormat::Json,
             log_level: tracing::Level::DEBUG,
@@ -557,6 +596,7 @@ mod tests {
             group: config.group.clone(),
             admin: config.admin.clone(),
             control: config.control.clone(),
+            lease: config.lease.clone(),
             ..Config::default()
         };
         assert_eq!(config, shown);

@@ -39,8 +39,7 @@ impl Config {
 
     /// This node's name: as set, or the host's.
     pub fn node_name(&self) -> String {
-        let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-        self.node.clone().or_else(host).filter(|name| !name.is_empty()).unwrap_or_else(|| "unnamed".into())
+        self.node.clone().unwrap_or_else(host_name)
     }
 
     /// Where the zones are.
@@ -51,4 +50,10 @@ impl Config {
             include_outside: self.include_outside,
         }
     }
+}
+
+/// The host's name, for a node whose settings name none.
+pub(crate) fn host_name() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    host.filter(|name| !name.is_empty()).unwrap_or_else(|| "unnamed".into())
 }

@@ -61,6 +61,7 @@ type ZoneChunk = Box<[AtomicU64]>;
 pub struct Counters<W: Writers> {
     transport: Transport,
     queries: [[[AtomicU64; RCODE_SLOTS]; QTYPE_SLOTS]; 2],
+    local: AtomicU64,
     truncated: AtomicU64,
     drops: [AtomicU64; DropCause::ALL.len()],
     sizes: Sizes,
@@ -74,6 +75,7 @@ impl<W: Writers> Counters<W> {
         Counters {
             transport,
             queries: [const { [const { [const { AtomicU64::new(0) }; RCODE_SLOTS] }; QTYPE_SLOTS] }; 2],
+            local: AtomicU64::new(0),
             truncated: AtomicU64::new(0),
             drops: [const { AtomicU64::new(0) }; DropCause::ALL.len()],
             sizes: Sizes::new(),
@@ -104,6 +106,12 @@ impl<W: Writers> Counters<W> {
         }
     }
 
+    /// Counts an answer, beside [`Counters::outcome`], that went to this host itself: a probe, a health check.
+    #[inline]
+    pub fn local(&self) {
+        W::add(&self.local, 1);
+    }
+
     /// Counts messages that got no response, or whose response did not leave.
     #[inline]
     pub fn dropped(&self, cause: DropCause, n: u64) {
@@ -124,6 +132,13 @@ impl<W: Writers> Counters<W> {
         }
     }
 
+    fn add_totals(&self, totals: &mut Totals) {
+        // Read before what it is taken from, so that the difference cannot fall below 0.
+        let local = self.local.load(Relaxed);
+        totals.foreign += self.sizes.total().saturating_sub(local);
+        totals.kernel_drops += self.drops[DropCause::KernelOverflow as usize].load(Relaxed);
+    }
+
     fn add_to(&self, total: &mut Snapshot) {
         let transport = self.transport as usize;
         for (sums, slots) in total.queries[transport].iter_mut().flatten().zip(self.queries.iter().flatten()) {
@@ -131,6 +146,7 @@ impl<W: Writers> Counters<W> {
                 *sum += slot.load(Relaxed);
             }
         }
+        total.local[transport] += self.local.load(Relaxed);
         total.truncated[transport] += self.truncated.load(Relaxed);
         for (sum, slot) in total.drops[transport].iter_mut().zip(&self.drops) {
             *sum += slot.load(Relaxed);
@@ -173,6 +189,15 @@ impl Connections {
     }
 }
 
+/// The figures of a lease, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Queries of other hosts that were answered.
+    pub foreign: u64,
+    /// Messages that the kernel dropped because a socket's buffer was full.
+    pub kernel_drops: u64,
+}
+
 /// All counters of the process.
 pub struct Registry {
     udp: Box<[Arc<Counters<One>>]>,
@@ -212,6 +237,14 @@ impl Registry {
         self.tcp.grow_zones(zones);
     }
 
+    /// Adds up what a lease tells, in microseconds, however many zones there are.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.udp.iter().for_each(|counters| counters.add_totals(&mut totals));
+        self.tcp.add_totals(&mut totals);
+        totals
+    }
+
     /// Adds everything up.
     pub fn snapshot(&self) -> Snapshot {
         let closed = std::array::from_fn(|i| self.connections.closed[i].load(Relaxed));
@@ -219,6 +252,7 @@ impl Registry {
         let accepted = self.connections.accepted.load(Relaxed);
         let mut total = Snapshot {
             queries: [[[[0; RCODE_SLOTS]; QTYPE_SLOTS]; 2]; 2],
+            local: [0; 2],
             truncated: [0; 2],
             drops: [[0; DropCause::ALL.len()]; 2],
             sizes: [Sizes::empty(), Sizes::empty()],
@@ -277,6 +311,24 @@ mod tests {
         assert_eq!((all.latencies(Transport::Udp).count(), all.latencies(Transport::Udp).sum), (2, 4_000));
         assert_eq!(all.latencies(Transport::Tcp).counts.last(), Some(&1));
         assert_eq!(all.zones()[..2], [0, 3]);
+    }
+
+    #[test]
+    fn totals_leave_out_what_the_host_itself_asked() {
+        let registry = Registry::new(2);
+        for _ in 0..3 {
+            registry.udp(0).outcome(Family::V4, &HIT);
+            registry.udp(1).outcome(Family::V6, &HIT);
+        }
+        registry.udp(1).local();
+        registry.tcp().outcome(Family::V4, &HIT);
+        registry.tcp().local();
+        registry.udp(0).outcome(Family::V4, &Outcome { result: Err(Drop::Short), ..HIT });
+        registry.udp(0).dropped(DropCause::KernelOverflow, 4);
+        registry.udp(1).dropped(DropCause::KernelOverflow, 2);
+        assert_eq!(registry.totals(), Totals { foreign: 5, kernel_drops: 6 });
+        let all = registry.snapshot();
+        assert_eq!((all.local(Transport::Udp), all.local(Transport::Tcp)), (1, 1));
     }
 
     #[test]

@@ -62,6 +62,16 @@ fn process(view: &View, out: &mut Out<'_>) -> Result<(), Error> {
     out.gauge("catchment_start_time_seconds", "When the server started, in seconds since 1970", started)?;
     let ready = f64::from(u8::from(view.not_ready().is_empty()));
     out.gauge("catchment_ready", "1 when /readyz says so", ready)?;
+    out.gauge(
+        "catchment_draining",
+        "1 while an operator's drain lasts",
+        f64::from(u8::from(view.draining.load(Relaxed))),
+    )?;
+    let announcing = view.sidecars.announcing().len();
+    out.gauges("catchment_sidecars", "Sidecars that are connected, by whether they have withdrawn everything", || {
+        let withdrawn = view.sidecars.count().saturating_sub(announcing);
+        [([("state", "announcing")], announcing as f64), ([("state", "withdrawn")], withdrawn as f64)]
+    })?;
     out.counters("catchment_reloads", "Reloads, by whether they were taken", || {
         [
             ([("result", "taken")], view.reloads.load(Relaxed)),
@@ -113,6 +123,9 @@ fn queries(snapshot: &Snapshot, out: &mut Out<'_>) -> Result<(), Error> {
         })
     })?;
     let transports = || Transport::ALL.into_iter().map(|transport| (transport, transport_text(transport)));
+    out.counters("catchment_local_queries", "Queries that were answered and came from this host itself", || {
+        transports().map(|(transport, text)| ([("transport", text)], snapshot.local(transport)))
+    })?;
     out.counters("catchment_truncated", "Answers with TC set", || {
         transports().map(|(transport, text)| ([("transport", text)], snapshot.truncated(transport)))
     })?;
@@ -280,12 +293,18 @@ mod tests {
         counters.udp(0).outcome(Family::V4, &hit);
         counters.udp(0).latency(3_000, 1);
         counters.tcp().outcome(Family::V6, &Outcome { qtype: 0, rcode: rcode::FORMERR, zone: None, ..hit });
+        counters.tcp().local();
         counters.udp(0).dropped(DropCause::KernelOverflow, 3);
         counters.connections().accepted();
         let out = scrape(view);
         for line in [
             "catchment_build_info{version=\"0.1.0\",node=\"ams1\"} 1",
             "catchment_ready 1.0",
+            "catchment_draining 0.0",
+            "catchment_sidecars{state=\"announcing\"} 0.0",
+            "catchment_sidecars{state=\"withdrawn\"} 0.0",
+            "catchment_local_queries_total{transport=\"udp\"} 0",
+            "catchment_local_queries_total{transport=\"tcp\"} 1",
             "catchment_reloads_total{result=\"taken\"} 0",
             "catchment_zones{state=\"serving\"} 1.0",
             "catchment_zones{state=\"failed\"} 1.0",

@@ -6,4 +6,5 @@ pub mod admin;
 pub mod counters;
 pub mod logs;
 pub mod metrics;
+pub mod sidecars;
 pub mod view;

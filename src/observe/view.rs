@@ -1,11 +1,13 @@
 //! What the admin server shows: one place that the parts of the server fill in as they come up.
 
 use super::counters::Registry;
+use super::sidecars::Sidecars;
 use crate::zone::library::{State, Statuses};
+use crate::zone::set::Zones;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// A worker that has not come round for so long hangs.
@@ -29,6 +31,39 @@ pub struct View {
     pub plane: OnceLock<Plane>,
     /// Whether the server is on its way out.
     pub stopping: AtomicBool,
+    /// Whether an operator asked for traffic to be moved away.
+    pub draining: AtomicBool,
+    /// The sidecars that are told of all this.
+    pub sidecars: Sidecars,
+    /// How many zones are answered from.
+    pub served: ServedZones,
+}
+
+/// How many zones are answered from; set at each swap.
+#[derive(Debug, Default)]
+pub struct ServedZones(Mutex<ZoneCounts>);
+
+/// Zones by whether they can be answered from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ZoneCounts {
+    /// Those that can, by an older version too.
+    pub zones: u64,
+    /// Those that can't.
+    pub failed: u64,
+}
+
+impl ServedZones {
+    /// What is served now.
+    pub fn set(&self, zones: &Zones) {
+        let failed = zones.iter().filter(|zone| zone.image.is_none()).count() as u64;
+        let zones = zones.len() as u64 - failed;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ZoneCounts { zones, failed };
+    }
+
+    /// What was set last.
+    pub fn counts(&self) -> ZoneCounts {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The data plane as seen from outside.
@@ -53,6 +88,9 @@ impl View {
             reloads_failed: AtomicU64::new(0),
             plane: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            sidecars: Sidecars::default(),
+            served: ServedZones::default(),
         }
     }
 
@@ -63,6 +101,9 @@ impl View {
         let mut reasons = Vec::new();
         if self.stopping.load(Ordering::Relaxed) {
             reasons.push("the server is stopping".into());
+        }
+        if self.draining.load(Ordering::Relaxed) {
+            reasons.push("the server is drained: `catchment undrain` ends that".into());
         }
         let Some(plane) = self.plane.get() else {
             reasons.push("the server is starting: its zones are being loaded".into());
@@ -120,6 +161,12 @@ pub(super) mod tests {
         assert_eq!(view.not_ready(), ["none of the 1 zones could be loaded; see /zones"]);
         view.statuses.clear();
         assert_eq!(view.not_ready(), ["there are no zones"]);
+
+        let view = sample(Duration::ZERO);
+        view.draining.store(true, Ordering::Relaxed);
+        assert_eq!(view.not_ready(), ["the server is drained: `catchment undrain` ends that"]);
+        view.draining.store(false, Ordering::Relaxed);
+        assert_eq!(view.not_ready(), Vec::<String>::new());
 
         let view = View::new("n".into(), Arc::default(), 1);
         view.stopping.store(true, Ordering::Relaxed);

@@ -10,15 +10,17 @@
 //! plane holds afterwards. What is served is read through one [`ArcSwap`]; the control plane swaps it and passes what it
 //! replaced to [`retire`], so that no worker ever frees a set of zones.
 //!
-//! Beside the data plane: [`control`] (the socket for commands), [`reload`], [`privileges`], [`notify`] (the service manager).
+//! Beside the data plane: [`control`] (the socket for commands), [`reload`], [`lease`] and [`drain`] (what the sidecar is told),
+//! [`privileges`]; the service manager is told by [`crate::notify`].
 //!
 //! Never in the data plane: waiting for anything but sockets, a lock, a log line or an allocation for a UDP query, knowledge
 //! of what a zone is.
 
 pub mod control;
 pub mod descriptors;
+pub mod drain;
+pub mod lease;
 mod limits;
-pub mod notify;
 pub mod privileges;
 mod query_log;
 pub mod reload;
@@ -138,6 +140,11 @@ impl Running {
         self.beats.iter().map(|beat| beat.age()).collect()
     }
 
+    /// When the worker that has not gone through its loop for the longest last did, boot clock.
+    pub fn oldest_beat(&self) -> Duration {
+        self.beats.iter().map(|beat| beat.last()).min().unwrap_or_default()
+    }
+
     /// The counters.
     pub fn counters(&self) -> &Arc<Registry> {
         &self.registry
@@ -165,6 +172,11 @@ impl Running {
     fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.workers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// The boot clock: time since the host booted, times of suspension included.
+pub fn boot_time() -> Duration {
+    Duration::from_nanos(syscall::now_ns())
 }
 
 /// Frees what was served before a swap, as soon as no worker holds it any more, on a thread where that may take its time.

@@ -1,14 +1,15 @@
 //! Reading settings and zones again while queries go on.
 //!
 //! ```text
-//! SIGHUP, `catchment reload` -> Asked -> Reloader: settings -> zones -> one swap of what is served -> the old set retires
+//! SIGHUP, `catchment reload` -> Reload -> Reloader: settings -> zones -> one swap of what is served -> the old set retires
 //! ```
 //!
 //! All or nothing: settings or places that are at fault change nothing. A zone that is at fault keeps its last good version
 //! and is told about. Requests that come while a reload runs share the next one.
 
-use super::control::{Asked, Request, Response};
-use super::{notify, retire};
+use super::control::{Reload, Response};
+use super::retire;
+use crate::notify;
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
 use crate::config::Config;
@@ -58,14 +59,14 @@ struct Reloaded {
 
 impl Reloader {
     /// Serves requests until all who can make any are gone.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Asked>) {
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Reload>) {
         while let Some(first) = requests.recv().await {
             let mut asked = vec![first];
             // Whoever asked before the files are read is served by this reading.
             while let Ok(another) = requests.try_recv() {
                 asked.push(another);
             }
-            let (reloader, response) = self.reload(asked.iter().map(|asked| asked.request)).await;
+            let (reloader, response) = self.reload().await;
             self = reloader;
             for reply in asked.into_iter().filter_map(|asked| asked.reply) {
                 // A client that went away knows nothing of it.
@@ -74,9 +75,7 @@ impl Reloader {
         }
     }
 
-    async fn reload(mut self, requests: impl Iterator<Item = Request>) -> (Reloader, Response) {
-        // The one command that there is.
-        debug_assert!(requests.into_iter().all(|request| request == Request::Reload {}));
+    async fn reload(mut self) -> (Reloader, Response) {
         notify::reloading();
         let work = tokio::task::spawn_blocking(move || {
             let outcome = self.read_and_swap();
@@ -117,6 +116,7 @@ impl Reloader {
         if let Some(plane) = self.view.plane.get() {
             plane.counters.grow_zones(ids);
         }
+        self.view.served.set(&zones);
         self.view.node.store(Arc::new(config.node_name()));
         self.view.metrics_zones.store(config.metrics_zones, Ordering::Relaxed);
         let replaced = self.served.swap(Arc::new(Served { zones, settings }));

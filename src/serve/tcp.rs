@@ -353,6 +353,9 @@ impl Connection {
                 done = input.len();
                 break;
             };
+            if query.from_this_host() {
+                tcp.counters.local();
+            }
             write[len..len + PREFIX].copy_from_slice(&(size as u16).to_be_bytes());
             len += PREFIX + size;
         }

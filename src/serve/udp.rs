@@ -69,6 +69,9 @@ impl Socket {
             }
             counters.outcome(self.family, &outcome);
             if let Ok(len) = outcome.result {
+                if query.from_this_host() {
+                    counters.local();
+                }
                 batch.reply(len);
             }
         }

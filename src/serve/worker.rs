@@ -40,6 +40,11 @@ impl Beat {
         Duration::from_nanos(now_ns().saturating_sub(self.0.load(Ordering::Relaxed)))
     }
 
+    /// Time from the boot to the last beat; 0 before the first one.
+    pub(crate) fn last(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
     fn stamp(&self, now_ns: u64) {
         self.0.store(now_ns, Ordering::Relaxed);
     }

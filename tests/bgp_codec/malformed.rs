@@ -112,7 +112,8 @@ const NEXT_HOP: &str = "40 03 04 c0000202";
 const REACH: &str = "80 0e 1c 0002 01 10 20010db8000000000000000000000002 00 30 20010db80053";
 const UNREACH: &str = "80 0f 0a 0002 01 30 20010db80054";
 
-/// Two sets of attributes that are whole but for the one that is tested, for routes in the own field and in MP_REACH_NLRI.
+/// Two sets of attributes that are whole but for the one that is tested, for routes in the own field and in
+/// MP_REACH_NLRI.
 fn without(code: &str) -> String {
     [ORIGIN, AS_PATH, NEXT_HOP].into_iter().filter(|attribute| !attribute[3..].starts_with(code)).collect()
 }
@@ -315,6 +316,19 @@ fn multiprotocol_attributes_that_end_the_session() {
 }
 
 #[test]
+fn next_hops_in_mp_reach_nlri_are_hosts_too() {
+    for (reach, withdrawn) in [
+        ("80 0e 0d 0001 01 04 7f000001 00 18 c00002", "192.0.2.0/24"),
+        ("80 0e 1c 0002 01 10 00000000000000000000000000000000 00 30 20010db80053", "2001:db8:53::/48"),
+        ("80 0e 1c 0002 01 10 ff020000000000000000000000000001 00 30 20010db80053", "2001:db8:53::/48"),
+    ] {
+        let update = decode_update(&update_octets("", &format!("{reach}{ORIGIN}{AS_PATH}"), ""), &external());
+        assert_eq!((update.withdrawn, update.announced), (prefixes(&[withdrawn]), Vec::new()));
+        assert!(update.malformed.is_some_and(|what| what.starts_with("the next hop is")));
+    }
+}
+
+#[test]
 fn every_truncation_waits_for_more_or_is_an_error() {
     let messages = [
         framed(KEEPALIVE, &[]),
@@ -333,7 +347,8 @@ fn every_truncation_waits_for_more_or_is_an_error() {
         for cut in 0..message.len() {
             // The stream stops: no message, and no error as long as what is there is right.
             assert_eq!(decode_all(&message[..cut], &external()), Ok(Vec::new()), "{cut} of {message:02x?}");
-            // The length says so too: an error, or another message (an UPDATE with fewer prefixes, a NOTIFICATION with less data).
+            // The length says so too: an error, or another message (an UPDATE with fewer prefixes, a NOTIFICATION with
+            // less data).
             if cut >= 19 {
                 let shorter = framed(message[18], &message[19..cut]);
                 match decode(&shorter, &external()) {

@@ -1,5 +1,5 @@
-//! Two other codecs, bgpkit-parser (of a route collector) and rustbgpd-wire (of a daemon): what we write they read the same,
-//! what they write we read the same. Where they differ on malformed messages, the RFC says why.
+//! Two other codecs, bgpkit-parser (of a route collector) and rustbgpd-wire (of a daemon): what we write they read the
+//! same, what they write we read the same. Where they differ on malformed messages, the RFC says why.
 
 use super::messages::*;
 use super::properties;
@@ -35,8 +35,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// As ours. These readers leave it to their caller to make one path of two (RFC 6793 4.2.3); of paths of sequences only, AS4_PATH takes
-    /// the place of as many of the last numbers.
+    /// As ours. These readers leave it to their caller to make one path of two (RFC 6793 4.2.3); of paths of sequences
+    /// only, AS4_PATH takes the place of as many of the last numbers.
     fn update(self) -> Update {
         let mut as_path = self.as_path.unwrap_or_default();
         if let Some(as4_path) = self.as4_path.filter(|as4_path| as4_path.len() <= as_path.len()) {
@@ -67,8 +67,8 @@ fn bgpkit_prefixes(prefixes: &[bgpkit::NetworkPrefix]) -> impl Iterator<Item = P
     prefixes.iter().map(|p| Prefix::truncated(p.prefix.addr(), p.prefix.prefix_len()).unwrap())
 }
 
-/// Whether bgpkit-parser takes the prefixes for ones with path identifiers: it guesses so of a 0 where a length stands. RFC 7911 4: they are
-/// there where they were agreed on, and a length of 0 is the default route (RFC 4271 4.3).
+/// Whether bgpkit-parser takes the prefixes for ones with path identifiers: it guesses so of a 0 where a length stands.
+/// RFC 7911 4: they are there where they were agreed on, and a length of 0 is the default route (RFC 4271 4.3).
 fn bgpkit_guesses(prefixes: &[Prefix]) -> bool {
     prefixes.iter().any(|prefix| prefix.bits() == 0)
 }
@@ -380,14 +380,18 @@ proptest! {
         for octets in &updates.messages {
             let ours = decode_update(octets, &context);
             if !bgpkit_guesses(&announced) {
-                prop_assert_eq!(bgpkit_update(octets, &context).expect("bgpkit-parser reads it").update(), ours.clone());
+                let theirs = bgpkit_update(octets, &context).expect("bgpkit-parser reads it");
+                prop_assert_eq!(theirs.update(), ours.clone());
             }
             prop_assert_eq!(rustbgpd_update(octets, &context).expect("rustbgpd-wire reads it").update(), ours);
         }
     }
 
     #[test]
-    fn what_we_withdraw_others_read(ipv4 in vec(properties::ipv4_prefix(), 0..50), ipv6 in vec(properties::ipv6_prefix(), 0..50)) {
+    fn what_we_withdraw_others_read(
+        ipv4 in vec(properties::ipv4_prefix(), 0..50),
+        ipv6 in vec(properties::ipv6_prefix(), 0..50),
+    ) {
         let withdrawn = [ipv4, ipv6].concat();
         let updates = encode_withdrawn(&withdrawn, &external());
         for octets in &updates.messages {
@@ -402,10 +406,12 @@ proptest! {
     #[test]
     fn what_others_announce_we_read((announced, attributes) in routes(), internal_peer in any::<bool>()) {
         let context = if internal_peer { internal() } else { external() };
-        // What an external peer says of LOCAL_PREF is discarded (RFC 7606 7.5), what an internal one does not say is missed.
+        // What an external peer says of LOCAL_PREF is discarded (RFC 7606 7.5), what an internal one does not say is
+        // missed.
         let local_preference = internal_peer.then_some(attributes.local_preference.unwrap_or(7));
         let attributes = Attributes { local_preference, ..attributes };
-        let expected = Update { announced: announced.clone(), attributes: Some(attributes.clone()), ..Update::default() };
+        let expected =
+            Update { announced: announced.clone(), attributes: Some(attributes.clone()), ..Update::default() };
 
         let message = bgpkit::BgpMessage::Update(bgpkit_attributes(&attributes, &announced));
         let octets = message.encode(bgpkit::AsnLength::Bits32).unwrap();
@@ -449,8 +455,8 @@ proptest! {
                 for capability in &theirs.capabilities {
                     capability.encode(&mut written).unwrap();
                 }
-                let ours: Vec<u8> =
-                    ours.into_iter().flat_map(|(code, value)| [vec![code, value.len() as u8], value].concat()).collect();
+                let octets = |(code, value): (u8, Vec<u8>)| [vec![code, value.len() as u8], value].concat();
+                let ours: Vec<u8> = ours.into_iter().flat_map(octets).collect();
                 prop_assert_eq!(written, ours);
                 let again = rustbgpd_wire::encode_message(&rustbgpd_wire::Message::Open(theirs)).unwrap();
                 prop_assert_eq!(decode(&again, &Context::default()), Ok(Message::Open(open)));
@@ -552,8 +558,8 @@ fn rustbgpd_verdict(octets: &[u8]) -> Verdict {
     if rustbgpd_update(octets, &external()).is_some() { Good } else { Reset }
 }
 
-/// bgpkit-parser is a collector's: it warns where it can. rustbgpd-wire 0.9 follows RFC 4271: any error ends the session, and leaves
-/// RFC 7606 to the daemon.
+/// bgpkit-parser is a collector's: it warns where it can. rustbgpd-wire 0.9 follows RFC 4271: any error ends the
+/// session, and leaves RFC 7606 to the daemon.
 #[test]
 fn differences_are_those_that_the_rfcs_explain() {
     const WHOLE: &str = "40 01 01 00 40 02 06 02 01 0000fbf5 40 03 04 c0000202";

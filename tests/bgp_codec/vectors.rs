@@ -355,7 +355,8 @@ fn as4_path_is_merged_as_rfc_6793_has_it() {
     {
         assert_eq!(path("02 02 0064 5ba0", malformed), [100, 23456], "{malformed}");
     }
-    // 4.2.3: an aggregator that AGGREGATOR can name shows that an old speaker aggregated since: AS4_PATH is out of date.
+    // 4.2.3: an aggregator that AGGREGATOR can name shows that an old speaker aggregated since: AS4_PATH is out of
+    // date.
     let aggregators = |asn| format!("c0 07 06 {asn} c0000201 c0 12 08 00010001 c0000201 {as4}");
     assert_eq!(path("02 02 0064 5ba0", &aggregators("0064")), [100, 23456]);
     assert_eq!(path("02 02 0064 5ba0", &aggregators("5ba0")), [65537, 65538]);

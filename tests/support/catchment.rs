@@ -64,7 +64,7 @@ pub(crate) fn prepare(label: &str, zones: &[(&str, &str)], settings: &str) -> Te
 
 /// Writes `catchment.toml` again.
 pub(crate) fn configure(dir: &TempDir, settings: &str) {
-    let fixed = "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\ncontrol = \"control.sock\"\nzones = \"zones\"\n";
+    let fixed = "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\ncontrol = \"control.sock\"\nlease = \"lease.sock\"\nzones = \"zones\"\n";
     dir.write("catchment.toml", format!("{fixed}{settings}\n"));
 }
 

@@ -41,6 +41,11 @@ impl<const FIRST: u32, const N: usize> Histogram<FIRST, N> {
         W::add(&self.sum, value.wrapping_mul(n));
     }
 
+    /// How many values were counted.
+    pub(super) fn total(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum()
+    }
+
     pub(super) fn add_to(&self, total: &mut Distribution) {
         for (sum, bucket) in total.counts.iter_mut().zip(&self.buckets) {
             *sum += bucket.load(Relaxed);

@@ -8,6 +8,7 @@ use crate::answer::Transport;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     pub(super) queries: [[[[u64; RCODE_SLOTS]; QTYPE_SLOTS]; 2]; 2],
+    pub(super) local: [u64; 2],
     pub(super) truncated: [u64; 2],
     pub(super) drops: [[u64; DropCause::ALL.len()]; 2],
     pub(super) sizes: [Distribution; 2],
@@ -47,6 +48,11 @@ impl Snapshot {
                 })
             })
         })
+    }
+
+    /// Queries that were answered and came from this host itself.
+    pub fn local(&self, transport: Transport) -> u64 {
+        self.local[transport as usize]
     }
 
     /// Responses with TC set.

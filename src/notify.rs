@@ -22,6 +22,11 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
+/// The stop may take so long: the manager's own limit does not hold.
+pub fn stop_takes(time: Duration) {
+    tell(&[NotifyState::ExtendTimeoutUsec(u32::try_from(time.as_micros()).unwrap_or(u32::MAX))]);
+}
+
 /// The server is well.
 pub fn alive() {
     tell(&[NotifyState::Watchdog]);

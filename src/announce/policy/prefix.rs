@@ -1,0 +1,175 @@
+//! One prefix: its state, why, since when, and what came before.
+
+use super::cause::{Cause, CauseKind};
+use super::damping::Damper;
+use super::service::Verdict;
+use crate::announce::Moment;
+use crate::announce::prefix::Prefix;
+use crate::announce::settings::{Announced, Damping, Require};
+use std::collections::VecDeque;
+use std::fmt;
+
+/// Transitions that are kept of each prefix.
+pub const TRANSITIONS_MAX: usize = 50;
+
+/// The states of a prefix.
+///
+/// ```text
+///            rise, lease                stale, overloaded
+///   INIT ----------------> UP <-----------------------------> DEPREF
+///    |  ^                  | ^                                  |
+///    |  |                  | | undrained                        |
+///    |  | undrained        | v                                  |
+///    |  |                 DRAIN <-------------------------------+
+///    |  |                  | quiet, or drain-timeout            |
+///    v  |                  v                                    |
+///   WITHDRAWN <------------+------------------------------------+   a fault: at once, from any of them
+///       |
+///       +---> UP, DEPREF   healthy again, and held down long enough
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Not announced: not enough is known yet.
+    Init,
+    /// Announced.
+    Up,
+    /// Announced as worse than other nodes.
+    Depref,
+    /// Announced as the last resort, while traffic moves away.
+    Drain,
+    /// Not announced.
+    Withdrawn,
+}
+
+impl State {
+    /// All.
+    pub const ALL: [State; 5] = [State::Init, State::Up, State::Depref, State::Drain, State::Withdrawn];
+
+    /// Whether the prefix is announced in it.
+    pub fn announced(self) -> bool {
+        matches!(self, State::Up | State::Depref | State::Drain)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Init => "INIT",
+            State::Up => "UP",
+            State::Depref => "DEPREF",
+            State::Drain => "DRAIN",
+            State::Withdrawn => "WITHDRAWN",
+        })
+    }
+}
+
+/// A prefix went from one state to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Which.
+    pub prefix: Prefix,
+    /// From here,
+    pub from: State,
+    /// to here.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+    /// When that was decided.
+    pub at: Moment,
+}
+
+/// A prefix and its past.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub(super) settings: Announced,
+    pub(super) state: State,
+    pub(super) since: Moment,
+    pub(super) cause: Cause,
+    pub(super) damper: Damper,
+    pub(super) transitions: VecDeque<Transition>,
+}
+
+impl Route {
+    pub(super) fn new(now: Moment, settings: Announced) -> Route {
+        Route {
+            settings,
+            state: State::Init,
+            since: now,
+            cause: Cause::new(CauseKind::Starting, "nothing is known yet"),
+            damper: Damper::default(),
+            transitions: VecDeque::new(),
+        }
+    }
+
+    /// What its services' verdicts mean for it together. `verdicts`: of those that have an address of its family.
+    pub(super) fn combine(&self, verdicts: &[(Verdict, Cause)]) -> (Verdict, Cause) {
+        let known = |(verdict, _): &&(Verdict, Cause)| *verdict != Verdict::Unknown;
+        let may_begin = |(verdict, _): &&(Verdict, Cause)| verdict.may_begin();
+        let rank = |(verdict, _): &&(Verdict, Cause)| *verdict;
+        let decisive = match self.settings.require {
+            // A service that the settings added is no reason to withdraw until it is known to be down.
+            Require::All if self.state.announced() => verdicts.iter().filter(known).max_by_key(rank),
+            Require::All => verdicts.iter().max_by_key(rank),
+            Require::Any if self.state.announced() => verdicts.iter().min_by_key(rank),
+            Require::Any => {
+                verdicts.iter().filter(may_begin).min_by_key(rank).or_else(|| verdicts.iter().min_by_key(rank))
+            }
+        };
+        decisive.or(verdicts.first()).cloned().unwrap_or_else(|| {
+            (Verdict::Unknown, Cause::new(CauseKind::Settings, "no service has an address of its family"))
+        })
+    }
+
+    /// Goes where the verdict leads.
+    pub(super) fn step(
+        &mut self,
+        now: Moment,
+        (verdict, cause): (Verdict, Cause),
+        damping: &Damping,
+    ) -> Option<Transition> {
+        let announced = self.state.announced();
+        let aim = match verdict {
+            Verdict::Up | Verdict::Absorbing => State::Up,
+            Verdict::Stale | Verdict::Depreferenced => State::Depref,
+            Verdict::Draining => State::Drain,
+            Verdict::Drained | Verdict::Down => State::Withdrawn,
+            Verdict::Unknown => State::Init,
+        };
+        let (to, cause) = match self.damper.held(now) {
+            _ if announced || !aim.announced() => (aim, cause),
+            Some(until) if verdict.may_begin() => (State::Withdrawn, held(now, until, self.damper.flaps(now, damping))),
+            None if verdict.may_begin() => (aim, cause),
+            // Overloaded or about to be drained: no time to begin.
+            _ if self.state == State::Init && verdict != Verdict::Draining => (State::Init, cause),
+            _ => (State::Withdrawn, cause),
+        };
+        // Who is being drained was about to go anyway: only what is taken away from traffic by surprise is a flap.
+        if verdict == Verdict::Down && matches!(self.state, State::Up | State::Depref) {
+            self.damper.flap(now, damping);
+        }
+        self.go(now, to, cause)
+    }
+
+    /// Goes to a state, or stays there for another reason.
+    pub(super) fn go(&mut self, now: Moment, to: State, cause: Cause) -> Option<Transition> {
+        self.cause = cause;
+        if to == self.state {
+            return None;
+        }
+        let cause = self.cause.clone();
+        let transition = Transition { prefix: self.settings.prefix, from: self.state, to, cause, at: now };
+        self.state = to;
+        self.since = now;
+        if self.transitions.len() == TRANSITIONS_MAX {
+            self.transitions.pop_front();
+        }
+        self.transitions.push_back(transition.clone());
+        Some(transition)
+    }
+}
+
+fn held(now: Moment, until: Moment, flaps: u32) -> Cause {
+    let left = until.saturating_sub(now).as_secs_f32();
+    let times = if flaps == 1 { "once".to_owned() } else { format!("{flaps} times") };
+    Cause::new(CauseKind::HoldDown, format!("healthy again, but withdrawn {times} of late: held down {left:.1} s more"))
+}

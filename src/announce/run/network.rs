@@ -1,0 +1,342 @@
+//! All routers together: their sessions, the connections that they make to us, and BFD beside them.
+
+use super::peers::{self, Router};
+use crate::announce::Moment;
+use crate::announce::bfd::packet::your_discriminator;
+use crate::announce::bfd::session as bfd;
+use crate::announce::bgp::notification::Reason;
+use crate::announce::bgp::session::{self, Notice, Session};
+use crate::announce::bgp::settings as bgp;
+use crate::announce::prefix::Prefix;
+use crate::announce::route::Routes;
+use crate::announce::settings::{Peer, Settings};
+use crate::announce::sockets::{self, Accepted, BfdReceiver, Datagram, Listener};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Octets of one read.
+const READ_LEN: usize = 16 * 1024;
+/// Connections taken before the others get their turn.
+const ACCEPTS_MAX: usize = 16;
+/// BFD packets taken before the others get their turn.
+const DATAGRAMS_MAX: usize = 64;
+/// Octets of a BFD packet that are looked at: more than one has without authentication, which is not taken (RFC 5880 4.1).
+const DATAGRAM_LEN: usize = 64;
+/// Pause between lines about refused connections.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
+
+/// What happened.
+pub(super) enum Event {
+    /// To the session of a router, by its place.
+    Session(usize, session::Event),
+    /// A router has connected.
+    Accepted(Accepted),
+    /// Somebody has connected who may not, or whose connection was gone before it was taken.
+    Refused(sockets::Error),
+    /// A BFD packet.
+    Datagram(Datagram, [u8; DATAGRAM_LEN]),
+}
+
+/// The routers and their sockets. Empty until [`Network::set`].
+#[derive(Default)]
+pub(super) struct Network {
+    routers: Vec<Router>,
+    /// Sockets that routers connect to, and why one can't be had.
+    listeners: BTreeMap<SocketAddr, Result<Listener, String>>,
+    /// Sockets for BFD, and why one can't be had.
+    receivers: BTreeMap<SocketAddr, Result<BfdReceiver, String>>,
+    /// When it was last told that a connection was refused.
+    refused: Option<Moment>,
+    /// For the log, once there is time.
+    notices: Vec<(String, Notice)>,
+    /// AS number and identifier of all sessions.
+    identity: Option<(u32, Ipv4Addr)>,
+    buffer: Vec<u8>,
+}
+
+impl Network {
+    /// Begins sessions with routers that are new or are set otherwise, ends those with routers that are gone. Their routes are
+    /// to be set afterwards. `Err`: what can't be had although it must.
+    pub(super) fn set(&mut self, now: Moment, settings: &Settings) -> Result<(), String> {
+        self.buffer.resize(READ_LEN, 0);
+        let identity = Some((settings.local_as, settings.router_id));
+        let same_identity = std::mem::replace(&mut self.identity, identity) == identity;
+        let mut old = std::mem::take(&mut self.routers);
+        for peer in &settings.peers {
+            let internal = peer.asn == settings.local_as;
+            let place = old.iter().position(|router| router.settings.name == peer.name);
+            let router = match place.map(|place| old.remove(place)) {
+                Some(router) if same_identity && router.settings == *peer => router,
+                former => {
+                    if let Some(mut router) = former {
+                        self.stop(now, &mut router, Reason::AdministrativeReset, "the announcer's settings changed");
+                    }
+                    if let Err(error) = peers::link(peer, internal).and_then(|link| sockets::check(&link).map_err(|e| e.to_string())) {
+                        tracing::error!(router = %peer.name, "{error}");
+                    }
+                    Router::new(peer.clone(), internal, Session::new(session_settings(settings, peer), peers::seed()))
+                }
+            };
+            self.routers.push(router);
+        }
+        for mut router in old {
+            self.stop(now, &mut router, Reason::PeerDeconfigured, "");
+        }
+        // Anew, as keys may have changed. Connections stay.
+        self.listeners.clear();
+        let result = self.listen(true);
+        self.receive();
+        self.each(|router, notices| router.start(now, notices));
+        result
+    }
+
+    fn stop(&mut self, now: Moment, router: &mut Router, reason: Reason, message: &str) {
+        let mut notices = Vec::new();
+        router.stop(now, reason, message, &mut notices);
+        self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
+    }
+
+    /// Ends all sessions; `message` is for the routers' operators (RFC 9003).
+    pub(super) fn stop_all(&mut self, now: Moment, message: &str) {
+        self.listeners.clear();
+        self.each(|router, notices| router.stop(now, Reason::AdministrativeShutdown, message, notices));
+    }
+
+    fn each(&mut self, mut act: impl FnMut(&mut Router, &mut Vec<Notice>)) {
+        for router in &mut self.routers {
+            let mut notices = Vec::new();
+            act(router, &mut notices);
+            self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
+        }
+    }
+
+    /// Binds what routers connect to, as far as it is not bound yet. A router that we dial as well can do without.
+    fn listen(&mut self, first: bool) -> Result<(), String> {
+        let wanted: BTreeMap<SocketAddr, bool> = self.routers.iter().fold(BTreeMap::new(), |mut all, router| {
+            *all.entry(listening_address(&router.settings)).or_default() |= router.settings.passive;
+            all
+        });
+        self.listeners.retain(|address, _| wanted.contains_key(address));
+        let mut result = Ok(());
+        for (address, required) in wanted {
+            if let Some(Ok(_)) = self.listeners.get(&address) {
+                continue;
+            }
+            let of_address = self.routers.iter().filter(|router| listening_address(&router.settings) == address);
+            // A router whose key can't be had is not let in; what is the matter with it was told.
+            let peers = of_address.filter_map(|router| peers::link(&router.settings, router.internal).ok());
+            let bound = Listener::bind(address, &peers.collect::<Vec<_>>()).map_err(|error| error.to_string());
+            match &bound {
+                Ok(_) => tracing::info!("routers can connect to {address}"),
+                Err(error) if required => {
+                    if first {
+                        result = Err(format!("routers that are to connect can't: {error}"));
+                    }
+                }
+                Err(error) if first => tracing::info!("routers can't connect to us, and are dialled only: {error}"),
+                Err(_) => {}
+            }
+            self.listeners.insert(address, bound);
+        }
+        result
+    }
+
+    /// Binds what BFD needs, as far as it is not bound yet.
+    fn receive(&mut self) {
+        let with_bfd = self.routers.iter().filter_map(|router| Some((&router.settings, router.bfd.as_ref()?)));
+        let wanted: BTreeSet<SocketAddr> = with_bfd
+            .map(|(peer, bfd)| {
+                SocketAddr::new(peer.local_address.unwrap_or(peers::unspecified(peer.address)), bfd.session.port())
+            })
+            .collect();
+        self.receivers.retain(|address, _| wanted.contains(address));
+        for address in wanted {
+            let before = self.receivers.get(&address);
+            if let Some(Ok(_)) = before {
+                continue;
+            }
+            let bound = BfdReceiver::bind(address).map_err(|error| error.to_string());
+            if let Err(error) = &bound
+                && !matches!(before, Some(Err(before)) if before == error)
+            {
+                tracing::error!("no BFD: {error}");
+            }
+            self.receivers.insert(address, bound);
+        }
+    }
+
+    /// Looks at all sockets. Whoever polls is woken when there is more.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Event>> {
+        let mut events = Vec::new();
+        for receiver in self.receivers.values().flatten() {
+            for _ in 0..DATAGRAMS_MAX {
+                let mut octets = [0; DATAGRAM_LEN];
+                match receiver.poll_receive(cx, &mut octets) {
+                    Poll::Ready(Ok(datagram)) => events.push(Event::Datagram(datagram, octets)),
+                    // Nothing that concerns a later one.
+                    Poll::Ready(Err(_)) => {}
+                    Poll::Pending => break,
+                }
+            }
+        }
+        for listener in self.listeners.values().flatten() {
+            for _ in 0..ACCEPTS_MAX {
+                match listener.poll_accept(cx) {
+                    Poll::Ready(Ok(accepted)) => events.push(Event::Accepted(accepted)),
+                    Poll::Ready(Err(error)) => {
+                        let pause = matches!(error, sockets::Error::Other { .. });
+                        events.push(Event::Refused(error));
+                        if pause {
+                            break;
+                        }
+                    }
+                    Poll::Pending => break,
+                }
+            }
+        }
+        let mut sessions = Vec::new();
+        for (place, router) in self.routers.iter_mut().enumerate() {
+            router.poll(cx, &mut self.buffer, &mut sessions);
+            events.extend(sessions.drain(..).map(|event| Event::Session(place, event)));
+        }
+        if events.is_empty() { Poll::Pending } else { Poll::Ready(events) }
+    }
+
+    /// Until nothing waits to be sent.
+    pub(super) fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let flushed = self.routers.iter_mut().map(|router| router.poll_flushed(cx)).filter(Poll::is_pending).count() == 0;
+        if flushed { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// What [`Network::poll`] gave.
+    pub(super) fn handle(&mut self, now: Moment, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Session(place, event) => self.session(now, place, event),
+                Event::Accepted(Accepted { peer, stream }) => {
+                    let place = self.routers.iter().position(|router| router.settings.address == peer);
+                    if let Some(place) = place
+                        && let Some(event) = self.routers[place].offer(stream)
+                    {
+                        self.session(now, place, event);
+                    }
+                }
+                Event::Refused(error) => {
+                    if self.refused.is_none_or(|told| told + REFUSAL_PAUSE <= now) {
+                        self.refused = Some(now);
+                        tracing::warn!("{error}");
+                    }
+                }
+                Event::Datagram(datagram, octets) => self.datagram(now, &datagram, &octets),
+            }
+        }
+    }
+
+    /// A BFD packet is for the session that it names, or while it can't name one, for that with its sender (RFC 5880 6.3).
+    fn datagram(&mut self, now: Moment, datagram: &Datagram, octets: &[u8]) {
+        let Some(octets) = octets.get(..datagram.len) else { return };
+        let discriminator = your_discriminator(octets);
+        let is_meant = |router: &Router| {
+            let Some(bfd) = &router.bfd else { return false };
+            match discriminator {
+                Some(discriminator) => bfd.session.discriminator() == discriminator,
+                None => {
+                    router.settings.address == datagram.from.ip()
+                        && router.settings.local_address.is_none_or(|local| local == datagram.to)
+                }
+            }
+        };
+        let Some(router) = self.routers.iter_mut().find(|router| is_meant(router)) else { return };
+        let mut notices = Vec::new();
+        router.beat(now, bfd::Event::Packet { octets, ttl: datagram.ttl }, &mut notices);
+        self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
+    }
+
+    fn session(&mut self, now: Moment, place: usize, event: session::Event) {
+        let Some(router) = self.routers.get_mut(place) else { return };
+        let mut notices = Vec::new();
+        router.handle(now, event, &mut notices);
+        self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
+    }
+
+    /// Sets the routes of all sessions.
+    pub(super) fn announce(&mut self, now: Moment, routes: &Routes) {
+        for place in 0..self.routers.len() {
+            self.session(now, place, session::Event::Routes(routes.clone()));
+        }
+    }
+
+    /// Once a second: gives each session its routes again that lacks some, and binds what could not be bound.
+    pub(super) fn repair(&mut self, now: Moment, routes: &Routes) {
+        let lacks = |router: &Router| {
+            let Some(advertised) = router.session.advertised() else { return false };
+            let obstacles = router.session.unannounced().count();
+            advertised.len() + obstacles != routes.keys().filter(|prefix| router.takes(**prefix)).count()
+                || advertised.keys().any(|prefix| !routes.contains_key(prefix))
+        };
+        let places: Vec<usize> = (0..self.routers.len()).filter(|place| lacks(&self.routers[*place])).collect();
+        for place in places {
+            self.session(now, place, session::Event::Routes(routes.clone()));
+        }
+        if self.listeners.values().any(Result::is_err) {
+            // What is missing was told when it was found.
+            let _ = self.listen(false);
+        }
+        if self.receivers.values().any(Result::is_err) {
+            self.receive();
+        }
+    }
+
+    /// The time has come for some sessions.
+    pub(super) fn tick(&mut self, now: Moment) {
+        self.each(|router, notices| router.tick(now, notices));
+    }
+
+    /// When [`Network::tick`] is wanted.
+    pub(super) fn deadline(&self) -> Option<Moment> {
+        self.routers.iter().filter_map(Router::deadline).min()
+    }
+
+    /// Whether any router may send packets here for a prefix.
+    pub(super) fn may_hold(&self, prefix: Prefix) -> bool {
+        self.routers.iter().any(|router| router.session.may_hold(prefix))
+    }
+
+    /// The routers, in the order of the settings.
+    pub(super) fn routers(&self) -> &[Router] {
+        &self.routers
+    }
+
+    /// Writes the log lines that have waited.
+    pub(super) fn log(&mut self) {
+        for (router, notice) in self.notices.drain(..) {
+            match notice.level() {
+                tracing::Level::WARN | tracing::Level::ERROR => tracing::warn!(%router, "{router}: {notice}"),
+                tracing::Level::INFO => tracing::info!(%router, "{router}: {notice}"),
+                _ => tracing::debug!(%router, "{router}: {notice}"),
+            }
+        }
+    }
+}
+
+/// Where a router connects to.
+fn listening_address(peer: &Peer) -> SocketAddr {
+    SocketAddr::new(peer.local_address.unwrap_or(peers::unspecified(peer.address)), peer.port)
+}
+
+fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
+    bgp::Peer {
+        families: peer.families.iter().copied().collect(),
+        passive: peer.passive,
+        hold_time_secs: u16::try_from(peer.hold_time.as_secs()).unwrap_or(u16::MAX),
+        connect_retry: peer.connect_retry,
+        role: peer.role,
+        strict_role: peer.strict_role,
+        receive_alarm: Some(peer.receive_alarm),
+        receive_limit: peer.receive_limit,
+        own_prefixes: settings.prefixes.iter().map(|announced| announced.prefix).collect(),
+        ..bgp::Peer::new(settings.local_as, peer.asn, settings.router_id)
+    }
+}

@@ -1,0 +1,143 @@
+//! The `catchment-announcer` command: the BGP sidecar, and what asks a running one.
+
+use catchment::announce::control::{self, Request};
+use catchment::announce::run::{self, Options};
+use catchment::announce::settings;
+use catchment::config::{Endpoint, LogFormat};
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Announces the service's prefixes by BGP while, and only while, this node can answer.
+#[derive(Debug, Parser)]
+#[command(name = "catchment-announcer", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+struct Cli {
+    /// Settings file
+    #[arg(long, value_name = "FILE", default_value = settings::DEFAULT_PATH)]
+    config: PathBuf,
+    /// Do everything but connect to routers
+    #[arg(long)]
+    dry_run: bool,
+    /// Check the settings, say what is wrong or unwise, and exit
+    #[arg(long)]
+    check_config: bool,
+    /// How log lines look [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// The least severe level that is logged: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<tracing::Level>,
+    /// Ask a running announcer
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 the command line is wrong.
+Signals: SIGTERM and SIGINT drain, then exit, a second one at once; SIGHUP reads the settings again.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what is announced to whom, with which attributes, since when and why
+    Explain {
+        #[command(flatten)]
+        place: Place,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Move traffic to other nodes, then withdraw; until `undrain`
+    Drain(Place),
+    /// Take traffic again
+    Undrain(Place),
+}
+
+/// Where the running announcer is.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// Its control socket [default: as in the settings file, else where it makes it by default]
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
+    /// Settings file to take the control socket from [default: /etc/catchment/announcer.toml, if it is there]
+    #[arg(long, value_name = "FILE", conflicts_with = "control")]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        None if cli.check_config => check(&cli.config),
+        None => run::run(Options {
+            config: cli.config,
+            dry_run: cli.dry_run,
+            log_format: cli.log_format,
+            log_level: cli.log_level,
+        }),
+        Some(Command::Explain { place, json }) => explain(place, *json),
+        Some(Command::Drain(place)) => place.ask(Request::Drain {}).and_then(|response| say(&response.message)),
+        Some(Command::Undrain(place)) => place.ask(Request::Undrain {}).and_then(|response| say(&response.message)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // A closed standard error has nobody to tell.
+            let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `--check-config`.
+fn check(config: &Path) -> Result<(), String> {
+    let (settings, warnings) = settings::load(config).map_err(|error| error.to_string())?;
+    let _ = write!(std::io::stderr(), "{}", warnings.render(false));
+    let (prefixes, routers) = (settings.prefixes.len(), settings.peers.len());
+    say(&format!("all is well: {prefixes} prefixes, {} services, {routers} routers", settings.services.len()))
+}
+
+fn explain(place: &Place, json: bool) -> Result<(), String> {
+    let report = place.ask(Request::Explain {})?.report.ok_or("the announcer sent no explanation")?;
+    if json {
+        say(&serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?)
+    } else {
+        say(&report.text())
+    }
+}
+
+/// A closed standard output has nobody to tell.
+fn say(text: &str) -> Result<(), String> {
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+    Ok(())
+}
+
+impl Place {
+    /// Asks the first that answers. `Err`: it refused, or nobody could be asked.
+    fn ask(&self, request: Request) -> Result<control::Response, String> {
+        let mut failures = Vec::new();
+        for path in self.paths()? {
+            match control::ask(&path, request) {
+                Ok(response) if response.ok => return Ok(response),
+                Ok(response) => return Err(response.message),
+                Err(error) => failures.push(format!("{}: {error}", path.display())),
+            }
+        }
+        failures.push("is the announcer running, and as whom? its log names its control socket; give it with --control".into());
+        Err(format!("error: no announcer could be asked\n  {}", failures.join("\n  ")))
+    }
+
+    /// Where it may be, the most likely first.
+    fn paths(&self) -> Result<Vec<PathBuf>, String> {
+        if let Some(path) = &self.control {
+            return Ok(vec![path.clone()]);
+        }
+        let default = Path::new(settings::DEFAULT_PATH);
+        let Some(file) = self.config.as_deref().or(default.exists().then_some(default)) else {
+            return Ok(control::default_paths());
+        };
+        match settings::load(file).map_err(|error| error.to_string())?.0.control {
+            Endpoint::At(path) => Ok(vec![path]),
+            Endpoint::Default => Ok(control::default_paths()),
+            Endpoint::None => Err(format!("error: {}: `control` is \"none\"", file.display())),
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! The sidecar's binary beside a real server, and a router that is a few lines of this test.
+
+mod support;
+
+use catchment::announce::bgp::codec::{Context, Decoder, encode};
+use catchment::announce::bgp::message::{Attributes, Capability, Message, Notification, Open};
+use catchment::announce::explain::Report;
+use catchment::announce::prefix::{Family, Prefix};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+use support::catchment::{Server, zone};
+use support::process::{TempDir, signal};
+
+/// What a test waits for at most: much longer than anything takes, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Our AS number, and the router's.
+const LOCAL_AS: u32 = 64501;
+const ROUTER_AS: u32 = 64500;
+/// GRACEFUL_SHUTDOWN (RFC 8326 6).
+const GRACEFUL_SHUTDOWN: u32 = 0xffff_0000;
+
+/// What a router sees.
+#[derive(Debug)]
+enum Seen {
+    Opened(Open),
+    Announced(Prefix, Attributes),
+    Withdrawn(Prefix),
+    Ended(Notification),
+    Closed,
+}
+
+/// A router: takes every connection, answers OPEN and KEEPALIVE, and tells what it sees.
+struct Router {
+    address: SocketAddr,
+    seen: Receiver<(Instant, Seen)>,
+}
+
+impl Router {
+    fn start() -> Router {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, seen) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                // A connection that breaks has been told about.
+                let _ = converse(stream.unwrap(), &sender);
+                if sender.send((Instant::now(), Seen::Closed)).is_err() {
+                    return;
+                }
+            }
+        });
+        Router { address, seen }
+    }
+
+    fn next(&self) -> (Instant, Seen) {
+        self.seen.recv_timeout(PATIENCE).expect("the router sees something")
+    }
+
+    /// The next announcement; nothing else may come before but an OPEN.
+    fn announced(&self) -> (Prefix, Attributes) {
+        loop {
+            match self.next().1 {
+                Seen::Announced(prefix, attributes) => return (prefix, attributes),
+                Seen::Opened(open) => check_open(&open),
+                other => panic!("{other:?} where an announcement should be"),
+            }
+        }
+    }
+
+    /// When the next thing came, which must be the withdrawal of `prefix`.
+    fn withdrawn(&self, prefix: Prefix) -> Instant {
+        match self.next() {
+            (at, Seen::Withdrawn(withdrawn)) => {
+                assert_eq!(withdrawn, prefix);
+                at
+            }
+            other => panic!("{other:?} where a withdrawal should be"),
+        }
+    }
+
+    /// Nothing comes for so long.
+    fn quiet(&self, time: Duration) {
+        if let Ok(seen) = self.seen.recv_timeout(time) {
+            panic!("{seen:?} where nothing should be");
+        }
+    }
+}
+
+fn check_open(open: &Open) {
+    assert_eq!((open.asn, open.hold_time), (LOCAL_AS, 9));
+    assert!(open.capabilities.contains(&Capability::Multiprotocol(Family::Ipv4)));
+    let graceful_restart = |capability: &Capability| matches!(capability, Capability::Other { code: 64, .. });
+    assert!(!open.capabilities.iter().any(graceful_restart), "graceful restart is never advertised");
+}
+
+fn converse(mut stream: TcpStream, seen: &Sender<(Instant, Seen)>) -> std::io::Result<()> {
+    let capabilities =
+        vec![Capability::Multiprotocol(Family::Ipv4), Capability::RouteRefresh, Capability::FourOctetAsn(ROUTER_AS)];
+    let ours = Open { asn: ROUTER_AS, hold_time: 90, identifier: [10, 0, 0, 1].into(), capabilities };
+    let (mut decoder, mut context) = (Decoder::new(), Context::default());
+    stream.write_all(&encode(&Message::Open(ours.clone()), &context))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let mut buffer = [0; 4096];
+    loop {
+        let length = match stream.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        let at = Instant::now();
+        let tell = |what| drop(seen.send((at, what)));
+        let mut octets = &buffer[..length];
+        while let Some(message) = decoder.next(&mut octets, &context) {
+            match message.expect("the sidecar's messages are well-formed") {
+                Message::Open(open) => {
+                    context = Context::negotiated(&ours, &open);
+                    tell(Seen::Opened(open));
+                }
+                Message::Update(update) => {
+                    assert_eq!(update.malformed, None);
+                    update.withdrawn.into_iter().for_each(|prefix| tell(Seen::Withdrawn(prefix)));
+                    for prefix in update.announced {
+                        tell(Seen::Announced(prefix, update.attributes.clone().expect("routes have attributes")));
+                    }
+                }
+                Message::Notification(notification) => tell(Seen::Ended(notification)),
+                Message::Keepalive | Message::RouteRefresh(_) => {}
+            }
+        }
+        stream.write_all(&encode(&Message::Keepalive, &context))?;
+    }
+}
+
+/// The sidecar.
+struct Announcer {
+    child: Child,
+    lines: Receiver<String>,
+    log: String,
+    admin: SocketAddr,
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catchment-announcer"));
+    for name in ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_USEC"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+impl Announcer {
+    /// Starts in a server's directory, where `announcer.toml` is.
+    fn start(dir: &Path, arguments: &[&str]) -> Announcer {
+        let mut command = command();
+        command.args(["--config", "announcer.toml"]).args(arguments).current_dir(dir);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut announcer = Announcer { child, lines, log: String::new(), admin: ([127, 0, 0, 1], 0).into() };
+        let admin = announcer.wait_for("admin server at http://");
+        announcer.admin = admin.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
+        announcer.wait_for("ready: ");
+        announcer
+    }
+
+    /// The next line of the log that has `text` in it.
+    fn wait_for(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else { panic!("no `{text}` in the log:\n{}", self.log) };
+            self.log.push_str(&line);
+            self.log.push('\n');
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        signal(name, &[self.child.id()]);
+    }
+
+    fn wait_end(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        body.to_owned()
+    }
+
+    fn report(&self) -> Report {
+        serde_json::from_str(&self.get("/prefixes")).unwrap()
+    }
+}
+
+impl Drop for Announcer {
+    fn drop(&mut self) {
+        // By its handle, so that nothing else can be meant.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a subcommand to its end: success, and standard output or error.
+fn ask(dir: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = command().args(arguments).args(["--config", "announcer.toml"]).current_dir(dir).output().unwrap();
+    let text = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+/// A server that gives leases.
+fn server(label: &str) -> Server {
+    Server::start(label, &[("example.com.zone", &zone(1))], "lease = \"lease.sock\"\ndrain-timeout = \"10s\"")
+}
+
+fn prefix() -> Prefix {
+    "127.0.0.0/24".parse().unwrap()
+}
+
+/// Settings for a server at `dns` and one router.
+fn settings(dns: SocketAddr, router: SocketAddr, more: &str) -> String {
+    format!(
+        "router-id = \"192.0.2.1\"\nlocal-as = {LOCAL_AS}\nnode = \"ams1\"\nlease = \"lease.sock\"\n\
+         control = \"announcer.sock\"\nadmin = \"127.0.0.1:0\"\n{more}\n\
+         [damping]\nhold-down = \"1s\"\n\
+         [[service]]\nname = \"dns\"\naddresses = [\"127.0.0.1\"]\n\
+         [[service.probe]]\ntype = \"dns\"\ninterval = \"100ms\"\ntimeout = \"100ms\"\nport = {}\n\
+         question = \"www.example.com A\"\nexpect = \"192.0.2.2\"\n\
+         [service.up]\ncommunities = [\"64501:100\"]\nmed = 10\nnext-hop-ipv4 = \"192.0.2.9\"\n\
+         [[prefix]]\nprefix = \"127.0.0.0/24\"\nservices = [\"dns\"]\n\
+         [[peer]]\nname = \"r1\"\naddress = \"127.0.0.1\"\nport = {}\nas = {ROUTER_AS}\n",
+        dns.port(),
+        router.port()
+    )
+}
+
+fn write_settings(dir: &TempDir, server: &Server, router: &Router, more: &str) {
+    dir.write("announcer.toml", settings(server.dns, router.address, more));
+}
+
+/// Server, router and sidecar, the prefix announced.
+fn announcing(label: &str) -> (Server, Router, Announcer) {
+    let (server, router) = (server(label), Router::start());
+    write_settings(&server.dir, &server, &router, "");
+    let announcer = Announcer::start(server.dir.path(), &[]);
+    let (announced, attributes) = router.announced();
+    assert_eq!(announced, prefix());
+    assert_eq!(attributes.as_path, [LOCAL_AS]);
+    assert_eq!(attributes.next_hop.to_string(), "192.0.2.9");
+    assert_eq!((attributes.communities.as_slice(), attributes.med), (&[64501 << 16 | 100][..], Some(10)));
+    (server, router, announcer)
+}
+
+#[test]
+fn it_announces_after_the_probes_rise_and_withdraws_when_the_server_is_killed() {
+    let (server, router, mut announcer) = announcing("announcer-kill");
+    announcer.wait_for("127.0.0.0/24 INIT -> UP: ");
+
+    let (done, text) = ask(server.dir.path(), &["explain"]);
+    assert!(done, "{text}");
+    for part in [
+        "node ams1, catchment-announcer ",
+        "127.0.0.0/24 UP for ",
+        "  r1: announced for ",
+        "AS path 64501, next hop 192.0.2.9, MED 10, communities 64501:100",
+        "  dns ipv4: ",
+        "probe 1, dns-udp 127.0.0.1: ",
+        "probe 1, dns-tcp 127.0.0.1: ",
+        "lease valid, ",
+        "r1 127.0.0.1 AS 64500: Established for ",
+        " 127.0.0.0/24 INIT -> UP: ",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in\n{text}");
+    }
+    let (done, json) = ask(server.dir.path(), &["explain", "--json"]);
+    assert!(done);
+    let report: Report = serde_json::from_str(&json).unwrap();
+    assert_eq!((report.prefixes[0].state.as_str(), report.prefixes[0].routers[0].announced), ("UP", true));
+    let metrics = announcer.get("/metrics");
+    for line in [
+        "catchment_announcer_prefix_state{prefix=\"127.0.0.0/24\",state=\"UP\",cause=\"healthy\"} 1.0",
+        "catchment_announcer_announced{prefix=\"127.0.0.0/24\",router=\"r1\"} 1.0",
+        "catchment_announcer_session_up{router=\"r1\"} 1.0",
+        "catchment_announcer_lease_valid 1.0",
+        "catchment_announcer_withdraw_seconds_count 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    }
+    assert_eq!(announcer.get("/healthz"), "alive\n");
+
+    let killed = Instant::now();
+    signal("KILL", &[server.pid()]);
+    let withdrawn = router.withdrawn(prefix());
+    println!("server killed: withdrawn after {:.1?}", withdrawn.duration_since(killed));
+    announcer.wait_for("127.0.0.0/24 UP -> WITHDRAWN: ");
+    let metrics = announcer.get("/metrics");
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}\n{metrics}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(value("catchment_announcer_withdraw_seconds_count"), 1.0);
+    println!("from cause to withdrawal written: {:.0} us", value("catchment_announcer_last_withdraw_seconds") * 1e6);
+    assert!(value("catchment_announcer_last_withdraw_seconds") < 1.0);
+    assert_eq!(announcer.report().prefixes[0].cause_kind, "lease-lost");
+}
+
+#[test]
+fn a_signal_drains_withdraws_and_says_goodbye() {
+    let (_server, router, mut announcer) = announcing("announcer-drain");
+    announcer.signal("TERM");
+    let (drained, attributes) = router.announced();
+    assert_eq!((drained, attributes.as_path), (prefix(), vec![LOCAL_AS; 7]));
+    assert_eq!(attributes.communities, [64501 << 16 | 100, GRACEFUL_SHUTDOWN]);
+    router.withdrawn(prefix());
+    let Seen::Ended(notification) = router.next().1 else { panic!("no NOTIFICATION") };
+    // Cease, administrative shutdown (RFC 4486 4), with a message (RFC 9003 2): its length, then UTF-8.
+    assert_eq!((notification.code, notification.subcode), (6, 2));
+    let message = String::from_utf8(notification.data[1..].to_vec()).unwrap();
+    assert_eq!((usize::from(notification.data[0]), message.as_str()), (message.len(), "ams1: catchment-announcer stops"));
+    assert!(matches!(router.next().1, Seen::Closed));
+    assert!(announcer.wait_end().success());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let (server, router) = (server("announcer-twice"), Router::start());
+    // Queries that never cease: the drain would take its whole time.
+    write_settings(&server.dir, &server, &router, "drain-timeout = \"5m\"");
+    let mut announcer = Announcer::start(server.dir.path(), &[]);
+    router.announced();
+    let (stop, dns) = (std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)), server.dns);
+    let flood = std::thread::spawn({
+        let stop = std::sync::Arc::clone(&stop);
+        move || {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                socket.send_to(b"\0\x01\0\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01", dns).unwrap();
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    });
+    announcer.signal("TERM");
+    announcer.wait_for("UP -> DRAIN: ");
+    assert_eq!(router.announced().1.as_path.len(), 7);
+    announcer.signal("TERM");
+    assert!(announcer.wait_end().success());
+    assert!(matches!(router.next().1, Seen::Ended(Notification { code: 6, subcode: 2, .. })));
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    flood.join().unwrap();
+}
+
+#[test]
+fn commands_drain_and_undrain() {
+    let (server, router, mut announcer) = announcing("announcer-command");
+    let (done, text) = ask(server.dir.path(), &["drain"]);
+    assert!(done && text.starts_with("draining"), "{text}");
+    assert_eq!(router.announced().1.as_path.len(), 7);
+    router.withdrawn(prefix());
+    announcer.wait_for("DRAIN -> WITHDRAWN: ");
+    assert!(announcer.report().draining);
+    let (done, _) = ask(server.dir.path(), &["undrain"]);
+    assert!(done);
+    assert_eq!(router.announced().1.as_path.len(), 1);
+    let (done, text) = ask(server.dir.path(), &["explain", "--control", "nowhere.sock"]);
+    assert!(!done && (text.contains("no announcer could be asked") || text.contains("cannot be used with")), "{text}");
+}
+
+#[test]
+fn settings_at_fault_change_nothing_and_good_ones_keep_the_session() {
+    let (server, router, mut announcer) = announcing("announcer-reload");
+    let good = settings(server.dns, router.address, "");
+    server.dir.write("announcer.toml", good.replace("med = 10", "med = \"ten\""));
+    announcer.signal("HUP");
+    announcer.wait_for("the settings stay as they were");
+    announcer.wait_for("announcer.toml:");
+    router.quiet(Duration::from_millis(500));
+    assert!(announcer.get("/metrics").contains("catchment_announcer_reloads_total{result=\"failed\"} 1"));
+
+    server.dir.write("announcer.toml", good.replace("med = 10", "med = 20"));
+    announcer.signal("HUP");
+    announcer.wait_for("the settings were read again");
+    assert_eq!(router.announced().1.med, Some(20), "over the session that was there");
+    let (done, text) = ask(server.dir.path(), &["--check-config"]);
+    assert!(done && text.contains("all is well: 1 prefixes, 1 services, 1 routers"), "{text}");
+    assert_eq!(announcer.report().routers[0].established, 1);
+}
+
+#[test]
+fn a_dry_run_opens_no_session() {
+    let (server, router) = (server("announcer-dry"), Router::start());
+    write_settings(&server.dir, &server, &router, "");
+    let mut announcer = Announcer::start(server.dir.path(), &["--dry-run"]);
+    announcer.wait_for("127.0.0.0/24 INIT -> UP: ");
+    router.quiet(Duration::from_millis(500));
+    let (done, text) = ask(server.dir.path(), &["explain"]);
+    assert!(done && text.contains("dry run") && text.contains("127.0.0.0/24 UP"), "{text}");
+}
+
+#[test]
+fn a_sidecar_that_was_stopped_announces_nothing_by_leases_that_waited() {
+    let (server, router, mut announcer) = announcing("announcer-stopped");
+    announcer.signal("STOP");
+    // Leases pile up, then the server dies; what waits in the socket has an end that is newer than it all.
+    std::thread::sleep(Duration::from_millis(1000));
+    signal("KILL", &[server.pid()]);
+    std::thread::sleep(Duration::from_millis(1500));
+    router.quiet(Duration::from_millis(1));
+    announcer.signal("CONT");
+    router.withdrawn(prefix());
+    announcer.wait_for("UP -> WITHDRAWN: ");
+    router.quiet(Duration::from_millis(1500));
+    let metrics = announcer.get("/metrics");
+    assert!(metrics.contains("catchment_announcer_stalls_total 1"), "{metrics}");
+}
+
+#[test]
+fn a_session_that_broke_is_made_again_with_its_routes() {
+    let server = server("announcer-again");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    server.dir.write("announcer.toml", settings(server.dns, address, ""));
+    let mut announcer = Announcer::start(server.dir.path(), &[]);
+    // The first connection is closed without a word.
+    drop(listener.accept().unwrap());
+    drop(listener);
+    announcer.wait_for("r1: ");
+    let listener = loop {
+        match TcpListener::bind(address) {
+            Ok(listener) => break listener,
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let (sender, seen) = channel();
+    std::thread::spawn(move || converse(listener.accept().unwrap().0, &sender));
+    let router = Router { address, seen };
+    assert_eq!(router.announced().0, prefix());
+}
+
+/// What Linux says of the process: resident octets and processor time.
+fn usage(pid: u32) -> (u64, Duration) {
+    let field = |text: &str, name: &str| -> u64 {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let schedstat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap();
+    let nanos: u64 = schedstat.split_whitespace().next().unwrap().parse().unwrap();
+    (field(&status, "VmRSS:") * 1024, Duration::from_nanos(nanos))
+}
+
+#[test]
+fn it_is_small_and_idle() {
+    let (server, router) = (server("announcer-small"), Router::start());
+    let others: Vec<Router> = (0..3).map(|_| Router::start()).collect();
+    let mut text = settings(server.dns, router.address, "");
+    // Loopback addresses of their own, as each peer has one; nobody answers BFD there, so that it sends once a second.
+    for (i, other) in others.iter().enumerate() {
+        text.push_str(&format!(
+            "[[peer]]\nname = \"o{i}\"\naddress = \"127.0.0.{}\"\nport = {}\nas = {ROUTER_AS}\n",
+            i + 2,
+            other.address.port()
+        ));
+    }
+    server.dir.write("announcer.toml", text.replace("interval = \"100ms\"", "interval = \"1s\""));
+    let announcer = Announcer::start(server.dir.path(), &[]);
+    router.announced();
+    let pid = announcer.child.id();
+    let (_, before) = usage(pid);
+    let time = Duration::from_secs(5);
+    std::thread::sleep(time);
+    let (resident, after) = usage(pid);
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_catchment-announcer")).unwrap().len();
+    let share = (after - before).as_secs_f64() / time.as_secs_f64() * 100.0;
+    println!("{size} octets, {resident} resident, {share:.2} % of a core");
+    // A build for debugging is another program: its code alone is larger.
+    if !cfg!(debug_assertions) {
+        assert!(resident <= 8 << 20, "{resident} octets are resident");
+    }
+}
