@@ -114,7 +114,11 @@ fn as_seen(attributes: &Attributes, context: &Context) -> Attributes {
 
 proptest! {
     #[test]
-    fn messages_survive_a_stream_cut_anywhere(messages in vec(message(), 1..6), pieces in vec(1..200usize, 1..20), context in context()) {
+    fn messages_survive_a_stream_cut_anywhere(
+        messages in vec(message(), 1..6),
+        pieces in vec(1..200usize, 1..20),
+        context in context(),
+    ) {
         let octets: Vec<u8> = messages.iter().flat_map(|message| encode(message, &context)).collect();
         let mut decoder = Decoder::new();
         let (mut read, mut rest) = (Vec::new(), &octets[..]);
@@ -155,7 +159,11 @@ proptest! {
     }
 
     #[test]
-    fn withdrawals_survive(ipv4 in vec(ipv4_prefix(), 0..3000), ipv6 in vec(ipv6_prefix(), 0..900), context in context()) {
+    fn withdrawals_survive(
+        ipv4 in vec(ipv4_prefix(), 0..3000),
+        ipv6 in vec(ipv6_prefix(), 0..900),
+        context in context(),
+    ) {
         let withdrawn = [ipv4, ipv6].concat();
         let updates = encode_withdrawn(&withdrawn, &context);
         prop_assert!(updates.messages.iter().all(|message| message.len() <= MESSAGE_OCTETS_MAX));
@@ -171,7 +179,8 @@ proptest! {
         context in context(),
     ) {
         let next_hop = Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped().into();
-        let mut octets = encode_announced(&announced, &Attributes { next_hop, ..attributes }, &context).messages.concat();
+        let attributes = Attributes { next_hop, ..attributes };
+        let mut octets = encode_announced(&announced, &attributes, &context).messages.concat();
         for (at, octet) in changes {
             let at = 19 + at % (octets.len() - 19);
             octets[at] = octet;

@@ -87,9 +87,13 @@ fn a_peer_that_takes_nothing_is_left_after_the_send_hold_time() {
         let mut waited = Duration::ZERO;
         let mut did = Vec::new();
         while rig.state() == State::Established {
+            // Being told that nothing left is no progress.
+            let (sent, written) = rig.session.connection(Side::Outgoing).unwrap().positions();
+            rig.event(Event::Written { side: Side::Outgoing, queued: (sent - written) as usize });
             // The peer itself goes on talking.
             did.extend(rig.wait(secs(1)).into_iter().map(|(_, did)| did));
             waited += secs(1);
+            assert!(waited <= secs(expected), "it is not left in time");
             if rig.state() == State::Established {
                 rig.says(Side::Outgoing, Message::Keepalive);
             }
