@@ -128,7 +128,7 @@ fn octets(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<u8> = words.flat_map(str::bytes).collect();
     let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     match pairs.collect::<Option<Vec<u8>>>() {
-        Some(data) if digits.len() % 2 == 0 && length == Some(data.len()) => Ok(data),
+        Some(data) if digits.len().is_multiple_of(2) && length == Some(data.len()) => Ok(data),
         _ => Err(format!("\\#{text} is no data: write the number of octets and the octets, such as \"\\\\# 2 0A0B\"")),
     }
 }
