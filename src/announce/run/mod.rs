@@ -180,6 +180,7 @@ impl Announcer {
         let mut alive_at = now;
         let mut round_at = now + ROUND;
         let mut busy = 0;
+        let mut before = now;
         loop {
             let wanted = [
                 self.policy.deadline(),
@@ -191,7 +192,9 @@ impl Announcer {
             let wake = if busy < EVENTS_MAX { self.wake(due).await } else { Wake::Time };
             let now = sockets::now();
             busy = if now >= due && !matches!(wake, Wake::Time) { busy + 1 } else { 0 };
-            let late = now.saturating_sub(due);
+            // What was due already when the wait began is late for another reason.
+            let late = if due > before { now.saturating_sub(due) } else { Duration::ZERO };
+            before = now;
             match wake {
                 Wake::Time => {
                     self.decide(now, policy::Event::Tick);
