@@ -499,6 +499,7 @@ fn a_probe_that_is_no_longer_asked_does_not_hold_a_route() {
     while let Some(deadline) = node.policy.deadline().filter(|_| node.state(V4) == State::Up) {
         node.now = deadline;
         node.handle(Event::Tick);
+        assert!(node.now <= last + ms(10_000), "{}", node.states());
     }
     assert_eq!(node.state(V4), State::Withdrawn);
     assert!(node.now - last <= ms(300 + 100 + 2000), "{:?}", node.now - last);
