@@ -38,9 +38,8 @@ use topology::Family;
 const LATE_MAX: Duration = Duration::from_millis(25);
 /// How often such a run is made again before its figures count all the same.
 const AGAIN_MAX: usize = 2;
-/// What each program must be there for.
-const NEEDED: [&str; 12] =
-    ["IP", "NFT", "DIG", "BIRD", "BIRDC", "ZEBRA", "BGPD", "BFDD", "VTYSH", "GOBGPD", "GOBGP", "EXABGP"];
+/// Programs that must be there; ExaBGP only for the comparison.
+const NEEDED: [&str; 11] = ["IP", "NFT", "DIG", "BIRD", "BIRDC", "ZEBRA", "BGPD", "BFDD", "VTYSH", "GOBGPD", "GOBGP"];
 
 /// What the arguments ask for.
 #[derive(Debug, Default)]
@@ -93,7 +92,7 @@ fn main() -> ExitCode {
         println!("failover: run by `tests/run failover` (each fault once) or `make failover` (docs/failover.md)");
         return ExitCode::SUCCESS;
     }
-    let peers = match ready() {
+    let peers = match ready(&plan) {
         Ok(peers) => Arc::new(peers),
         Err(why) => {
             support::skip(why);
@@ -125,12 +124,12 @@ fn main() -> ExitCode {
 }
 
 /// Whether it can run here; the error says why not.
-fn ready() -> Result<Peers, String> {
+fn ready(plan: &Plan) -> Result<Peers, String> {
     if !nix::unistd::geteuid().is_root() {
         return Err("failover needs root, for network namespaces".into());
     }
     let peers = Peers::find()?;
-    for program in NEEDED {
+    for program in NEEDED.into_iter().chain(plan.compare.then_some("EXABGP")) {
         peers.words(program)?;
     }
     topology::possible(&peers).map_err(|why| format!("failover needs network namespaces with nftables: {why}"))?;

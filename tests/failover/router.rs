@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 pub(crate) const ROUTER_AS: u32 = 64_500;
 /// Hold time that the router offers: the PoP's decides.
 pub(crate) const HOLD_SECS: u32 = 240;
-/// Routes that [`Router::burst`] announces to the PoPs.
+/// Routes that [`Router::burst`] announces to PoP 1.
 pub(crate) const BURST: usize = 30;
 
 /// A routing daemon in namespace `r`, with a session for each family with each PoP, BFD of 100 ms x 3 where it can, and an
@@ -24,7 +24,7 @@ pub(crate) trait Router {
     fn bfd_up(&self, net: &Net, pop: usize) -> Result<bool, String>;
     /// Resets the sessions with PoP 1.
     fn reset(&self, net: &Net) -> Result<(), String>;
-    /// Announces [`BURST`] routes to the PoPs, or withdraws them.
+    /// Announces [`BURST`] routes to PoP 1, or withdraws them.
     fn burst(&self, net: &Net, on: bool) -> Result<(), String>;
     /// Sets the TCP-MD5 password of the sessions with PoP 1.
     fn password(&mut self, net: &Net, password: Option<&str>) -> Result<(), String>;

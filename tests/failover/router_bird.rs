@@ -57,7 +57,7 @@ impl Bird {
                     "protocol bgp {name} {{
                        local {own} as {ROUTER_AS}; neighbor {other} as {remote}; hold time {HOLD_SECS}; bfd on; {password}
                        connect retry time 2; connect delay time 1; error wait time 1, 2;
-                       {word} {{ import filter {filter}; export where source = RTS_STATIC; }};
+                       {word} {{ import filter {filter}; export {export}; }};
                      }}",
                     name = session(pop, family),
                     own = family.router(pop),
@@ -65,6 +65,7 @@ impl Bird {
                     remote = ROUTER_AS + pop as u32,
                     word = family.word(),
                     filter = ["service", "service6"][family as usize],
+                    export = if pop == 1 { "where source = RTS_STATIC" } else { "none" },
                 );
             }
         }

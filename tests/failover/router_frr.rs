@@ -84,6 +84,7 @@ route-map in{n} permit 20
 "
             );
         }
+        text.push_str("route-map none deny 10\n");
         let _ = writeln!(
             text,
             "router bgp {ROUTER_AS}
@@ -120,7 +121,8 @@ route-map in{n} permit 20
                     family as usize
                 );
             }
-            text.push_str(" exit-address-family\n");
+            // The burst of routes is for PoP 1 alone.
+            let _ = writeln!(text, "  neighbor {} route-map none out\n exit-address-family", family.pop(2));
         }
         text
     }
