@@ -230,7 +230,7 @@ fn ask(dir: &Path, arguments: &[&str]) -> (bool, String) {
 
 /// A server that gives leases.
 fn server(label: &str) -> Server {
-    Server::start(label, &[("example.com.zone", &zone(1))], "lease = \"lease.sock\"\ndrain-timeout = \"10s\"")
+    Server::start(label, &[("example.com.zone", &zone(1))], "drain-timeout = \"10s\"")
 }
 
 fn prefix() -> Prefix {
@@ -315,7 +315,8 @@ fn it_announces_after_the_probes_rise_and_withdraws_when_the_server_is_killed() 
     announcer.wait_for("127.0.0.0/24 UP -> WITHDRAWN: ");
     let metrics = announcer.get("/metrics");
     let value = |name: &str| -> f64 {
-        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}\n{metrics}"));
+        let line =
+            metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}\n{metrics}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
     assert_eq!(value("catchment_announcer_withdraw_seconds_count"), 1.0);
@@ -336,7 +337,10 @@ fn a_signal_drains_withdraws_and_says_goodbye() {
     // Cease, administrative shutdown (RFC 4486 4), with a message (RFC 9003 2): its length, then UTF-8.
     assert_eq!((notification.code, notification.subcode), (6, 2));
     let message = String::from_utf8(notification.data[1..].to_vec()).unwrap();
-    assert_eq!((usize::from(notification.data[0]), message.as_str()), (message.len(), "ams1: catchment-announcer stops"));
+    assert_eq!(
+        (usize::from(notification.data[0]), message.as_str()),
+        (message.len(), "ams1: catchment-announcer stops")
+    );
     assert!(matches!(router.next().1, Seen::Closed));
     assert!(announcer.wait_end().success());
 }

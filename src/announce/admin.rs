@@ -91,7 +91,8 @@ enum Route {
 fn route(head: &[u8]) -> (Route, bool) {
     let line = head.split(|octet| *octet == b'\r').next().unwrap_or_default();
     let mut words = std::str::from_utf8(line).unwrap_or_default().split(' ');
-    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next()) else {
+    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
+    else {
         return (Route::Text("400 Bad Request", "this is no HTTP request\n"), true);
     };
     if !version.starts_with("HTTP/1.") {
@@ -123,7 +124,9 @@ mod tests {
         };
         assert_eq!(status(b"GET / HTTP/1.1\r\n\r\n"), "404 Not Found");
         assert_eq!(status(b"POST /metrics HTTP/1.1\r\n\r\n"), "405 Method Not Allowed");
-        for nonsense in [&b"\r\n\r\n"[..], b"GET /metrics\r\n\r\n", b"GET /metrics SSH-2\r\n\r\n", b"\xff\xfe a b\r\n\r\n"] {
+        for nonsense in
+            [&b"\r\n\r\n"[..], b"GET /metrics\r\n\r\n", b"GET /metrics SSH-2\r\n\r\n", b"\xff\xfe a b\r\n\r\n"]
+        {
             assert_eq!(status(nonsense), "400 Bad Request");
         }
     }
@@ -148,8 +151,15 @@ mod tests {
             stream.read_to_string(&mut answer).await.unwrap();
             answers.push(answer);
         }
-        assert!(answers[0].starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text"), "{}", answers[0]);
-        assert!(answers[0].ends_with("\r\nContent-Length: 7\r\nCache-Control: no-store\r\nConnection: close\r\n\r\nMetrics"));
+        assert!(
+            answers[0].starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text"),
+            "{}",
+            answers[0]
+        );
+        assert!(
+            answers[0]
+                .ends_with("\r\nContent-Length: 7\r\nCache-Control: no-store\r\nConnection: close\r\n\r\nMetrics")
+        );
         assert!(answers[1].starts_with("HTTP/1.1 503 "), "{}", answers[1]);
         maker.await.unwrap();
         server.abort();

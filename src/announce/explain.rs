@@ -294,7 +294,11 @@ impl Service {
             let took = probe.took.map(|took| format!(", last in {:.1} ms", took * 1e3)).unwrap_or_default();
             let error = probe.error.as_deref().unwrap_or_default();
             let Probe { kind, number, address, passed, failed, .. } = probe;
-            writeln!(out, "    probe {number}, {kind} {address}: {passed} passed, {failed} failed{took}{}", Behind(error))?;
+            writeln!(
+                out,
+                "    probe {number}, {kind} {address}: {passed} passed, {failed} failed{took}{}",
+                Behind(error)
+            )?;
         }
         Ok(())
     }

@@ -98,14 +98,26 @@ impl Figures {
 
     fn register(&self, registry: &mut Registry) {
         let name = "catchment_announcer_withdraw_seconds";
-        registry.register(name, "From reading a cause to having written its withdrawal to all routers", self.withdraws.clone());
+        registry.register(
+            name,
+            "From reading a cause to having written its withdrawal to all routers",
+            self.withdraws.clone(),
+        );
         let name = "catchment_announcer_last_withdraw_seconds";
         registry.register(name, "The same, of the last withdrawal", self.last_withdraw.clone());
         registry.register("catchment_announcer_probe_seconds", "How long probes took", self.probes.clone());
         let name = "catchment_announcer_transitions";
-        registry.register(name, "Changes of a prefix's state, by the new state and the cause", self.transitions.clone());
+        registry.register(
+            name,
+            "Changes of a prefix's state, by the new state and the cause",
+            self.transitions.clone(),
+        );
         registry.register("catchment_announcer_reloads", "Reloads, by whether they were taken", self.reloads.clone());
-        registry.register("catchment_announcer_stalls", "Times that the process did not come round for 200 ms or more", self.stalls.clone());
+        registry.register(
+            "catchment_announcer_stalls",
+            "Times that the process did not come round for 200 ms or more",
+            self.stalls.clone(),
+        );
     }
 }
 
@@ -144,9 +156,17 @@ impl Scrape<'_> {
         let build = labels([("version", &report.version), ("node", &report.node)]);
         self.gauges("catchment_announcer_build_info", "The program and the node's name", [(build, 1.0)]);
         self.gauge("catchment_announcer_uptime_seconds", "Time since the start", report.uptime);
-        self.gauge("catchment_announcer_draining", "1 when traffic is to be moved away", f64::from(u8::from(report.draining)));
+        self.gauge(
+            "catchment_announcer_draining",
+            "1 when traffic is to be moved away",
+            f64::from(u8::from(report.draining)),
+        );
         let Some(lease) = &report.lease else { return };
-        self.gauge("catchment_announcer_lease_valid", "1 when the server's lease is valid", f64::from(u8::from(lease.valid)));
+        self.gauge(
+            "catchment_announcer_lease_valid",
+            "1 when the server's lease is valid",
+            f64::from(u8::from(lease.valid)),
+        );
         if let Some(age) = lease.age {
             self.gauge("catchment_announcer_lease_age_seconds", "Age of the lease's oldest stamp", age);
         }
@@ -164,8 +184,13 @@ impl Scrape<'_> {
         self.gauges("catchment_announcer_prefix_state", "1 for the state of each prefix, and its cause", state);
         let age = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.age));
         self.gauges("catchment_announcer_prefix_state_age_seconds", "How long each prefix has been in its state", age);
-        let hold = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.hold_down));
-        self.gauges("catchment_announcer_prefix_hold_down_seconds", "How long damping keeps it from being announced", hold);
+        let hold =
+            report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.hold_down));
+        self.gauges(
+            "catchment_announcer_prefix_hold_down_seconds",
+            "How long damping keeps it from being announced",
+            hold,
+        );
         let flaps = report.prefixes.iter().map(|prefix| (labels([("prefix", prefix.prefix.as_str())]), prefix.flaps));
         self.counters("catchment_announcer_prefix_flaps", "Withdrawals by fault", flaps);
         let told = report.prefixes.iter().flat_map(|prefix| {
@@ -179,13 +204,13 @@ impl Scrape<'_> {
 
     fn services(&mut self, report: &Report) {
         let health = report.services.iter().map(|service| {
-            let pairs = [("service", service.service.as_str()), ("family", &service.family), ("health", &service.health)];
+            let pairs =
+                [("service", service.service.as_str()), ("family", &service.family), ("health", &service.health)];
             (labels(pairs), 1.0)
         });
         self.gauges("catchment_announcer_service_health", "1 for the health of each service and family", health);
-        let probes = || {
-            report.services.iter().flat_map(|service| service.probes.iter().map(move |probe| (service, probe)))
-        };
+        let probes =
+            || report.services.iter().flat_map(|service| service.probes.iter().map(move |probe| (service, probe)));
         let counts = probes().flat_map(|(service, probe)| {
             [("passed", probe.passed), ("failed", probe.failed)].map(|(result, count)| {
                 let name = service.service.as_str();
@@ -205,14 +230,19 @@ impl Scrape<'_> {
 
     fn routers(&mut self, report: &Report) {
         let each = || report.routers.iter().map(|router| (labels([("router", router.router.as_str())]), router));
-        let state = report.routers.iter().map(|router| {
-            (labels([("router", router.router.as_str()), ("state", &router.state)]), 1.0)
-        });
+        let state = report
+            .routers
+            .iter()
+            .map(|router| (labels([("router", router.router.as_str()), ("state", &router.state)]), 1.0));
         self.gauges("catchment_announcer_session_state", "1 for the state of each BGP session", state);
         let up = each().map(|(labels, router)| (labels, f64::from(u8::from(router.state == "Established"))));
         self.gauges("catchment_announcer_session_up", "1 when the BGP session is established", up);
         let age = each().map(|(labels, router)| (labels, router.age));
-        self.gauges("catchment_announcer_session_state_age_seconds", "How long each session has been in its state", age);
+        self.gauges(
+            "catchment_announcer_session_state_age_seconds",
+            "How long each session has been in its state",
+            age,
+        );
         let hold = each().filter_map(|(labels, router)| Some((labels, router.hold_time?)));
         self.gauges("catchment_announcer_session_hold_time_seconds", "Hold time agreed on", hold);
         let keepalive = each().filter_map(|(labels, router)| Some((labels, router.keepalive_time?)));
@@ -227,7 +257,11 @@ impl Scrape<'_> {
             };
             router.received.iter().map(row)
         });
-        self.gauges("catchment_announcer_received_prefixes", "Prefixes that a router announces to us: dropped", received);
+        self.gauges(
+            "catchment_announcer_received_prefixes",
+            "Prefixes that a router announces to us: dropped",
+            received,
+        );
         let bfd = || each().filter_map(|(labels, router)| Some((labels, router.bfd.as_ref()?)));
         let up = bfd().map(|(labels, bfd)| (labels, f64::from(u8::from(bfd.state == "Up"))));
         self.gauges("catchment_announcer_bfd_up", "1 when BFD is up", up);
@@ -239,7 +273,11 @@ impl Scrape<'_> {
         });
         self.counters("catchment_announcer_bfd_packets", "BFD packets", packets);
         let time = bfd().filter_map(|(labels, bfd)| Some((labels, bfd.detection_time?)));
-        self.gauges("catchment_announcer_bfd_detection_seconds", "After so long without a packet the path counts as gone", time);
+        self.gauges(
+            "catchment_announcer_bfd_detection_seconds",
+            "After so long without a packet the path counts as gone",
+            time,
+        );
     }
 }
 

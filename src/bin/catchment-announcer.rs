@@ -121,7 +121,9 @@ impl Place {
                 Err(error) => failures.push(format!("{}: {error}", path.display())),
             }
         }
-        failures.push("is the announcer running, and as whom? its log names its control socket; give it with --control".into());
+        failures.push(
+            "is the announcer running, and as whom? its log names its control socket; give it with --control".into(),
+        );
         Err(format!("error: no announcer could be asked\n  {}", failures.join("\n  ")))
     }
 

@@ -9,10 +9,10 @@
 
 use super::control::{Reload, Response};
 use super::retire;
-use crate::notify;
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
 use crate::config::Config;
+use crate::notify;
 use crate::observe::view::View;
 use crate::zone::diagnostic::shown_path;
 use crate::zone::library::{Change, Library, Load, Report, Summary};

@@ -122,8 +122,8 @@ pub struct Update {
     pub attributes: Option<Attributes>,
     /// This update ends the first transfer of a family (RFC 4724 2).
     pub end_of_rib: Option<Family>,
-    /// Attributes were malformed so that the routes count as withdrawn (RFC 7606 2): what was wrong. Then `announced` is
-    /// empty and its prefixes are in `withdrawn`.
+    /// Attributes were malformed so that the routes count as withdrawn (RFC 7606 2): what was wrong. Then `announced`
+    /// is empty and its prefixes are in `withdrawn`.
     pub malformed: Option<String>,
 }
 
@@ -134,8 +134,8 @@ pub struct Attributes {
     pub origin: Origin,
     /// The AS path, sequences and sets flattened, nearest first.
     pub as_path: Vec<u32>,
-    /// The address that packets go to. IPv4 routes may have IPv6 ones (RFC 8950). Of an update that announces in its own field and in
-    /// MP_REACH_NLRI, which none of today sends (RFC 7606 5.1), the former's.
+    /// The address that packets go to. IPv4 routes may have IPv6 ones (RFC 8950). Of an update that announces in its
+    /// own field and in MP_REACH_NLRI, which none of today sends (RFC 7606 5.1), the former's.
     pub next_hop: IpAddr,
     /// MULTI_EXIT_DISC.
     pub med: Option<u32>,

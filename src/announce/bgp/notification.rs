@@ -200,9 +200,9 @@ impl Notification {
         Notification { code: reason.code(), subcode: reason.subcode(), data: data.into() }
     }
 
-    /// Cease with a shutdown message for the peer's operator (RFC 9003). `reason` is [`Reason::AdministrativeShutdown`] or
-    /// [`Reason::AdministrativeReset`]; under any other there is no room for a message, and it is left out. A message of more
-    /// than [`SHUTDOWN_MESSAGE_OCTETS_MAX`] octets is cut between two characters.
+    /// Cease with a shutdown message for the peer's operator (RFC 9003). `reason` is [`Reason::AdministrativeShutdown`]
+    /// or [`Reason::AdministrativeReset`]; under any other there is no room for a message, and it is left out. A
+    /// message of more than [`SHUTDOWN_MESSAGE_OCTETS_MAX`] octets is cut between two characters.
     pub fn cease(reason: Reason, message: &str) -> Notification {
         let mut data = Vec::new();
         if takes_message(reason) && !message.is_empty() {
@@ -227,8 +227,8 @@ impl Notification {
         Reason::of(self.code, self.subcode)
     }
 
-    /// The shutdown message in it (RFC 9003), as the peer wrote it: not fit for a terminal or log before its control characters are
-    /// escaped, as [`Notification`]'s `Display` does. `None` if there is none or it is no UTF-8.
+    /// The shutdown message in it (RFC 9003), as the peer wrote it: not fit for a terminal or log before its control
+    /// characters are escaped, as [`Notification`]'s `Display` does. `None` if there is none or it is no UTF-8.
     pub fn shutdown_message(&self) -> Option<&str> {
         let (length, rest) = self.data.split_first()?;
         let message = rest.get(..usize::from(*length)).filter(|message| !message.is_empty())?;
@@ -255,5 +255,84 @@ impl fmt::Display for Notification {
             f.write_str(if self.data.len() > SHOWN_OCTETS_MAX { "...)" } else { ")" })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(code: u8, subcode: u8, data: &[u8], text: &str) {
+        assert_eq!(Notification { code, subcode, data: data.to_vec() }.to_string(), text);
+    }
+
+    #[test]
+    fn every_code_has_its_name() {
+        check(1, 2, &[0, 18], "message header error: bad message length (0012)");
+        check(2, 0, &[], "OPEN message error: malformed");
+        check(2, 7, &[], "OPEN message error: unsupported capability"); // RFC 5492
+        check(2, 11, &[], "OPEN message error: role mismatch"); // RFC 9234
+        check(3, 11, &[], "UPDATE message error: malformed AS_PATH");
+        check(4, 0, &[], "hold timer expired");
+        check(5, 0, &[], "finite state machine error");
+        check(5, 3, &[], "finite state machine error: unexpected message in Established"); // RFC 6608
+        check(6, 0, &[], "Cease");
+        check(6, 9, &[], "Cease: hard reset"); // RFC 8538
+        check(6, 10, &[], "Cease: BFD down"); // RFC 9384
+        check(7, 1, &[], "ROUTE-REFRESH message error: invalid message length"); // RFC 7313
+        check(8, 0, &[], "send hold timer expired"); // RFC 9687
+        // Not assigned: the numbers.
+        check(6, 42, &[], "Cease: subcode 42");
+        check(4, 1, &[], "hold timer expired: subcode 1");
+        check(99, 7, &[1], "code 99: subcode 7 (01)");
+        check(
+            1,
+            1,
+            &[0xab; 40],
+            &format!("message header error: connection not synchronized ({}...)", "ab".repeat(32)),
+        );
+    }
+
+    #[test]
+    fn reasons_and_numbers_are_one_to_one() {
+        for (reason, _) in SUBCODES {
+            assert_eq!(Reason::of(reason.code(), reason.subcode()), Some(reason));
+            assert_eq!(Notification::new(reason, []).reason(), Some(reason));
+        }
+        assert_eq!((Reason::BfdDown.code(), Reason::BfdDown.subcode()), (6, 10));
+        assert_eq!((Reason::SendHoldTimerExpired.code(), Reason::SendHoldTimerExpired.subcode()), (8, 0));
+        assert_eq!(Reason::of(2, 5), Some(Reason::AuthenticationFailure));
+        assert_eq!(Reason::of(0, 0), None);
+    }
+
+    #[test]
+    fn shutdown_messages_are_bounded_and_whole() {
+        // RFC 9003 2: an octet of length, at most 255 of UTF-8; a character is not cut.
+        let cease = Notification::cease(Reason::AdministrativeShutdown, &"ä".repeat(200));
+        assert_eq!((cease.data[0], cease.data.len()), (254, 255));
+        assert_eq!(cease.shutdown_message(), Some("ä".repeat(127).as_str()));
+        let longest = "x".repeat(255);
+        let cease = Notification::cease(Reason::AdministrativeReset, &longest);
+        assert_eq!(cease.shutdown_message(), Some(longest.as_str()));
+        assert!(Notification::cease(Reason::AdministrativeShutdown, "").data.is_empty());
+        assert!(Notification::cease(Reason::BfdDown, "no room").data.is_empty());
+    }
+
+    #[test]
+    fn what_a_peer_writes_stays_on_one_line() {
+        check(6, 2, b"\x07up\n\x1b[2J", "Cease: administrative shutdown: \"up\\n\\u{1b}[2J\"");
+        // RFC 9003 2: neither a length beyond the end nor what is no UTF-8 is a message.
+        check(6, 2, b"\x09up", "Cease: administrative shutdown (097570)");
+        check(6, 4, &[1, 0xff], "Cease: administrative reset (01ff)");
+        check(6, 3, b"\x02up", "Cease: peer de-configured (027570)");
+    }
+
+    #[test]
+    fn a_limit_of_prefixes_says_of_what() {
+        // RFC 4486 4: AFI, SAFI, upper bound.
+        let cease = Notification::too_many_prefixes(Family::Ipv6, 1000);
+        assert_eq!((cease.code, cease.subcode), (6, 1));
+        assert_eq!(cease.data, [0, 2, 1, 0, 0, 3, 0xe8]);
     }
 }

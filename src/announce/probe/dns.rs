@@ -98,10 +98,13 @@ impl Expect {
         }
         let data = match rtype {
             rtype::A => text.parse::<Ipv4Addr>().map_err(|_| format!("{text} is no IPv4 address"))?.octets().to_vec(),
-            rtype::AAAA => text.parse::<Ipv6Addr>().map_err(|_| format!("{text} is no IPv6 address"))?.octets().to_vec(),
+            rtype::AAAA => {
+                text.parse::<Ipv6Addr>().map_err(|_| format!("{text} is no IPv6 address"))?.octets().to_vec()
+            }
             rtype::NS | rtype::CNAME | rtype::DNAME | rtype::PTR => name(text)?,
             rtype::MX => {
-                let form = || format!("{text} is no MX data: write a preference and a name, such as \"10 mx.example.com\"");
+                let form =
+                    || format!("{text} is no MX data: write a preference and a name, such as \"10 mx.example.com\"");
                 let (preference, exchange) = text.split_once(' ').ok_or_else(form)?;
                 let preference: u16 = preference.parse().map_err(|_| form())?;
                 [&preference.to_be_bytes()[..], &name(exchange.trim())?].concat()
@@ -125,7 +128,7 @@ fn octets(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<u8> = words.flat_map(str::bytes).collect();
     let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     match pairs.collect::<Option<Vec<u8>>>() {
-        Some(data) if digits.len() % 2 == 0 && length == Some(data.len()) => Ok(data),
+        Some(data) if digits.len().is_multiple_of(2) && length == Some(data.len()) => Ok(data),
         _ => Err(format!("\\#{text} is no data: write the number of octets and the octets, such as \"\\\\# 2 0A0B\"")),
     }
 }
@@ -449,7 +452,10 @@ mod tests {
         let packet = answer("www.example.com A", ResponseCode::NoError, all);
         assert_eq!(judge(&packet, 7, &asked, &expect("192.0.2.80", &asked)), Ok(()));
         assert_eq!(judge(&packet, 7, &asked, &expect("192.0.2.81", &asked)), Err(Wrong::Record(2)));
-        assert_eq!(judge(&packet, 7, &question("other.example.com A"), &expect("192.0.2.80", &asked)), Err(Wrong::NotOurs));
+        assert_eq!(
+            judge(&packet, 7, &question("other.example.com A"), &expect("192.0.2.80", &asked)),
+            Err(Wrong::NotOurs)
+        );
         assert_eq!(judge(&packet, 7, &question("www.example.com AAAA"), &Expect::Rcode(0)), Err(Wrong::NotOurs));
     }
 

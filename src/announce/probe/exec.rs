@@ -122,7 +122,8 @@ mod tests {
         let failed = probe("echo \"$CATCHMENT_SERVICE $CATCHMENT_FAMILY $CATCHMENT_ADDRESS $1\"; exit 3", PATIENCE);
         let detail = failed.run().await.result.unwrap_err();
         assert_eq!(detail, "exit status: 3: web ipv6 2001:db8::1 at 2001:db8::1");
-        let loud = probe("head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1", PATIENCE).run().await.result.unwrap_err();
+        let loud =
+            probe("head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1", PATIENCE).run().await.result.unwrap_err();
         assert!(loud.ends_with(&"x".repeat(OUTPUT_LEN_MAX)) && loud.len() < OUTPUT_LEN_MAX + 20, "{loud}");
         assert!(probe("kill -9 $$", PATIENCE).run().await.result.unwrap_err().contains("signal: 9"));
     }

@@ -103,7 +103,8 @@ fn join_chunks(mut content: &[u8]) -> Vec<u8> {
     let mut joined = Vec::with_capacity(content.len());
     while let Some(end) = content.windows(2).position(|window| window == b"\r\n") {
         let size = std::str::from_utf8(&content[..end]).ok().and_then(|line| line.split(';').next());
-        let Some(size) = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok()).filter(|size| *size > 0) else {
+        let Some(size) = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok()).filter(|size| *size > 0)
+        else {
             break;
         };
         let chunk = &content[end + 2..];
@@ -138,7 +139,9 @@ mod tests {
         assert_eq!(check(Some("down")).judge(fine), Err("the content, 3 octets, does not have \"down\"".into()));
         let busy = b"HTTP/1.1 503 Service Unavailable\r\n\r\nup";
         assert_eq!(check(Some("up")).judge(busy), Err("the status is 503, not 200".into()));
-        for nonsense in [&b""[..], b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 OK\r\n\r\n", b"\xff\r\n\r\n"] {
+        for nonsense in
+            [&b""[..], b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 OK\r\n\r\n", b"\xff\r\n\r\n"]
+        {
             assert_eq!(check(None).judge(nonsense), Err("what came is no HTTP response".into()));
         }
         // What is wanted in the head alone is not in the content.

@@ -180,13 +180,21 @@ impl Announcer {
         let mut alive_at = now;
         let mut round_at = now + ROUND;
         let mut busy = 0;
+        let mut before = now;
         loop {
-            let wanted = [self.policy.deadline(), self.network.deadline(), Some(round_at), watchdog.map(|every| alive_at + every)];
+            let wanted = [
+                self.policy.deadline(),
+                self.network.deadline(),
+                Some(round_at),
+                watchdog.map(|every| alive_at + every),
+            ];
             let due = wanted.into_iter().flatten().min().unwrap_or(round_at);
             let wake = if busy < EVENTS_MAX { self.wake(due).await } else { Wake::Time };
             let now = sockets::now();
             busy = if now >= due && !matches!(wake, Wake::Time) { busy + 1 } else { 0 };
-            let late = now.saturating_sub(due);
+            // What was due already when the wait began is late for another reason.
+            let late = if due > before { now.saturating_sub(due) } else { Duration::ZERO };
+            before = now;
             match wake {
                 Wake::Time => {
                     self.decide(now, policy::Event::Tick);
@@ -281,7 +289,8 @@ impl Announcer {
     /// Notes how long a withdrawal took, once no router is left that was not told.
     fn note_withdrawn(&mut self) {
         let Some((caused_at, prefixes)) = &self.withdrawing else { return };
-        let held = prefixes.iter().any(|prefix| self.network.may_hold(*prefix) && !self.policy.routes().contains_key(prefix));
+        let held =
+            prefixes.iter().any(|prefix| self.network.may_hold(*prefix) && !self.policy.routes().contains_key(prefix));
         if !held {
             self.figures.withdrew(sockets::now().saturating_sub(*caused_at));
             self.withdrawing = None;
@@ -358,7 +367,8 @@ impl Announcer {
     /// Tells the policy which of the services' addresses the host has. `all`: not only what changed.
     fn look_at_addresses(&mut self, now: Moment, all: bool) {
         let settings = Arc::clone(&self.settings);
-        let addresses: BTreeSet<IpAddr> = settings.services.iter().flat_map(|service| &service.addresses).copied().collect();
+        let addresses: BTreeSet<IpAddr> =
+            settings.services.iter().flat_map(|service| &service.addresses).copied().collect();
         let before = std::mem::take(&mut self.present);
         for address in addresses {
             let present = match sockets::is_local(address) {
@@ -394,9 +404,7 @@ impl Announcer {
 
     fn answer(&mut self, now: Moment, (request, reply): Asked) {
         let response = match request {
-            Request::Explain {} => {
-                Response { ok: true, message: String::new(), report: Some(self.report(now)) }
-            }
+            Request::Explain {} => Response { ok: true, message: String::new(), report: Some(self.report(now)) },
             Request::Drain {} => {
                 self.decide(now, policy::Event::Drain { by: "`catchment-announcer drain`".into() });
                 Response { ok: true, message: "draining; `explain` shows how far it is".into(), report: None }

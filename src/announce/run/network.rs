@@ -73,7 +73,9 @@ impl Network {
                     if let Some(mut router) = former {
                         self.stop(now, &mut router, Reason::AdministrativeReset, "the announcer's settings changed");
                     }
-                    if let Err(error) = peers::link(peer, internal).and_then(|link| sockets::check(&link).map_err(|e| e.to_string())) {
+                    if let Err(error) =
+                        peers::link(peer, internal).and_then(|link| sockets::check(&link).map_err(|e| e.to_string()))
+                    {
                         tracing::error!(router = %peer.name, "{error}");
                     }
                     Router::new(peer.clone(), internal, Session::new(session_settings(settings, peer), peers::seed()))
@@ -206,7 +208,8 @@ impl Network {
 
     /// Until nothing waits to be sent.
     pub(super) fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let flushed = self.routers.iter_mut().map(|router| router.poll_flushed(cx)).filter(Poll::is_pending).count() == 0;
+        let flushed =
+            self.routers.iter_mut().map(|router| router.poll_flushed(cx)).filter(Poll::is_pending).count() == 0;
         if flushed { Poll::Ready(()) } else { Poll::Pending }
     }
 

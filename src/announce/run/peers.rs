@@ -12,8 +12,8 @@ use crate::announce::bfd::session as bfd;
 use crate::announce::bgp::notification::Reason;
 use crate::announce::bgp::session::{Action, Event, Notice, PathState, Session, Side};
 use crate::announce::prefix::Prefix;
-use crate::announce::sockets::{self, BfdSender};
 use crate::announce::settings;
+use crate::announce::sockets::{self, BfdSender};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -137,7 +137,9 @@ impl Router {
             let name = self.settings.name.clone();
             self.handle(now, Event::Path(path), notices);
             match action {
-                bfd::Action::Down { diagnostic, .. } => tracing::warn!(router = %name, "{name}: BFD is down: {diagnostic}"),
+                bfd::Action::Down { diagnostic, .. } => {
+                    tracing::warn!(router = %name, "{name}: BFD is down: {diagnostic}")
+                }
                 _ => tracing::info!(router = %name, "{name}: BFD is up"),
             }
         }
@@ -196,7 +198,9 @@ impl Router {
                 self.perform(action, notices);
             }
             for side in SIDES {
-                let Some(connection) = self.connections[slot(side)].as_ref().filter(|_| sent[slot(side)]) else { continue };
+                let Some(connection) = self.connections[slot(side)].as_ref().filter(|_| sent[slot(side)]) else {
+                    continue;
+                };
                 let event = if connection.queue.len() > QUEUE_LEN_MAX {
                     Event::Closed { side, error: "the router does not read".into() }
                 } else {

@@ -59,7 +59,8 @@ impl Announcer {
     }
 
     fn prefixes(&self, now: Moment, known: &Explanation) -> Vec<explain::Prefix> {
-        let wanted: BTreeMap<String, Prefix> = self.settings.prefixes.iter().map(|p| (p.prefix.to_string(), p.prefix)).collect();
+        let wanted: BTreeMap<String, Prefix> =
+            self.settings.prefixes.iter().map(|p| (p.prefix.to_string(), p.prefix)).collect();
         let shown = known.prefixes.iter().map(|report| explain::Prefix {
             prefix: report.prefix.clone(),
             state: report.state.clone(),
@@ -71,7 +72,9 @@ impl Announcer {
             flaps: report.flaps_total,
             services: report.services.clone(),
             routers: match wanted.get(&report.prefix) {
-                Some(prefix) => self.network.routers().iter().map(|router| self.told_router(now, router, *prefix)).collect(),
+                Some(prefix) => {
+                    self.network.routers().iter().map(|router| self.told_router(now, router, *prefix)).collect()
+                }
                 None => Vec::new(),
             },
         });

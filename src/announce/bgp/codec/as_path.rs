@@ -21,8 +21,8 @@ struct Segment {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Path(Vec<Segment>);
 
-/// Reads a path whose AS numbers have four octets, or two. `None` if it is malformed as RFC 7606 7.2 has it: a segment of unknown type, or
-/// empty, or longer than the attribute; or with AS 0 in it (RFC 7607 2).
+/// Reads a path whose AS numbers have four octets, or two. `None` if it is malformed as RFC 7606 7.2 has it: a segment
+/// of unknown type, or empty, or longer than the attribute; or with AS 0 in it (RFC 7607 2).
 pub(super) fn decode(mut octets: Octets, four_octet_asns: bool) -> Option<Path> {
     let mut segments = Vec::new();
     while !octets.is_empty() {
@@ -39,7 +39,8 @@ pub(super) fn decode(mut octets: Octets, four_octet_asns: bool) -> Option<Path> 
 }
 
 impl Segment {
-    /// How much longer it makes a path: a set counts as one (RFC 4271 9.1.2.2), a confederation's segments not at all (RFC 5065 5.3).
+    /// How much longer it makes a path: a set counts as one (RFC 4271 9.1.2.2), a confederation's segments not at all
+    /// (RFC 5065 5.3).
     fn length(&self) -> usize {
         match self.kind {
             SEQUENCE => self.asns.len(),
@@ -59,8 +60,8 @@ impl Path {
         self.0.iter().map(Segment::length).sum()
     }
 
-    /// The path that a peer with AS numbers of two octets meant: what AS4_PATH knows, behind what speakers that do not know it put
-    /// before (RFC 6793 4.2.3).
+    /// The path that a peer with AS numbers of two octets meant: what AS4_PATH knows, behind what speakers that do not
+    /// know it put before (RFC 6793 4.2.3).
     pub(super) fn merged(self, as4_path: Path) -> Path {
         let Some(mut leading) = self.length().checked_sub(as4_path.length()) else {
             return self; // The longer AS4_PATH is ignored.

@@ -152,7 +152,8 @@ fn next<'a>(octets: &mut Octets<'a>) -> Option<Raw<'a>> {
     Some(Raw { flags, code, value, whole })
 }
 
-/// Reads all attributes. An error is one that ends the session; lesser ones are in [`Received::fault`], or leave their attribute out.
+/// Reads all attributes. An error is one that ends the session; lesser ones are in [`Received::fault`], or leave their
+/// attribute out.
 pub(super) fn decode(mut octets: Octets, context: &Context) -> Result<Received, Error> {
     let mut received = Received::default();
     while !octets.is_empty() {
@@ -171,7 +172,14 @@ pub(super) fn decode(mut octets: Octets, context: &Context) -> Result<Received, 
         }
         received.seen.push(raw.code);
         match raw.code {
-            MP_REACH_NLRI => received.reached = reached(&raw, context)?,
+            MP_REACH_NLRI => {
+                received.reached = reached(&raw, context)?;
+                if let Some(Reached { next_hop, .. }) = &received.reached
+                    && let Err(fault) = check_host(&raw, *next_hop)
+                {
+                    received.note(fault);
+                }
+            }
             MP_UNREACH_NLRI => received.unreached = Some(unreached(&raw, context)?),
             _ => {
                 if let Err(fault) = received.take(&raw, context) {
@@ -183,7 +191,8 @@ pub(super) fn decode(mut octets: Octets, context: &Context) -> Result<Received, 
     Ok(received)
 }
 
-/// Where the prefixes begin in MP_REACH_NLRI or MP_UNREACH_NLRI cannot be known if their flags are wrong (RFC 7606 5.3).
+/// Where the prefixes begin in MP_REACH_NLRI or MP_UNREACH_NLRI cannot be known if their flags are wrong (RFC 7606
+/// 5.3).
 fn check_multiprotocol_flags(raw: &Raw) -> Result<(), Error> {
     if raw.flags & (OPTIONAL | TRANSITIVE) == OPTIONAL {
         return Ok(());
@@ -305,12 +314,13 @@ impl Received {
         self.seen.contains(&MP_REACH_NLRI)
     }
 
-    /// The attributes of routes, which stand in the UPDATE's own field (`classic`), in MP_REACH_NLRI, or both. A fault if one is missing
-    /// that routes must have (RFC 7606 3 (d)).
+    /// The attributes of routes, which stand in the UPDATE's own field (`classic`), in MP_REACH_NLRI, or both. A fault
+    /// if one is missing that routes must have (RFC 7606 3 (d)).
     pub(super) fn attributes(self, classic: bool, context: &Context) -> Result<Attributes, Fault> {
         let origin = self.origin.ok_or_else(|| Fault::missing(ORIGIN, "ORIGIN"))?;
         let mut path = self.as_path.ok_or_else(|| Fault::missing(AS_PATH, "AS_PATH"))?;
-        // RFC 6793 4.2.3: an AGGREGATOR that is not AS_TRANS was set by one who does not know the AS4 attributes, which are old then.
+        // RFC 6793 4.2.3: an AGGREGATOR that is not AS_TRANS was set by one who does not know the AS4 attributes, which
+        // are old then.
         let outdated = self.as4_aggregator && self.aggregator_asn.is_some_and(|asn| asn != u32::from(AS_TRANS));
         if let Some(as4_path) = self.as4_path.filter(|_| !outdated) {
             path = path.merged(as4_path);
@@ -352,13 +362,19 @@ fn as_path(raw: &Raw, context: &Context) -> Result<as_path::Path, Fault> {
         .ok_or_else(|| raw.fault(Reason::MalformedAsPath, "AS_PATH is malformed"))
 }
 
-/// RFC 4271 6.3: it must be the address of a host.
 fn next_hop(raw: &Raw) -> Result<Ipv4Addr, Fault> {
     let address = Ipv4Addr::from_bits(raw.u32("NEXT_HOP")?);
-    if address.is_unspecified() || address.is_loopback() || address.is_multicast() || address.is_broadcast() {
-        return Err(raw.fault(Reason::InvalidNextHop, format!("NEXT_HOP is {address}")));
-    }
+    check_host(raw, address.into())?;
     Ok(address)
+}
+
+/// RFC 4271 6.3: a next hop must be the address of a host.
+fn check_host(raw: &Raw, next_hop: IpAddr) -> Result<(), Fault> {
+    let broadcast = next_hop == IpAddr::from(Ipv4Addr::BROADCAST);
+    if next_hop.is_unspecified() || next_hop.is_loopback() || next_hop.is_multicast() || broadcast {
+        return Err(raw.fault(Reason::InvalidNextHop, format!("the next hop is {next_hop}")));
+    }
+    Ok(())
 }
 
 /// An attribute in octets.
@@ -381,8 +397,8 @@ pub(super) fn multiprotocol(code: u8, head: &[u8], prefixes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// All attributes of routes but MP_REACH_NLRI, in order of their types (RFC 4271 5). `next_hop` is NEXT_HOP's, of routes in the
-/// UPDATE's own field.
+/// All attributes of routes but MP_REACH_NLRI, in order of their types (RFC 4271 5). `next_hop` is NEXT_HOP's, of
+/// routes in the UPDATE's own field.
 pub(super) fn encode(attributes: &Attributes, next_hop: Option<Ipv4Addr>, context: &Context) -> Vec<u8> {
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>();
     let path = &attributes.as_path;

@@ -1,5 +1,5 @@
-//! Octets to messages and back (RFC 4271 4 and 6). Pure: the session machine gives what TCP gave it, and gets messages or the
-//! NOTIFICATION that the peer has earned.
+//! Octets to messages and back (RFC 4271 4 and 6). Pure: the session machine gives what TCP gave it, and gets messages
+//! or the NOTIFICATION that the peer has earned.
 //!
 //! - [`Decoder`] cuts the stream into messages and checks their headers (RFC 4271 6.1)
 //! - `open`: OPEN with its capabilities (RFC 5492, RFC 9072)
@@ -36,7 +36,8 @@ const NOTIFICATION: u8 = 3;
 const KEEPALIVE: u8 = 4;
 const ROUTE_REFRESH: u8 = 5;
 
-/// What the two OPENs agreed on, and with it how UPDATEs are written. The default is what holds before the OPENs: nothing.
+/// What the two OPENs agreed on, and with it how UPDATEs are written. The default is what holds before the OPENs:
+/// nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
     /// AS numbers in AS_PATH have four octets (RFC 6793).
@@ -52,8 +53,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// What follows from both sides' OPENs: what both can. Without any Multiprotocol capability from a side, it takes IPv4 unicast
-    /// only (RFC 4760 8).
+    /// What follows from both sides' OPENs: what both can. Without any Multiprotocol capability from a side, it takes
+    /// IPv4 unicast only (RFC 4760 8).
     pub fn negotiated(ours: &Open, theirs: &Open) -> Context {
         let both = |has: fn(&Open) -> bool| has(ours) && has(theirs);
         Context {
@@ -102,8 +103,9 @@ impl Decoder {
         Decoder::default()
     }
 
-    /// The next message, if it is complete: takes its octets from the front of `octets`. `None` when all of them are taken and more
-    /// are needed. `context` may change between two calls: what is negotiated holds from the message after the OPEN.
+    /// The next message, if it is complete: takes its octets from the front of `octets`. `None` when all of them are
+    /// taken and more are needed. `context` may change between two calls: what is negotiated holds from the message
+    /// after the OPEN.
     ///
     /// After an error nothing more comes out: the session sends the NOTIFICATION and ends.
     pub fn next(&mut self, octets: &mut &[u8], context: &Context) -> Option<Result<Message, Error>> {
@@ -183,7 +185,8 @@ fn notification(body: &[u8]) -> Notification {
     Notification { code, subcode, data: octets.rest().to_vec() }
 }
 
-/// RFC 2918 3 and RFC 7313 3.2. Behind the four octets may stand filters (RFC 5291), which are not negotiated, and passed over.
+/// RFC 2918 3 and RFC 7313 3.2. Behind the four octets may stand filters (RFC 5291), which are not negotiated, and
+/// passed over.
 fn route_refresh(message: &[u8], body: &[u8], context: &Context) -> Result<RouteRefresh, Error> {
     let mut octets = Octets::new(body);
     let (afi, subtype, safi) = (octets.u16(), octets.u8().unwrap_or(0), octets.u8().unwrap_or(0));

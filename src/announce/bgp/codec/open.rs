@@ -98,8 +98,8 @@ fn capabilities(mut octets: Octets) -> Result<Vec<Capability>, Error> {
     Ok(capabilities)
 }
 
-/// One capability. RFC 4271 6.2: one that is recognized and malformed ends the session, since the sides would not agree on
-/// what was agreed. Families and roles that we do not know are kept as they are.
+/// One capability. RFC 4271 6.2: one that is recognized and malformed ends the session, since the sides would not agree
+/// on what was agreed. Families and roles that we do not know are kept as they are.
 fn capability(code: u8, value: &[u8]) -> Result<Capability, Error> {
     let wrong = || malformed(&format!("the capability with code {code} has {} octets", value.len()));
     let other = || Capability::Other { code, value: value.to_vec() };
@@ -109,7 +109,7 @@ fn capability(code: u8, value: &[u8]) -> Result<Capability, Error> {
             Family::of_identifiers(u16::from_be_bytes([high, low]), safi).map_or_else(other, Capability::Multiprotocol)
         }
         (ROUTE_REFRESH, []) => Capability::RouteRefresh,
-        (EXTENDED_NEXT_HOP, _) if value.len() % 6 == 0 => {
+        (EXTENDED_NEXT_HOP, _) if value.len().is_multiple_of(6) => {
             let ipv4_over_ipv6 = value.chunks_exact(6).any(|triple| triple == EXTENDED_NEXT_HOP_TRIPLE);
             if ipv4_over_ipv6 { Capability::ExtendedNextHop } else { other() }
         }
@@ -126,7 +126,8 @@ fn capability(code: u8, value: &[u8]) -> Result<Capability, Error> {
 /// NLRI of AFI 1, SAFI 1 (of two octets here) with next hops of AFI 2 (RFC 8950 4).
 const EXTENDED_NEXT_HOP_TRIPLE: [u8; 6] = [0, 1, 0, 1, 0, 2];
 
-/// An OPEN's body. All capabilities go into one parameter (RFC 5492 4), in the form of RFC 9072 only where they are too long.
+/// An OPEN's body. All capabilities go into one parameter (RFC 5492 4), in the form of RFC 9072 only where they are too
+/// long.
 pub(super) fn encode(open: &Open) -> Vec<u8> {
     let mut capabilities = Vec::new();
     for capability in &open.capabilities {

@@ -1,7 +1,8 @@
 //! UPDATE (RFC 4271 4.3, RFC 4760): routes withdrawn and announced.
 //!
-//! Read: any of its fields in any combination; what of its errors only withdraws routes is RFC 7606's. Written: one of the
-//! four fields that hold prefixes in each message, MP_REACH_NLRI and MP_UNREACH_NLRI before all other attributes (RFC 7606 5.1).
+//! Read: any of its fields in any combination; what of its errors only withdraws routes is RFC 7606's. Written: one of
+//! the four fields that hold prefixes in each message, MP_REACH_NLRI and MP_UNREACH_NLRI before all other attributes
+//! (RFC 7606 5.1).
 
 use super::attributes::{self, MP_REACH_NLRI, MP_UNREACH_NLRI};
 use super::read::Octets;
@@ -150,8 +151,8 @@ pub fn encode_withdrawn(prefixes: &[Prefix], context: &Context) -> Updates {
     updates
 }
 
-/// The messages that announce prefixes of either family with one set of attributes. IPv4 routes stand in the UPDATE's own field
-/// if their next hop is IPv4, else in MP_REACH_NLRI (RFC 8950 4).
+/// The messages that announce prefixes of either family with one set of attributes. IPv4 routes stand in the UPDATE's
+/// own field if their next hop is IPv4, else in MP_REACH_NLRI (RFC 8950 4).
 pub fn encode_announced(prefixes: &[Prefix], attributes: &Attributes, context: &Context) -> Updates {
     let mut updates = Updates::default();
     for family in Family::ALL {
