@@ -24,7 +24,7 @@ fn exabgp() -> Setup {
 }
 
 const fn row(name: &'static str, run: fn(&mut Lab) -> Run) -> Fault {
-    Fault { name, target: Target::Checked, target_text: "", routers: &[Kind::Bird], run }
+    Fault { name, target: Target::Checked, target_text: "", routers: &[Kind::Bird], slow: true, run }
 }
 
 /// All of them.

@@ -76,13 +76,14 @@ impl Lab {
         }
         self.two.start(&self.net)?;
         self.one.start(&self.net)?;
-        self.wait_announced(&[1, 2])?;
+        self.wait_announced(&[1, 2], SETTLE)?;
         if self.kind.forwards() {
             self.client.wait_for(1, &Family::BOTH, SETTLE)?;
             self.second.wait_for(2, &Family::BOTH, SETTLE)?;
-            for pop in [&self.one, &self.two].into_iter().filter(|pop| {
-                pop.setup.bfd && std::env::var_os("NO_BFD").is_none() && pop.setup.announcer != Announcer::ExaBgp
-            }) {
+            for pop in [&self.one, &self.two]
+                .into_iter()
+                .filter(|pop| pop.setup.bfd && pop.setup.announcer != Announcer::ExaBgp)
+            {
                 wait_until("BFD is up", SETTLE, || self.router.bfd_up(&self.net, pop.number))?;
             }
         }
@@ -92,10 +93,10 @@ impl Lab {
     }
 
     /// Waits until the router has the routes of exactly these PoPs, for both families.
-    pub(crate) fn wait_announced(&self, pops: &[usize]) -> Result<(), String> {
+    pub(crate) fn wait_announced(&self, pops: &[usize], patience: Duration) -> Result<(), String> {
         for family in Family::BOTH {
             let what = format!("{} routes of PoPs {pops:?}", family.name());
-            wait_until(&what, SETTLE, || Ok(self.router.routes(&self.net, family)? == pops))?;
+            wait_until(&what, patience, || Ok(self.router.routes(&self.net, family)? == pops))?;
         }
         Ok(())
     }

@@ -104,7 +104,10 @@ fn main() -> ExitCode {
     let mut lines = Vec::new();
     if plan.check || plan.write {
         for kind in Kind::ALL {
-            let wanted = |fault: &&Fault| fault.routers.contains(&kind) && plan.wants(kind, fault);
+            let here = |fault: &Fault| {
+                fault.routers.contains(&kind) && (plan.write || !fault.slow || kind == fault.routers[0])
+            };
+            let wanted = |fault: &&Fault| here(fault) && plan.wants(kind, fault);
             lines.extend(run_all(&peers, kind, FAULTS.iter().filter(wanted).collect(), plan.runs, &mut failures));
         }
     }
@@ -164,6 +167,9 @@ fn run_all(
             };
             let said = line.runs.last().map(|outcome| show(outcome)).unwrap_or_default();
             println!("{}: {}: {said} ({:.1} s)", kind.name(), fault.name, began.elapsed().as_secs_f64());
+            if verbose() {
+                println!("{}", lab.as_ref().map(Lab::detail).unwrap_or_default());
+            }
             if let Err(why) = verdict {
                 println!("FAILED: {why}");
                 println!("{}", lab.take().map(|lab| lab.detail()).unwrap_or_default());
@@ -187,6 +193,11 @@ fn run(lab: &mut Lab, fault: &Fault) -> Run {
         println!("again: the client itself was late by {late:?}: {}", show(&outcome));
         again -= 1;
     }
+}
+
+/// Whether all is told of good runs too.
+fn verbose() -> bool {
+    std::env::var_os("FAILOVER_VERBOSE").is_some()
 }
 
 fn judge(fault: &Fault, outcome: &Outcome) -> Result<(), String> {
