@@ -423,9 +423,11 @@ fn says(lab: &Lab, text: &str) -> Result<(), String> {
     wait_until(&format!("the announcer says `{text}`"), PATIENCE, said)
 }
 
-/// The line that says why, for the table.
-fn reason(explain: &str, text: &str) -> String {
-    let line = explain.lines().find(|line| line.contains(text)).unwrap_or_default().trim();
+/// The line that says why, for the table: without time, level and fields of a log line.
+fn reason(said: &str, text: &str) -> String {
+    let line = said.lines().find(|line| line.contains(text)).unwrap_or_default();
+    let line = line.split_once(" WARN ").map_or(line, |(_, rest)| rest);
+    let line = line.split_once(" router=").map_or(line, |(rest, _)| rest).trim();
     // A bar would end a table's cell.
     format!("it said: “{}”", line.replace('|', "/"))
 }

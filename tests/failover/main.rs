@@ -165,7 +165,7 @@ fn run_all(
                 }
                 Err(why) => Err(why),
             };
-            let said = line.runs.last().map(|outcome| show(outcome)).unwrap_or_default();
+            let said = line.runs.last().map(show).unwrap_or_default();
             println!("{}: {}: {said} ({:.1} s)", kind.name(), fault.name, began.elapsed().as_secs_f64());
             if verbose() {
                 println!("{}", lab.as_ref().map(Lab::detail).unwrap_or_default());

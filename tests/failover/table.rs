@@ -47,7 +47,7 @@ pub(crate) fn write(lines: &[Line], comparisons: &[Line], runs: usize) -> std::i
     let mut text = format!(
         "# Failover: how long the service address is dark
 
-{machine}, {date}, release build, {runs} runs each. Written by
+{machine}, {date}, {build} build, {runs} run{plural} each. Written by
 
     make failover
 
@@ -61,6 +61,8 @@ the fault says otherwise, BFD of 100 ms x 3.
 ",
         machine = machine(),
         date = date(),
+        build = if cfg!(debug_assertions) { "debug" } else { "release" },
+        plural = if runs == 1 { "" } else { "s" },
     );
     for kind in Kind::ALL {
         let lines: Vec<&Line> = lines.iter().filter(|line| line.router == kind).collect();
@@ -106,6 +108,7 @@ const CLOSING: &str = "\
   with a reset: the client knows at once and asks again, over a new connection. Nothing hangs until a timeout, unless the client
   sends nothing. `dig +tcp` that began in the outage succeeds by itself, as TCP sends its SYN again after about 1 s.
 - **A flood** takes from PoP 1's own clients what does not fit. The route stays, so that it does not walk on to the next PoP.
+- **Too many routes**: the sidecar stays away from the router for 60 s (jittered), then tries again; the other PoP has the traffic.
 - **Router restarted, sessions reset**: the queries that are lost are lost while the router has no route at all, or moves twice.
 ";
 
