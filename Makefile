@@ -3,7 +3,7 @@
 FUZZ_SECONDS ?= 20
 export FUZZ_SECONDS
 
-.PHONY: all test bench compare fuzz docker peers
+.PHONY: all test bench compare failover fuzz docker peers
 
 all:
 	cargo build --release --locked
@@ -20,6 +20,10 @@ bench:
 compare: peers
 	cargo bench --locked --bench compare -- $(COMPARE)
 
+# How long the service address is dark when something breaks, behind each router: writes docs/failover.md. Needs root.
+failover: peers
+	cargo test --release --locked --test failover -- --write $(FAILOVER)
+
 # Each fuzz target for FUZZ_SECONDS.
 fuzz:
 	fuzz/run $(FUZZ_SECONDS)
@@ -28,6 +32,6 @@ fuzz:
 docker:
 	tests/docker/run
 
-# Finds NSD, Knot, BIND and dig, or unpacks them under target/peers.
+# Finds NSD, Knot, BIND, dig, BIRD, FRR, GoBGP and ExaBGP, or unpacks them under target/peers.
 peers:
 	tests/peers/fetch

@@ -123,6 +123,21 @@ impl Peers {
         Ok(command)
     }
 
+    /// The words that run one of the programs, where an environment can't be given: after `ip netns exec`, say.
+    pub(crate) fn words(&self, key: &str) -> Result<Vec<String>, String> {
+        let Some(path) = self.programs.get(key) else {
+            return Err(format!("{key} is not in target/peers/env: tests/peers/fetch says why"));
+        };
+        let mut words = Vec::new();
+        if path.starts_with(&self.root) {
+            let python = self.root.join("usr/lib/python3/dist-packages");
+            words.extend(["env".into(), format!("LD_LIBRARY_PATH={}", self.libraries)]);
+            words.push(format!("PYTHONPATH={}", python.display()));
+        }
+        words.push(path.display().to_string());
+        Ok(words)
+    }
+
     /// Starts a peer with zones (origin, file), and waits until it answers for each. The error has the end of its log.
     pub(crate) fn start(&self, kind: Kind, zones: &[(&str, &Path)], options: &Options) -> Result<Running, String> {
         let mut tries = PORT_TRIES;

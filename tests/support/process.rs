@@ -99,6 +99,14 @@ impl Process {
         let _ = self.child.wait();
         false
     }
+
+    /// Ends it and all that it started at once (SIGKILL), also if it is stopped.
+    pub(crate) fn kill(&mut self) {
+        if self.ended().is_none() {
+            signal("KILL", &tree(self.pid()));
+            let _ = self.child.wait();
+        }
+    }
 }
 
 impl Drop for Process {

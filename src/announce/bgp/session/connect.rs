@@ -119,7 +119,11 @@ impl Session {
         let until = now + self.backoff.next(after, self.settings.connect_retry, &mut self.jitter);
         self.dial = match after {
             After::Retry => Dial::Waiting { until: Some(until) },
-            After::Hold | After::OverLimit => Dial::Held { until },
+            // A longer stay in Idle is not cut short: a router's BFD goes down with a session closed for too many routes.
+            After::Hold | After::OverLimit => match self.dial {
+                Dial::Held { until: before } => Dial::Held { until: until.max(before) },
+                _ => Dial::Held { until },
+            },
         };
     }
 

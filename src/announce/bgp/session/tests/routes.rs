@@ -57,6 +57,20 @@ fn too_many_prefixes_alarm_once_and_then_close() {
 // Announcing.
 
 #[test]
+fn a_path_that_flaps_does_not_cut_short_the_wait_after_too_many_prefixes() {
+    // A router that gets the Cease takes its BFD session down with the BGP session, and up again.
+    let mut rig = Rig::established(Peer { receive_limit: 1, ..settings() });
+    rig.event(Event::Path(PathState::Up));
+    rig.says(Side::Outgoing, update(&["10.1.0.0/16", "10.2.0.0/16"], &[], &[THEM]));
+    assert_eq!(rig.state(), State::Idle);
+    rig.event(Event::Path(PathState::Down));
+    assert_eq!(rig.event(Event::Path(PathState::Up)), []);
+    let (time, did) = rig.next();
+    assert_eq!(did, [Did::Connect]);
+    assert_jittered(time, secs(60));
+}
+
+#[test]
 fn only_differences_are_sent() {
     let mut rig = Rig::established(settings());
     let did = rig.event(Event::Routes(routes(&["192.0.2.0/24", "198.51.100.0/24"])));
