@@ -12,6 +12,7 @@
 //!
 //! - [`wire`]: the bytes of DNS and nothing else
 //! - [`zone`]: text to image, and the set of images that is served
+//! - [`sync`]: releases: their formats, and what a node believes
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
 //! - [`observe`]: counters, metrics, admin HTTP, logs
@@ -25,5 +26,6 @@ pub mod cli;
 pub mod config;
 pub mod observe;
 pub mod serve;
+pub mod sync;
 pub mod wire;
 pub mod zone;
