@@ -9,11 +9,11 @@
 //! generation and older content; so has a *return release*, which is signed before a wave begins and is not the head.
 
 use super::channel::{Channel, Generation};
-use super::codec::{Digest, FormatError, Reader};
+use super::codec::{Digest, FormatError, Reader, at_most};
 use super::extension::{self, Extension};
-use super::page::{Totals, ZONES_MAX};
+use super::page::{LEVELS_MAX, Totals, ZONES_MAX};
 use super::signed::Document;
-use super::tree::{LEVELS_MAX, Root};
+use super::tree::Root;
 
 /// What a release key signs of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,8 +68,8 @@ impl Document for Manifest {
         let time_secs = from.u64()?;
         let (digest, level) = (from.digest()?, from.u8()?);
         let totals = Totals::read(&mut from)?;
-        super::codec::at_most("levels of the tree", u64::from(level) + 1, LEVELS_MAX as u64)?;
-        super::codec::at_most("zones", totals.zones, ZONES_MAX)?;
+        at_most("levels of the tree", u64::from(level) + 1, LEVELS_MAX as u64)?;
+        at_most("zones", totals.zones, ZONES_MAX)?;
         let extensions = extension::read(&mut from, &[])?;
         from.end()?;
         Ok(Manifest { channel, generation, parent, time_secs, root: Root { digest, level, totals }, extensions })

@@ -16,9 +16,11 @@ use crate::zone::image::{Image, ImageError};
 
 /// Most octets of a page.
 pub const PAGE_MAX: usize = 16 << 10;
-/// Most zones of a release: pages of four entries, the fewest that the tree's builder makes, then need no more than
-/// [`super::tree::LEVELS_MAX`] levels.
+/// Most zones of a release.
 pub const ZONES_MAX: u64 = 1 << 24;
+/// Most levels of a tree. Its builder puts six entries into a page at the least (names of 255 octets, pages of 2 KiB), so that
+/// [`ZONES_MAX`] zones need no more than ten.
+pub const LEVELS_MAX: usize = 12;
 /// Most octets of an image: what its own refs can address.
 pub const IMAGE_MAX: u64 = 1 << 40;
 
@@ -179,6 +181,7 @@ impl Page {
         from.magic(&MAGIC, "page of zones")?;
         from.version("page of zones", FORMAT)?;
         let (level, count) = (from.u8()?, from.u16()?);
+        at_most("levels of the tree", u64::from(level) + 1, LEVELS_MAX as u64)?;
         if level == 0 { Page::decode_leaves(from, count) } else { Page::decode_inner(from, level, count) }
     }
 

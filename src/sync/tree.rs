@@ -11,8 +11,6 @@ use super::page::{Child, HEAD, INNER, LEAF_MAX, Leaf, PAGE_MAX, Page, PageError,
 use super::zone_name::ZoneName;
 use std::cmp::Ordering;
 
-/// Most levels of a tree: 4 to this power is [`ZONES_MAX`].
-pub const LEVELS_MAX: usize = 12;
 /// Octets that a page has at least, if another follows it; entries are counted at the most that they may take.
 pub const PAGE_MIN: usize = 2048;
 /// Of so many names one ends a page.
