@@ -40,21 +40,17 @@ pub fn build(
     leaves: impl IntoIterator<Item = Leaf>,
     mut emit: impl FnMut(Digest, Vec<u8>),
 ) -> Result<Root, FormatError> {
-    let mut pages = Vec::new();
-    split(leaves, 0, LEAF_MAX, |leaf| &leaf.name, |leaves| Ok(pages.push(write(Page::Leaves(leaves), &mut emit)?)))?;
+    let leaves = split(leaves, 0, LEAF_MAX, |leaf| &leaf.name, |leaves| write(Page::Leaves(leaves), &mut emit));
+    let mut pages = leaves?;
     if pages.is_empty() {
-        let (digest, totals) = write(Page::Leaves(Vec::new()), &mut emit)?.1;
-        return Ok(Root { digest, level: 0, totals });
+        pages.push(write(Page::Leaves(Vec::new()), &mut emit)?);
     }
     let mut level = 0;
     while pages.len() > 1 {
         level += 1;
-        let children = std::mem::take(&mut pages).into_iter().filter_map(|(last, (page, totals))| {
-            let last = last?;
-            Some(Child { last, page, totals })
-        });
-        let inner = |children| Ok(pages.push(write(Page::Inner { level, children }, &mut emit)?));
-        split(children, level, INNER, |child| &child.last, inner)?;
+        let children = pages.into_iter().filter_map(|(last, (page, totals))| Some(Child { last: last?, page, totals }));
+        let inner = |children| write(Page::Inner { level, children }, &mut emit);
+        pages = split(children, level, INNER, |child| &child.last, inner)?;
     }
     let (_, (digest, totals)) = pages.pop().ok_or(FormatError::Invalid("a tree without a page"))?;
     Ok(Root { digest, level, totals })
@@ -79,8 +75,9 @@ fn split<T>(
     level: u8,
     fixed: usize,
     name: impl Fn(&T) -> &ZoneName,
-    mut page_done: impl FnMut(Vec<T>) -> Result<(), FormatError>,
-) -> Result<(), FormatError> {
+    mut write: impl FnMut(Vec<T>) -> Result<Written, FormatError>,
+) -> Result<Vec<Written>, FormatError> {
+    let mut pages = Vec::new();
     let mut page: Vec<T> = Vec::new();
     let mut octets = HEAD;
     let mut before: Option<ZoneName> = None;
@@ -91,18 +88,21 @@ fn split<T>(
         }
         let needs = fixed + this.as_wire().len();
         if octets + needs > PAGE_MAX {
-            page_done(std::mem::take(&mut page))?;
+            pages.push(write(std::mem::take(&mut page))?);
             octets = HEAD;
         }
         octets += needs;
         page.push(entry);
         if octets >= PAGE_MIN && ends_page(&this, level) {
-            page_done(std::mem::take(&mut page))?;
+            pages.push(write(std::mem::take(&mut page))?);
             octets = HEAD;
         }
         before = Some(this);
     }
-    if page.is_empty() { Ok(()) } else { page_done(page) }
+    if !page.is_empty() {
+        pages.push(write(page)?);
+    }
+    Ok(pages)
 }
 
 /// Whether a page of this level ends after `name`. XXH3-64 of the name in wire form, seeded with the level, or pages of all

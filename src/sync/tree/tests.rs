@@ -216,7 +216,8 @@ fn pages_that_lie_are_refused() {
     };
     let page = Page::Leaves(good);
     assert_eq!(open(&page, &|_| {}).unwrap(), page);
-    let cases: [(&dyn Fn(&mut PageRef), &str); 6] = [
+    type Lie<'a> = (&'a dyn Fn(&mut PageRef), &'a str);
+    let cases: [Lie; 6] = [
         (&|wanted| wanted.level = 1, "it is of another level than its parent says"),
         (&|wanted| wanted.after = Some(zone("c.")), "it has names that belong before it"),
         (&|wanted| wanted.last = Some(zone("e.")), "its last name is another than its parent says"),
