@@ -1,6 +1,6 @@
 # `make test` is the test command: it needs Rust, a C and a C++ compiler, and no root.
 
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 10
 export FUZZ_SECONDS
 
 .PHONY: all test bench compare failover fuzz docker peers

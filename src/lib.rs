@@ -16,6 +16,7 @@
 //! - [`local`]: Unix sockets between processes of one host
 //! - [`notify`]: what the service manager is told
 //! - [`zone`]: text to image, and the set of images that is served
+//! - [`sync`]: releases: their formats, and what a node believes
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
 //! - [`observe`]: counters, metrics, admin HTTP, logs
@@ -32,5 +33,6 @@ pub mod local;
 pub mod notify;
 pub mod observe;
 pub mod serve;
+pub mod sync;
 pub mod wire;
 pub mod zone;

@@ -2,6 +2,7 @@
 
 use catchment::answer::cookie::Secrets;
 use catchment::answer::{Drop, Outcome, Query, Served, Settings, Transport, answer};
+use catchment::sync::signed::{Document, Signed};
 use catchment::wire::name::Name;
 use catchment::zone::compile::compile;
 use catchment::zone::image::Image;
@@ -126,4 +127,15 @@ fn opt_data_len(response: &[u8]) -> usize {
     }
     // Root, type, class, TTL, RDLENGTH.
     u16::from_be_bytes([response[at + 9], response[at + 10]]) as usize
+}
+
+/// What holds of any octets that are taken as a signed document: written again, they are the same.
+pub fn one_encoding<T: Document + std::fmt::Debug>(bytes: &[u8]) {
+    let Ok(signed) = Signed::<T>::decode(bytes) else { return };
+    let mut payload = Vec::new();
+    signed.claims().write(&mut payload);
+    // Magic, format and length come first; a count and 96 octets a signature last.
+    let signatures = 1 + 96 * signed.signers().count();
+    assert!(bytes[16..bytes.len() - signatures] == payload, "a value with two encodings: {signed:?}");
+    assert_eq!(signed.bytes(), bytes);
 }

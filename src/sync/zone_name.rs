@@ -1,0 +1,110 @@
+//! Names of zones, in the order that pages have them.
+
+use super::codec::{FormatError, Reader};
+use crate::wire::name::{self, LABELS_MAX, Name};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// The name of a zone in lower case. Its order is the canonical one (RFC 4034 section 6.1): labels from the right, so that
+/// neighbours in a tree of zones are neighbours in the tree of names.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ZoneName(Name);
+
+impl ZoneName {
+    /// The name in wire form and lower case.
+    pub fn as_wire(&self) -> &[u8] {
+        self.0.as_wire()
+    }
+
+    /// The name.
+    pub fn name(&self) -> &Name {
+        &self.0
+    }
+
+    /// Reads one, which must be in lower case: a name has one spelling.
+    pub(super) fn read(from: &mut Reader) -> Result<ZoneName, FormatError> {
+        let malformed = |_| FormatError::Invalid("a zone's name is malformed");
+        let len = name::wire_len(from.rest()).map_err(malformed)?;
+        let wire = from.slice(len)?;
+        if wire.iter().any(u8::is_ascii_uppercase) {
+            return Err(FormatError::Invalid("a zone's name has letters in upper case"));
+        }
+        Name::from_wire(wire).map(ZoneName).map_err(malformed)
+    }
+}
+
+impl From<&Name> for ZoneName {
+    fn from(name: &Name) -> ZoneName {
+        ZoneName(name.to_lower())
+    }
+}
+
+impl Ord for ZoneName {
+    fn cmp(&self, other: &ZoneName) -> Ordering {
+        let (mut ours, mut theirs) = ([&[][..]; LABELS_MAX], [&[][..]; LABELS_MAX]);
+        let (ours, theirs) = (labels(self, &mut ours), labels(other, &mut theirs));
+        ours.iter().rev().cmp(theirs.iter().rev())
+    }
+}
+
+impl PartialOrd for ZoneName {
+    fn partial_cmp(&self, other: &ZoneName) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn labels<'a, 'b>(name: &'a ZoneName, into: &'b mut [&'a [u8]; LABELS_MAX]) -> &'b [&'a [u8]] {
+    let mut count = 0;
+    for (place, label) in into.iter_mut().zip(name::labels(name.as_wire())) {
+        *place = label;
+        count += 1;
+    }
+    &into[..count]
+}
+
+impl fmt::Display for ZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for ZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list of RFC 4034 section 6.1, its names in lower case.
+    #[test]
+    fn canonical_order() {
+        let text = [
+            "example",
+            "a.example",
+            "yljkjljk.a.example",
+            "z.a.example",
+            "zabc.a.example",
+            "z.example",
+            r"\001.z.example",
+        ];
+        let last = [r"*.z.example", r"\200.z.example"];
+        let names: Vec<ZoneName> =
+            text.iter().chain(&last).map(|text| ZoneName::from(&text.parse::<Name>().unwrap())).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+        assert!(ZoneName::from(&Name::root()) < names[0]);
+        assert_eq!(names[3], ZoneName::from(&"Z.a.EXAMPLE".parse::<Name>().unwrap()));
+    }
+
+    #[test]
+    fn only_lower_case_is_read() {
+        let read = |wire: &[u8]| ZoneName::read(&mut Reader::new(wire)).map(|name| name.to_string());
+        assert_eq!(read(b"\x01a\0rest").unwrap(), "a.");
+        assert_eq!(read(b"\0").unwrap(), ".");
+        assert_eq!(read(b"\x01A\0").unwrap_err(), FormatError::Invalid("a zone's name has letters in upper case"));
+        assert_eq!(read(b"\xc0\x0c").unwrap_err(), FormatError::Invalid("a zone's name is malformed"));
+        assert_eq!(read(b"\x05a").unwrap_err(), FormatError::Invalid("a zone's name is malformed"));
+    }
+}
