@@ -22,6 +22,7 @@ pub mod route;
 pub mod run;
 pub mod settings;
 pub mod sockets;
+pub mod state;
 
 /// A moment: time since the host booted (CLOCK_BOOTTIME), which goes on while a host sleeps and is never set.
 pub type Moment = std::time::Duration;

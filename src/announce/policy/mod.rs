@@ -32,12 +32,13 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+pub use super::state::State;
 pub use cause::{Cause, CauseKind};
 pub use explain::{
     AddressReport, Explanation, LeaseReport, PrefixReport, ProbeReport, ServiceReport, TransitionReport,
 };
 pub use health::Health;
-pub use prefix::{State, TRANSITIONS_MAX, Transition};
+pub use prefix::{TRANSITIONS_MAX, Transition};
 
 use super::Moment;
 use super::prefix::{Family, Prefix};

@@ -14,9 +14,9 @@ mod read;
 mod service;
 
 use super::bgp::message::Role;
-use super::policy::State;
 use super::prefix::{Family, Prefix};
 use super::route::Attributes;
+use super::state::State;
 use crate::config::document::{self, Fault};
 use crate::config::{ConfigError, Endpoint, LogFormat, faultless, read_text};
 use crate::wire::name::Name;
