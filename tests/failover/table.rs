@@ -49,7 +49,7 @@ pub(crate) fn write(lines: &[Line], comparisons: &[Line], runs: usize) -> std::i
 
 {machine}, {date}, {build} build, {runs} run{plural} each. Written by
 
-    make failover
+    make failover FAILOVER='--runs {runs}'
 
 which needs root, for network namespaces, and fetches the routers. A client asks the service address every 10 ms, over IPv4
 and IPv6 at once. It stands behind a router, and the router prefers PoP 1 of two; the fault is at PoP 1. *Outage* is the
