@@ -75,6 +75,7 @@ async fn without_authentication_a_configured_peer_connects() {
         for stream in [&dialled, &accepted.stream] {
             assert!(stream.nodelay().unwrap());
             let socket = socket2::SockRef::from(stream);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(240)));
             let (ttl, class) = match ip(ours) {
                 IpAddr::V4(_) => (socket.ttl_v4(), socket.tos_v4()),
                 IpAddr::V6(_) => (socket.unicast_hops_v6(), socket.tclass_v6()),
@@ -83,6 +84,21 @@ async fn without_authentication_a_configured_peer_connects() {
             assert_eq!((ttl.unwrap(), class.unwrap()), (1, 0xc0));
         }
     }
+}
+
+/// What TCP's user timeout is for: the other end lives, acknowledges, and takes nothing.
+#[tokio::test]
+async fn a_router_that_shuts_its_window_is_left() {
+    let listener = Listener::bind(at("127.0.0.11", 0), &[peer("127.0.0.12")]).unwrap();
+    let us = peer("127.0.0.11");
+    let (dialled, accepted) =
+        tokio::join!(dial(&us, Some(ip("127.0.0.12")), listener.address().port(), SOON), accept(&listener));
+    let (mut dialled, _accepted) = (dialled.unwrap(), accepted.unwrap());
+    // The same, only sooner.
+    socket2::SockRef::from(&dialled).set_tcp_user_timeout(Some(Duration::from_secs(1))).unwrap();
+    while timeout(NEVER, dialled.write(&[0; 1 << 16])).await.is_ok() {}
+    let ended = timeout(6 * SOON, dialled.read(&mut [0])).await.expect("it ends");
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
 }
 
 #[tokio::test]

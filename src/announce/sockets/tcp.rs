@@ -15,6 +15,11 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+/// How long the router may leave unacknowledged what it was sent, or take nothing (TCP_USER_TIMEOUT): longer than usual hold times,
+/// which find most faults sooner. Not one: a router whose window is shut, and that goes on talking. Our KEEPALIVEs are
+/// so small that the system's buffer takes them for hours, and the send-hold timer (RFC 9687) sees nothing; meanwhile
+/// no withdrawal gets through.
+const USER_TIMEOUT: Duration = Duration::from_secs(240);
 /// Connections that wait to be accepted.
 const BACKLOG: c_int = 64;
 
@@ -103,6 +108,8 @@ fn outgoing(peer: &Peer) -> Result<Socket, Error> {
 fn tcp_socket(address: IpAddr) -> io::Result<Socket> {
     let socket = Socket::new(domain(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
+    // Connections have it from the socket that accepts them.
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     set_traffic_class(&socket, address)?;
     Ok(socket)
 }
