@@ -120,6 +120,15 @@ pub enum Error {
         /// What it should have had at least.
         least: u8,
     },
+    /// Nobody knows from where a peer connected; closed.
+    #[error(
+        "peer {peer}: connection whose first TTL the kernel did not keep (it answers with SYN cookies: many connections are \
+         begun and not completed), and `ttl-security` wants to know it: closed"
+    )]
+    Unknown {
+        /// Name of the peer.
+        peer: String,
+    },
     /// Another process has the port.
     #[error("{0} is in use: stop the other BGP or BFD daemon (`ss -lnptu 'sport = :{port}'` names it)", port = .0.port())]
     InUse(SocketAddr),

@@ -6,14 +6,16 @@ use super::{Error, domain, other, set_sent_ttl, set_traffic_class};
 use crate::announce::prefix::Family;
 use libc::c_int;
 use socket2::{Protocol, Socket, Type};
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 /// How long the router may leave unacknowledged what it was sent, or take nothing (TCP_USER_TIMEOUT): longer than usual hold times,
 /// which find most faults sooner. Not one: a router whose window is shut, and that goes on talking. Our KEEPALIVEs are
@@ -22,6 +24,8 @@ use tokio::time::timeout;
 const USER_TIMEOUT: Duration = Duration::from_secs(240);
 /// Connections that wait to be accepted.
 const BACKLOG: c_int = 64;
+/// Pause after an `accept` that failed for want of something, such as file descriptors: it would fail again at once, and again.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How far packets go, and have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +121,11 @@ fn tcp_socket(address: IpAddr) -> io::Result<Socket> {
 /// TTL of what is sent, and with GTSM the least of what is received.
 fn set_ttl(socket: &impl AsFd, peer: &Peer) -> io::Result<()> {
     set_sent_ttl(socket, peer.address, peer.ttl.sent())?;
-    let Some(least) = peer.ttl.least() else { return Ok(()) };
-    let (level, name) = match peer.address {
+    peer.ttl.least().map_or(Ok(()), |least| set_least_ttl(socket, peer.address, least))
+}
+
+fn set_least_ttl(socket: &impl AsFd, address: IpAddr, least: u8) -> io::Result<()> {
+    let (level, name) = match address {
         IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MINTTL),
         IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
     };
@@ -131,6 +138,9 @@ pub struct Listener {
     listener: TcpListener,
     address: SocketAddr,
     peers: Vec<Peer>,
+    /// TTL below which the kernel drops whatever comes.
+    least_ttl: Option<u8>,
+    pause: RefCell<Option<Pin<Box<Sleep>>>>,
 }
 
 /// A connection that a peer made.
@@ -162,11 +172,16 @@ impl Listener {
         for peer in &peers {
             authenticate(&socket, peer, false)?;
         }
+        // None unless all of them have GTSM.
+        let least_ttl = peers.iter().map(|peer| peer.ttl.least()).min().flatten();
+        if let Some(least) = least_ttl {
+            set_least_ttl(&socket, address.ip(), least).map_err(other(address, "set the least TTL"))?;
+        }
         socket.bind(&address.into()).map_err(|error| Error::bind(address, error))?;
         socket.listen(BACKLOG).map_err(|error| Error::bind(address, error))?;
         let listener = TcpListener::from_std(socket.into()).map_err(other(address, "register"))?;
         let address = listener.local_addr().map_err(other(address, "getsockname"))?;
-        Ok(Listener { listener, address, peers })
+        Ok(Listener { listener, address, peers, least_ttl, pause: RefCell::new(None) })
     }
 
     /// Where it listens; port 0 is resolved.
@@ -175,20 +190,31 @@ impl Listener {
     }
 
     /// The next connection of a peer. Errors are about one connection, which is closed then, or about the process
-    /// ([`Error::Other`], such as too many open files: ask again after a pause).
+    /// ([`Error::Other`], such as too many open files: then there is none for a second).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<Accepted, Error>> {
+        let mut pause = self.pause.borrow_mut();
+        if let Some(pausing) = pause.as_mut() {
+            ready!(pausing.as_mut().poll(cx));
+            *pause = None;
+        }
         let accepted = ready!(self.listener.poll_accept(cx));
+        let want = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+        if accepted.as_ref().is_err_and(|error| error.raw_os_error().is_some_and(|code| want.contains(&code))) {
+            *pause = Some(Box::pin(sleep(ACCEPT_PAUSE)));
+        }
         Poll::Ready(accepted.map_err(other(self.address, "accept")).and_then(|(stream, from)| self.admit(stream, from)))
     }
 
     fn admit(&self, stream: TcpStream, from: SocketAddr) -> Result<Accepted, Error> {
         let peer = self.peers.iter().find(|peer| peer.address == from.ip()).ok_or(Error::Stranger(from))?;
-        // IP_MINTTL of a listener is the same for all peers, so that the first segment is judged here. With SYN cookies the
-        // kernel has not kept it; all later ones are judged by the kernel.
-        if let (Some(least), Some(ttl)) = (peer.ttl.least(), first_ttl(&stream))
-            && ttl < least
-        {
-            return Err(Error::Far { peer: peer.name.clone(), ttl, least });
+        // IP_MINTTL of a listener is the same for all peers, so that the first segment is judged here; all later ones are
+        // judged by the kernel.
+        if let Some(least) = peer.ttl.least().filter(|least| self.least_ttl.is_none_or(|judged| judged < *least)) {
+            match first_ttl(&stream) {
+                Some(ttl) if ttl >= least => {}
+                Some(ttl) => return Err(Error::Far { peer: peer.name.clone(), ttl, least }),
+                None => return Err(Error::Unknown { peer: peer.name.clone() }),
+            }
         }
         set_ttl(&stream, peer).map_err(other(&peer.name, "set `ttl-security` or `multihop`"))?;
         stream.set_nodelay(true).map_err(other(&peer.name, "TCP_NODELAY"))?;
