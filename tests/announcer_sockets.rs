@@ -75,6 +75,7 @@ async fn without_authentication_a_configured_peer_connects() {
         for stream in [&dialled, &accepted.stream] {
             assert!(stream.nodelay().unwrap());
             let socket = socket2::SockRef::from(stream);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(240)));
             let (ttl, class) = match ip(ours) {
                 IpAddr::V4(_) => (socket.ttl_v4(), socket.tos_v4()),
                 IpAddr::V6(_) => (socket.unicast_hops_v6(), socket.tclass_v6()),
@@ -83,6 +84,21 @@ async fn without_authentication_a_configured_peer_connects() {
             assert_eq!((ttl.unwrap(), class.unwrap()), (1, 0xc0));
         }
     }
+}
+
+/// What TCP's user timeout is for: the other end lives, acknowledges, and takes nothing.
+#[tokio::test]
+async fn a_router_that_shuts_its_window_is_left() {
+    let listener = Listener::bind(at("127.0.0.11", 0), &[peer("127.0.0.12")]).unwrap();
+    let us = peer("127.0.0.11");
+    let (dialled, accepted) =
+        tokio::join!(dial(&us, Some(ip("127.0.0.12")), listener.address().port(), SOON), accept(&listener));
+    let (mut dialled, _accepted) = (dialled.unwrap(), accepted.unwrap());
+    // The same, only sooner.
+    socket2::SockRef::from(&dialled).set_tcp_user_timeout(Some(Duration::from_secs(1))).unwrap();
+    while timeout(NEVER, dialled.write(&[0; 1 << 16])).await.is_ok() {}
+    let ended = timeout(6 * SOON, dialled.read(&mut [0])).await.expect("it ends");
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
 }
 
 #[tokio::test]
@@ -237,7 +253,9 @@ async fn gtsm_both_ends_with_it_connect() {
 #[tokio::test]
 async fn gtsm_a_connection_from_too_far_is_closed() {
     for (ours, theirs) in ENDS {
-        let peers = [Peer { ttl: Ttl::Security { hops: 3 }, ..peer(theirs) }];
+        // Not all have it, so that it can't be the kernel who judges the first segment.
+        let without = peer(if ip(ours).is_ipv4() { "192.0.2.1" } else { "2001:db8::1" });
+        let peers = [Peer { ttl: Ttl::Security { hops: 3 }, ..peer(theirs) }, without];
         let listener = Listener::bind(at(ours, 0), &peers).unwrap();
         let port = listener.address().port();
         for (ttl, near) in [(64, false), (252, false), (253, true), (255, true)] {
@@ -257,6 +275,46 @@ async fn gtsm_a_connection_from_too_far_is_closed() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn gtsm_where_all_peers_have_it_the_first_segment_is_dropped() {
+    for (ours, theirs) in ENDS {
+        let near = peer(if ip(ours).is_ipv4() { "192.0.2.1" } else { "2001:db8::1" });
+        let peers =
+            [Peer { ttl: Ttl::Security { hops: 3 }, ..peer(theirs) }, Peer { ttl: Ttl::Security { hops: 1 }, ..near }];
+        let listener = Listener::bind(at(ours, 0), &peers).unwrap();
+        let port = listener.address().port();
+        let far = Peer { ttl: Ttl::Sent(252), ..peer(ours) };
+        let error = dial(&far, Some(ip(theirs)), port, NEVER).await.unwrap_err();
+        assert!(matches!(error, Error::Silent { .. }), "{error}");
+        let near = Peer { ttl: Ttl::Sent(253), ..peer(ours) };
+        let (dialled, accepted) = tokio::join!(dial(&near, Some(ip(theirs)), port, SOON), accept(&listener));
+        talk(&mut dialled.unwrap(), &mut accepted.unwrap().stream).await;
+    }
+}
+
+/// With few file descriptors, as which this test runs itself once more.
+#[tokio::test]
+async fn want_of_file_descriptors_is_waited_out() {
+    const INSIDE: &str = "CATCHMENT_TEST_FEW_DESCRIPTORS";
+    if std::env::var_os(INSIDE).is_none() {
+        let script = "ulimit -n 40 && exec \"$0\" --exact want_of_file_descriptors_is_waited_out";
+        let mut command = std::process::Command::new("sh");
+        let output =
+            command.args(["-c", script]).arg(std::env::current_exe().unwrap()).env(INSIDE, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let listener = Listener::bind(at("127.0.0.11", 0), &[peer("127.0.0.1")]).unwrap();
+    let _client = std::net::TcpStream::connect(listener.address()).unwrap();
+    let files: Vec<std::fs::File> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    assert!(matches!(accept(&listener).await, Err(Error::Other { step: "accept", .. })));
+    let again = timeout(NEVER, poll_fn(|cx| listener.poll_accept(cx))).await;
+    assert!(again.is_err(), "asked again at once: {again:?}");
+    drop(files);
+    assert_eq!(accept(&listener).await.unwrap().peer, ip("127.0.0.1"));
 }
 
 #[tokio::test]

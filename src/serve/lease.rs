@@ -26,6 +26,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// Sidecars at once.
 const SIDECARS_MAX: usize = 8;
+/// Connections at once of whom it is not yet known whether they may: strangers must not keep sidecars out.
+const JUDGED_MAX: usize = 64;
 /// Octets of one read: words are short.
 const READ_LEN: usize = 4096;
 /// Queries per second are counted over this time.
@@ -46,6 +48,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let mut acceptor = socket.listen()?;
     let slots = Arc::new(Semaphore::new(SIDECARS_MAX));
+    let judged = Arc::new(Semaphore::new(JUDGED_MAX));
     let refusals = Arc::new(Throttle::new(REFUSAL_PAUSE));
     let mut writer = Writer { running, view: Arc::clone(&view), seq: 0, rate: Rate::default() };
     let newest = watch::Sender::new(writer.line());
@@ -68,16 +71,15 @@ pub async fn serve(
             },
             stream = acceptor.accept() => stream,
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+        let Ok(judging) = Arc::clone(&judged).try_acquire_owned() else {
             if let Some(count) = refusals.pass() {
-                tracing::warn!(count, "a sidecar was sent away: there are {SIDECARS_MAX}");
+                tracing::warn!(count, "a connection for leases was closed: {JUDGED_MAX} others came just before");
             }
             continue;
         };
         let (allowed, refusals, view) = (allowed.clone(), Arc::clone(&refusals), Arc::clone(&view));
-        let newest = newest.subscribe();
+        let (slots, newest) = (Arc::clone(&slots), newest.subscribe());
         tokio::spawn(async move {
-            let _slot = slot;
             let Ok(peer) = stream.peer_cred() else { return };
             if !allowed.admits(peer.uid()).await {
                 if let Some(count) = refusals.pass() {
@@ -90,6 +92,13 @@ pub async fn serve(
                 }
                 return;
             }
+            drop(judging);
+            let Ok(_slot) = slots.try_acquire() else {
+                if let Some(count) = refusals.pass() {
+                    tracing::warn!(count, "a sidecar was sent away: there are {SIDECARS_MAX}");
+                }
+                return;
+            };
             let end = converse(&stream, newest, &view.sidecars, peer.pid()).await;
             tracing::info!(pid = peer.pid(), "a sidecar is gone: {end}");
         });

@@ -2,8 +2,9 @@
 
 use super::messages::*;
 use catchment::announce::bgp::codec::{Context, Decoder, MESSAGE_OCTETS_MAX};
-use catchment::announce::bgp::message::Notification;
+use catchment::announce::bgp::message::{Message, Notification, RouteRefresh};
 use catchment::announce::bgp::notification::Reason;
+use catchment::announce::prefix::Family;
 
 /// The message ends the session with this NOTIFICATION.
 #[track_caller]
@@ -99,7 +100,9 @@ fn route_refreshes() {
     for subtype in [1, 2] {
         let octets = framed(ROUTE_REFRESH, &[0, 1, subtype, 1, 0]);
         check_reset(&octets, &external(), Reason::InvalidRefreshLength, &octets);
-        assert!(decode(&octets, &Context { enhanced_route_refresh: false, ..external() }).is_ok());
+        // RFC 2918 3: else the octet means nothing, and each is a request.
+        let expected = Message::RouteRefresh(RouteRefresh { family: Some(Family::Ipv4), subtype: 0 });
+        assert_eq!(decode(&octets, &Context { enhanced_route_refresh: false, ..external() }), Ok(expected));
     }
     // An unknown subtype is the session's to ignore.
     assert!(decode(&framed(ROUTE_REFRESH, &[0, 1, 9, 1]), &external()).is_ok());

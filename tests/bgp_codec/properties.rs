@@ -119,6 +119,8 @@ proptest! {
         pieces in vec(1..200usize, 1..20),
         context in context(),
     ) {
+        // Whether a ROUTE-REFRESH has subtypes is agreed on.
+        let context = Context { enhanced_route_refresh: true, ..context };
         let octets: Vec<u8> = messages.iter().flat_map(|message| encode(message, &context)).collect();
         let mut decoder = Decoder::new();
         let (mut read, mut rest) = (Vec::new(), &octets[..]);

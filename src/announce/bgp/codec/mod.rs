@@ -190,8 +190,10 @@ fn notification(body: &[u8]) -> Notification {
 fn route_refresh(message: &[u8], body: &[u8], context: &Context) -> Result<RouteRefresh, Error> {
     let mut octets = Octets::new(body);
     let (afi, subtype, safi) = (octets.u16(), octets.u8().unwrap_or(0), octets.u8().unwrap_or(0));
+    // RFC 2918 3: without RFC 7313 the octet is reserved, and ignored.
+    let subtype = if context.enhanced_route_refresh { subtype } else { 0 };
     // RFC 7313 5: the length is judged for the subtypes that it adds.
-    if context.enhanced_route_refresh && matches!(subtype, 1 | 2) && !octets.is_empty() {
+    if matches!(subtype, 1 | 2) && !octets.is_empty() {
         let what = format!("a ROUTE-REFRESH of subtype {subtype} has {} octets", message.len());
         return Err(Error::new(Reason::InvalidRefreshLength, message, what));
     }

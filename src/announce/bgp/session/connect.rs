@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Phase};
 use super::report::Cause;
-use super::timers::{After, CONNECT_WAIT};
+use super::timers::{After, CONNECT_WAIT, PATH_WAIT};
 use super::{Action, PathState, Session, Side, negotiate};
 use crate::announce::Moment;
 use crate::announce::bgp::message::{Message, Notification};
@@ -14,7 +14,7 @@ use std::net::IpAddr;
 pub(super) enum Dial {
     /// Nothing, until started.
     Stopped,
-    /// Nothing until then, and BFD agrees (Idle).
+    /// Nothing until then, and until BFD agrees or was waited for (Idle).
     Held { until: Moment },
     /// Wait until then (Active); for ever where the peer is to connect, or a connection is there.
     Waiting { until: Option<Moment> },
@@ -52,7 +52,7 @@ impl Session {
 
     /// Tries to connect, or waits for the peer where that is set, or BFD says that it's no use.
     fn dial(&mut self, now: Moment, out: &mut Vec<Action>) {
-        self.dial = if self.path_lost {
+        self.dial = if self.path_lost.is_some() {
             Dial::Held { until: now }
         } else if self.settings.passive {
             Dial::Waiting { until: None }
@@ -137,8 +137,8 @@ impl Session {
                 self.path_was_up = false;
                 self.path_back(now, out);
             }
-            PathState::Down if self.path_was_up && !self.path_lost => {
-                self.path_lost = true;
+            PathState::Down if self.path_was_up && self.path_lost.is_none() => {
+                self.path_lost = Some(now + PATH_WAIT);
                 if self.dial == Dial::Stopped {
                     return;
                 }
@@ -155,16 +155,25 @@ impl Session {
     }
 
     fn path_back(&mut self, now: Moment, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.path_lost) && matches!(self.dial, Dial::Held { until } if until <= now) {
+        if self.path_lost.take().is_some() && matches!(self.dial, Dial::Held { until } if until <= now) {
             self.dial(now, out);
             self.settle(now, Cause::BfdUp, out);
         }
     }
 
+    /// When Idle ends, if BFD says nothing before.
+    pub(super) fn held_until(&self, until: Moment) -> Moment {
+        self.path_lost.map_or(until, |lost| lost.max(until))
+    }
+
     /// Waits that are over.
     pub(super) fn tick_dial(&mut self, now: Moment, out: &mut Vec<Action>) {
         match self.dial {
-            Dial::Held { until } if until <= now && !self.path_lost => {
+            Dial::Held { until } if self.held_until(until) <= now => {
+                // Whatever BFD says from now on, it has to be up first.
+                if self.path_lost.take().is_some() {
+                    self.path_was_up = false;
+                }
                 self.dial(now, out);
                 self.settle(now, Cause::WaitOver, out);
             }

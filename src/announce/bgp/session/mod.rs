@@ -32,10 +32,11 @@
 //! to 60 s, and refuses connections; after too many prefixes for 1 min, doubling up to 1 h. A session that was established for
 //! 60 s (10 min after too many prefixes) starts these anew.
 //!
-//! **BFD** (RFC 5882). A path that was up and goes down ends the session at once, and keeps it in Idle until the path is up.
-//! Before it was up for the first time, and while either side has BFD administratively down, BFD neither ends nor blocks
-//! anything (RFC 5882 3.2, 4.1): a router without BFD, or one that needs the session first, is reached. BIRD ends
-//! sessions in the same cases; it does not wait for BFD afterwards, and would be up again on a path that drops packets.
+//! **BFD** (RFC 5882). A path that was up and goes down ends the session at once, and keeps it in Idle until the path is up, for a
+//! minute at most. Before it was up for the first time, after that minute, and while either side has BFD administratively
+//! down, BFD neither ends nor blocks anything (RFC 5882 3.2, 4.1): a router without BFD, or one that needs the session
+//! first, or on which BFD was switched off without a word, is reached. BIRD ends sessions in the same cases; it does
+//! not wait for BFD afterwards, and is up again at once on a path that drops packets.
 
 mod connect;
 mod connection;
@@ -100,8 +101,8 @@ pub struct Session {
     routes: Routes,
     /// The path was up, and neither side has turned BFD off since.
     path_was_up: bool,
-    /// The path is down after it was up.
-    path_lost: bool,
+    /// The path is down after it was up: how long that keeps us from connecting.
+    path_lost: Option<Moment>,
     state: State,
     since: Moment,
     cause: Cause,
@@ -127,7 +128,7 @@ impl Session {
             exchange: None,
             routes: Routes::new(),
             path_was_up: false,
-            path_lost: false,
+            path_lost: None,
             state: State::Idle,
             since: Moment::ZERO,
             cause: Cause::Started,
@@ -164,7 +165,7 @@ impl Session {
         let dial = match self.dial {
             Dial::Stopped => None,
             // The path's return is an event of its own.
-            Dial::Held { until } => (!self.path_lost).then_some(until),
+            Dial::Held { until } => Some(self.held_until(until)),
             Dial::Waiting { until } => until,
             Dial::Trying { until } => Some(until),
         };
@@ -206,11 +207,11 @@ impl Session {
             cause: self.cause.clone(),
             last_error: self.last_error.clone(),
             next_attempt: match self.dial {
-                Dial::Held { until } => (!self.path_lost).then_some(until),
+                Dial::Held { until } => Some(self.held_until(until)),
                 Dial::Waiting { until } => until,
                 Dial::Stopped | Dial::Trying { .. } => None,
             },
-            waits_for_bfd: self.path_lost,
+            waits_for_bfd: self.path_lost.is_some(),
             side: best.map(|connection| connection.side),
             negotiated: best.and_then(|connection| connection.negotiated.clone()),
             keepalive_time: best.and_then(Connection::keepalive_time),

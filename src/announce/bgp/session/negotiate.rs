@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 pub struct Negotiated {
     /// The peer's BGP identifier.
     pub identifier: Ipv4Addr,
-    /// Hold time in seconds: the lower of the two; 0: never expires (RFC 4271 4.2).
+    /// Hold time in seconds: the lower of the two; 0, if both sides say so: never expires (RFC 4271 4.2).
     pub hold_time_secs: u16,
     /// How UPDATEs are written, and of which families.
     pub context: Context,
@@ -49,7 +49,8 @@ pub(super) fn negotiate(settings: &Peer, theirs: &Open) -> Result<Negotiated, No
     if theirs.identifier.is_unspecified() || (settings.internal() && theirs.identifier == settings.identifier) {
         return refuse(Reason::BadBgpIdentifier);
     }
-    if matches!(theirs.hold_time, 1 | 2) {
+    // RFC 4271 6.2: any may be refused. 0 would win over ours, and the router would keep our routes for ever once we are cut off.
+    if matches!(theirs.hold_time, 1 | 2) || theirs.hold_time == 0 && settings.hold_time_secs != 0 {
         return refuse(Reason::UnacceptableHoldTime);
     }
     let ours = open(settings);

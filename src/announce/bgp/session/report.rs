@@ -210,9 +210,9 @@ pub struct Snapshot {
     pub cause: Cause,
     /// The last failure, also while the session is well again.
     pub last_error: Option<LastError>,
-    /// When the next attempt comes, if one is waited for.
+    /// When the next attempt comes at the latest, if one is waited for.
     pub next_attempt: Option<Moment>,
-    /// Kept down until BFD says up.
+    /// Kept down until BFD says up, or until `next_attempt`.
     pub waits_for_bfd: bool,
     /// Which connection carries the session, if one is there.
     pub side: Option<Side>,

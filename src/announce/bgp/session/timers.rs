@@ -19,6 +19,9 @@ const IDLE_HOLD_MAX: Duration = Duration::from_secs(60);
 /// First stay in Idle after too many prefixes, and the longest.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 const LIMIT_WAIT_MAX: Duration = Duration::from_secs(3600);
+/// How long a session waits for a path that BFD lost. A router on which BFD was switched off, and that did not say so, never has it
+/// up again.
+pub(super) const PATH_WAIT: Duration = Duration::from_secs(60);
 /// A session that held for this long has done with what was before it.
 const STABLE: Duration = Duration::from_secs(60);
 /// The same after too many prefixes.

@@ -176,7 +176,7 @@ fn a_path_that_goes_down_ends_the_session_until_it_is_up() {
     assert_eq!(rig.event(Event::Path(PathState::Down)), notified(Side::Outgoing, Reason::BfdDown, &[]));
     assert_eq!(rig.state(), State::Idle);
     assert!(rig.session.snapshot().waits_for_bfd);
-    assert_eq!(rig.wait(secs(3600)), []);
+    assert_eq!(rig.wait(secs(59)), []);
     assert_eq!(rig.event(Event::Accepted { local: local() }), [Did::Refuse]);
     assert_eq!(rig.event(Event::Path(PathState::Up)), [Did::Connect]);
     rig.establish(their_open(&settings()));
@@ -210,5 +210,26 @@ fn a_path_that_goes_down_gives_up_an_attempt() {
     rig.event(Event::Path(PathState::Up));
     rig.event(Event::Start);
     assert_eq!(rig.event(Event::Path(PathState::Down)), [Did::Close(Side::Outgoing)]);
-    assert_eq!((rig.state(), rig.session.deadline()), (State::Idle, None));
+    assert_eq!((rig.state(), rig.wait(secs(59))), (State::Idle, vec![]));
+}
+
+#[test]
+fn a_router_that_lost_its_bfd_without_a_word_is_reached_after_a_minute() {
+    // RFC 5882 4.1: that it has no BFD must not keep the session from being established.
+    let mut rig = Rig::established(settings());
+    rig.event(Event::Path(PathState::Up));
+    rig.event(Event::Path(PathState::Down));
+    assert_eq!(rig.event(Event::Path(PathState::Down)), []);
+    let lost = rig.now;
+    assert_eq!(rig.session.snapshot().next_attempt, Some(lost + secs(60)));
+    assert_eq!(rig.next(), (secs(60), vec![Did::Connect]));
+    assert!(!rig.session.snapshot().waits_for_bfd);
+    rig.establish(their_open(&settings()));
+    assert_eq!(rig.event(Event::Path(PathState::Down)), [], "BFD has not been up since");
+    rig.event(Event::Path(PathState::Up));
+    assert_eq!(rig.event(Event::Path(PathState::Down)), notified(Side::Outgoing, Reason::BfdDown, &[]));
+    // A stop meanwhile changes nothing about the wait.
+    rig.event(Event::Stop { reason: Reason::AdministrativeShutdown, message: String::new() });
+    assert_eq!(rig.event(Event::Start), []);
+    assert_eq!(rig.next(), (secs(60), vec![Did::Connect]));
 }

@@ -51,8 +51,9 @@ fn an_update_or_a_refresh_shows_life_too() {
 #[test]
 fn with_hold_time_zero_nobody_needs_to_say_anything() {
     // RFC 4271 4.4: no KEEPALIVEs. RFC 9687 3.2: no send-hold timer.
-    let open = Open { hold_time: 0, ..their_open(&settings()) };
-    let mut rig = Rig::established_with(settings(), open);
+    let settings = Peer { hold_time_secs: 0, ..settings() };
+    let open = Open { hold_time: 0, ..their_open(&settings) };
+    let mut rig = Rig::established_with(settings, open);
     assert_eq!(rig.session.deadline(), None);
     rig.takes = false;
     rig.event(Event::Routes(routes(&["192.0.2.0/24"])));
@@ -62,13 +63,24 @@ fn with_hold_time_zero_nobody_needs_to_say_anything() {
 }
 
 #[test]
+fn a_router_cannot_take_the_hold_time_away() {
+    // RFC 4271 4.2: the lower one counts, and 0 is the lowest. 6.2: it may be refused.
+    let mut rig = Rig::new(settings());
+    rig.event(Event::Start);
+    rig.event(Event::Connected { local: local() });
+    let did = rig.opens(Side::Outgoing, Open { hold_time: 0, ..their_open(&settings()) });
+    assert_eq!(did, notified(Side::Outgoing, Reason::UnacceptableHoldTime, &[]));
+    assert_eq!(rig.state(), State::Idle);
+}
+
+#[test]
 fn a_peer_that_connects_and_says_nothing_is_left_after_four_minutes() {
     // RFC 4271 8.2.2: the hold timer has a large value until the OPEN comes.
     let mut rig = Rig::new(settings());
     rig.event(Event::Start);
     rig.event(Event::Connected { local: local() });
     assert_eq!(rig.next(), (secs(240), notified(Side::Outgoing, Reason::HoldTimerExpired, &[])));
-    let mut rig = Rig::new(settings());
+    let mut rig = Rig::new(Peer { hold_time_secs: 0, ..settings() });
     rig.event(Event::Start);
     rig.event(Event::Connected { local: local() });
     rig.opens(Side::Outgoing, Open { hold_time: 0, ..their_open(&settings()) });
