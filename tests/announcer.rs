@@ -438,6 +438,21 @@ fn a_sidecar_that_was_stopped_announces_nothing_by_leases_that_waited() {
 }
 
 #[test]
+fn a_sidecar_that_was_stopped_goes_by_the_leases_that_came_meanwhile() {
+    let (_server, router, mut announcer) = announcing("announcer-continued");
+    for _ in 0..3 {
+        announcer.signal("STOP");
+        // Longer than a lease is valid.
+        std::thread::sleep(Duration::from_millis(2000));
+        announcer.signal("CONT");
+        announcer.wait_for(" ms late: ");
+        router.quiet(Duration::from_millis(300));
+    }
+    let report = announcer.report();
+    assert_eq!((report.prefixes[0].state.as_str(), report.prefixes[0].flaps), ("UP", 0), "{report:?}");
+}
+
+#[test]
 fn a_session_that_broke_is_made_again_with_its_routes() {
     let server = server("announcer-again");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

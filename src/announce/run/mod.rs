@@ -195,9 +195,13 @@ impl Announcer {
             // What was due already when the wait began is late for another reason.
             let late = if due > before { now.saturating_sub(due) } else { Duration::ZERO };
             before = now;
+            // Nothing is announced, and nobody told anything, by a lease that has expired meanwhile. The server goes before: it may
+            // have sent another.
+            if !matches!(wake, Wake::Server(_)) && self.policy.deadline().is_some_and(|deadline| deadline <= now) {
+                self.decide(now, policy::Event::Tick);
+            }
             match wake {
                 Wake::Time => {
-                    self.decide(now, policy::Event::Tick);
                     self.network.tick(now);
                     if round_at <= now {
                         round_at = now + ROUND;
@@ -243,6 +247,9 @@ impl Announcer {
     }
 
     /// Waits for what comes next. In this order if several are there: what was said before what time brings.
+    ///
+    /// A process that is continued after a stop finds its wait interrupted (signal(7)), the time over, and has not looked at a
+    /// socket yet. So once the time has come sockets are looked at once more.
     async fn wake(&mut self, due: Moment) -> Wake {
         let Announcer { server, network, signals, inputs, .. } = self;
         let told = async {
@@ -250,6 +257,11 @@ impl Announcer {
                 Some(client) => client.next().await,
                 None => pending().await,
             }
+        };
+        let time = async {
+            tokio::time::sleep(due.saturating_sub(sockets::now())).await;
+            // Lets the runtime ask the system which sockets are ready.
+            tokio::task::yield_now().await;
         };
         tokio::select! {
             biased;
@@ -259,7 +271,7 @@ impl Announcer {
             Some(ended) = inputs.outcomes.recv() => Wake::Outcome(ended),
             Some(asked) = inputs.asked.recv() => Wake::Asked(asked),
             Some(wanted) = inputs.pages.recv() => Wake::Page(wanted),
-            () = tokio::time::sleep(due.saturating_sub(sockets::now())) => Wake::Time,
+            () = time => Wake::Time,
         }
     }
 
