@@ -35,6 +35,12 @@ fn with(service: &str, prefix: &str, peer: &str) -> String {
     format!("{TOP}{SERVICE}{service}\n{PREFIX}{prefix}\n{PEER}{peer}\n")
 }
 
+/// The same with addresses that every host has.
+fn at_home(text: &str) -> String {
+    let text = text.replace(", \"2001:db8:53::53\"", "").replace("2001:db8:53::/48", "127.0.1.0/24");
+    text.replace("192.0.2.53", "127.0.0.53").replace("192.0.2.0/24", "127.0.0.0/24")
+}
+
 /// What is wrong with a text: all of these parts are in the message.
 #[track_caller]
 fn wrong(text: &str, parts: &[&str]) {
@@ -491,7 +497,9 @@ fn files_of_keys_are_looked_at() {
     let directory = std::env::temp_dir().join(format!("catchment-announcer-settings-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let (file, key) = (directory.join("announcer.toml"), directory.join("r1.key"));
-    std::fs::write(&file, with("", "", "password-file = \"r1.key\"")).unwrap();
+    // The host has loopback addresses only.
+    let text = at_home(&with("", "", "password-file = \"r1.key\""));
+    std::fs::write(&file, text).unwrap();
     let lines =
         || load(&file).unwrap().1.lines().map(|line| line.replace(directory.to_str().unwrap(), "")).collect::<Vec<_>>();
     assert_eq!(
@@ -508,6 +516,24 @@ fn files_of_keys_are_looked_at() {
     std::fs::remove_dir_all(&directory).unwrap();
     let error = load(&file).unwrap_err().to_string();
     assert!(error.contains("announcer.toml: No such file") && error.contains("--config"), "{error}");
+}
+
+#[test]
+fn addresses_that_the_host_lacks_are_told() {
+    let directory = std::env::temp_dir().join(format!("catchment-announcer-addresses-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("announcer.toml");
+    // TEST-NET-2 (RFC 5737) is on no host.
+    let text = at_home(&with("", "", "")).replace("127.0.0.53", "198.51.100.53").replace("127.0.0.0", "198.51.100.0");
+    std::fs::write(&file, &text).unwrap();
+    let warnings: Vec<String> = load(&file).unwrap().1.lines().collect();
+    let (line, _) = text.lines().enumerate().find(|(_, line)| line.contains("addresses")).unwrap();
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(warning.contains(&format!("announcer.toml:{}:", line + 1)), "{warning}");
+    assert!(
+        warning.contains("198.51.100.53 is on no interface of this host; add it, `ip addr add 198.51.100.53 dev lo`")
+    );
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 /// The example with everything uncommented that is not an alternative to something else.

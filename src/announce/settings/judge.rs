@@ -3,6 +3,7 @@
 use super::read::{Draft, Placed, secs};
 use super::{Announced, Damping, Overload, Peer, Service, Settings};
 use crate::announce::prefix::Family;
+use crate::announce::sockets;
 use crate::config::Endpoint;
 use crate::config::document::Fault;
 use std::collections::HashMap;
@@ -11,19 +12,27 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// What the host says of things that the settings name.
+pub(super) struct Host {
+    /// What is wrong with a file of keys, and the remedy.
+    pub(super) key_file: fn(&Path) -> Option<(String, String)>,
+    /// Whether it has an address.
+    pub(super) has: fn(IpAddr) -> bool,
+}
+
 /// From a draft to settings. They are good only if there is no fault afterwards.
 pub(super) fn settle(
     draft: Draft,
     text: &str,
     faults: &mut Vec<Fault>,
     warnings: &mut Vec<Fault>,
-    look: impl Fn(&Path) -> Option<(String, String)>,
+    host: &Host,
 ) -> Option<Settings> {
     let lines = Lines(text);
     damping(&draft.damping, faults);
-    services(&draft, &lines, faults, warnings);
+    services(&draft, &lines, faults, warnings, host);
     prefixes(&draft, &lines, faults, warnings);
-    peers(&draft, &lines, faults, warnings, look);
+    peers(&draft, &lines, faults, warnings, host);
     let router_id = draft.router_id.or_else(|| draft.peers.iter().find_map(|draft| local_ipv4(&draft.peer)));
     if router_id.is_none() {
         let message = "`router-id` is missing, and no peer has an IPv4 `local-address` to take it from";
@@ -107,7 +116,7 @@ fn damping((damping, at): &Placed<Damping>, faults: &mut Vec<Fault>) {
     }
 }
 
-fn services(draft: &Draft, lines: &Lines<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>) {
+fn services(draft: &Draft, lines: &Lines<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>, host: &Host) {
     lines.twice("service", draft.services.iter().map(|service| &service.name), faults);
     for service in &draft.services {
         let name = &service.name.0;
@@ -138,6 +147,11 @@ fn services(draft: &Draft, lines: &Lines<'_>, faults: &mut Vec<Fault>, warnings:
             continue;
         }
         for (address, at) in &service.addresses {
+            if !(host.has)(*address) {
+                let remedy =
+                    format!("add it, `ip addr add {address} dev lo`: until then its prefixes are not announced");
+                warnings.push(Fault::new(at.clone(), format!("{address} is on no interface of this host"), remedy));
+            }
             if !prefixes.iter().any(|prefix| prefix.contains(*address)) {
                 let message = format!("{address} lies in no prefix that names service {name}");
                 warnings.push(Fault::new(
@@ -192,13 +206,7 @@ fn prefixes(draft: &Draft, lines: &Lines<'_>, faults: &mut Vec<Fault>, warnings:
     }
 }
 
-fn peers(
-    draft: &Draft,
-    lines: &Lines<'_>,
-    faults: &mut Vec<Fault>,
-    warnings: &mut Vec<Fault>,
-    look: impl Fn(&Path) -> Option<(String, String)>,
-) {
+fn peers(draft: &Draft, lines: &Lines<'_>, faults: &mut Vec<Fault>, warnings: &mut Vec<Fault>, host: &Host) {
     if draft.peers.is_empty() {
         let remedy = "add a table `[[peer]]`: until then nothing is announced to anybody";
         warnings.push(Fault::new(lines.first(), "there is no `[[peer]]`", remedy));
@@ -220,15 +228,24 @@ fn peers(
             faults.push(Fault::new(at.clone(), message, "remove `role`"));
         }
         if let Some((file, at)) = key_file
-            && let Some((message, remedy)) = look(file)
+            && let Some((message, remedy)) = (host.key_file)(file)
         {
             warnings.push(Fault::new(at.clone(), format!("{}: {message}", file.display()), remedy));
         }
     }
 }
 
-/// What is wrong with a file of keys, and the remedy.
-pub(super) fn key_file(path: &Path) -> Option<(String, String)> {
+/// The host that we run on.
+pub(super) const THIS_HOST: Host = Host {
+    key_file,
+    // Not being able to look says nothing about the address.
+    has: |address| sockets::is_local(address).unwrap_or(true),
+};
+
+/// A host that has whatever is named.
+pub(super) const ANY_HOST: Host = Host { key_file: |_| None, has: |_| true };
+
+fn key_file(path: &Path) -> Option<(String, String)> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(e) => {

@@ -1,7 +1,7 @@
 //! The sidecar's settings file, `announcer.toml`.
 //!
 //! Text comes in, typed [`Settings`] and what to warn of go out, or the list of everything wrong, each with its place and its
-//! remedy. Opens no socket; of the files that it names, [`load`] only looks at who may read the keys.
+//! remedy. Besides the text [`load`] looks at who may read the keys, and whether the host has the services' addresses.
 //!
 //! ```text
 //! text -> read (tables, keys) -> service, attributes, peer (one table each) -> judge (what contradicts or is unwise) -> Settings
@@ -389,27 +389,22 @@ impl Warnings {
 
 /// Reads the settings file at `path`. Relative paths in it start at its own directory.
 pub fn load(path: &Path) -> Result<(Settings, Warnings), ConfigError> {
-    read_with(path, &read_text(path)?, judge::key_file)
+    read_with(path, &read_text(path)?, &judge::THIS_HOST)
 }
 
-/// Reads settings from text; `path` is for messages, and its directory is where relative paths start. Looks at no file.
+/// Reads settings from text; `path` is for messages, and its directory is where relative paths start. Looks at nothing else.
 pub fn parse(path: &Path, text: &str) -> Result<(Settings, Warnings), ConfigError> {
-    read_with(path, text, |_| None)
+    read_with(path, text, &judge::ANY_HOST)
 }
 
-/// `look`: what is wrong with a file of keys, and the remedy.
-fn read_with(
-    path: &Path,
-    text: &str,
-    look: impl Fn(&Path) -> Option<(String, String)>,
-) -> Result<(Settings, Warnings), ConfigError> {
+fn read_with(path: &Path, text: &str, host: &judge::Host) -> Result<(Settings, Warnings), ConfigError> {
     let (document, mut faults) = document::parse(text);
     let whole = faults.is_empty();
     let draft = read::draft(document, path.parent().unwrap_or(Path::new("")), text, &mut faults);
     let mut warnings = Vec::new();
     // What TOML's own faults have hidden can't be judged: half a file misses everything.
     let settings =
-        draft.filter(|_| whole).and_then(|draft| judge::settle(draft, text, &mut faults, &mut warnings, look));
+        draft.filter(|_| whole).and_then(|draft| judge::settle(draft, text, &mut faults, &mut warnings, host));
     faultless(path, text, faults)?;
     warnings.sort_by_key(|fault| fault.at.start);
     let settings = settings.expect("without a fault there are settings");
