@@ -39,6 +39,13 @@ pub(super) enum Event {
     Datagram(Datagram, [u8; DATAGRAM_LEN]),
 }
 
+impl Event {
+    /// Whether it is a BFD packet.
+    pub(super) fn is_datagram(&self) -> bool {
+        matches!(self, Event::Datagram(..))
+    }
+}
+
 /// The routers and their sockets. Empty until [`Network::set`].
 #[derive(Default)]
 pub(super) struct Network {
@@ -67,18 +74,20 @@ impl Network {
         for peer in &settings.peers {
             let internal = peer.asn == settings.local_as;
             let place = old.iter().position(|router| router.settings.name == peer.name);
+            // Read again: the key in the file may be another one.
+            let link = peers::link(peer, internal);
             let router = match place.map(|place| old.remove(place)) {
-                Some(router) if same_identity && router.settings == *peer => router,
+                Some(router) if same_identity && router.settings == *peer && router.link == link => router,
                 former => {
                     if let Some(mut router) = former {
                         self.stop(now, &mut router, Reason::AdministrativeReset, "the announcer's settings changed");
                     }
-                    if let Err(error) =
-                        peers::link(peer, internal).and_then(|link| sockets::check(&link).map_err(|e| e.to_string()))
-                    {
+                    let checked = |link: &sockets::Peer| sockets::check(link).map_err(|error| error.to_string());
+                    if let Err(error) = link.as_ref().map_err(Clone::clone).and_then(checked) {
                         tracing::error!(router = %peer.name, "{error}");
                     }
-                    Router::new(peer.clone(), internal, Session::new(session_settings(settings, peer), peers::seed()))
+                    let session = Session::new(session_settings(settings, peer), peers::seed());
+                    Router::new(peer.clone(), link, internal, session)
                 }
             };
             self.routers.push(router);
@@ -312,6 +321,11 @@ impl Network {
         &self.routers
     }
 
+    /// Whether there is something for the log: no session changes without.
+    pub(super) fn has_news(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
     /// Writes the log lines that have waited.
     pub(super) fn log(&mut self) {
         for (router, notice) in self.notices.drain(..) {
@@ -341,5 +355,52 @@ fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
         receive_limit: peer.receive_limit,
         own_prefixes: settings.prefixes.iter().map(|announced| announced.prefix).collect(),
         ..bgp::Peer::new(settings.local_as, peer.asn, settings.router_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::announce::settings;
+
+    /// Since when each session has been as it is.
+    fn since(network: &Network) -> Vec<u64> {
+        network.routers().iter().map(|router| router.session.snapshot().since.as_secs()).collect()
+    }
+
+    #[tokio::test]
+    async fn settings_end_only_sessions_that_they_change() {
+        let directory = std::env::temp_dir().join(format!("catchment-network-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let peer = |name: &str, number: u8, more: &str| {
+            format!(
+                "[[peer]]\nname = \"{name}\"\naddress = \"127.0.0.{number}\"\nas = 64500\nport = 1790\npassive = true\n\
+                 password-file = \"{name}\"\n{more}\n"
+            )
+        };
+        let head = "router-id = \"192.0.2.1\"\nlocal-as = 64501\n\
+                    [[service]]\nname = \"dns\"\naddresses = [\"192.0.2.53\"]\n\
+                    [[prefix]]\nprefix = \"192.0.2.0/24\"\nservices = [\"dns\"]\n";
+        let [a, b, c] = [peer("a", 1, ""), peer("b", 2, ""), peer("c", 3, "")];
+        let read = |text: String| settings::parse(&directory.join("announcer.toml"), &text).unwrap().0;
+        for name in ["a", "b", "c"] {
+            std::fs::write(directory.join(name), format!("secret of {name}\n")).unwrap();
+        }
+        let mut network = Network::default();
+        let mut set = |at: u64, text: String| {
+            // Whether the port is free does not matter here.
+            let _ = network.set(Duration::from_secs(at), &read(text));
+            since(&network)
+        };
+        assert_eq!(set(1, format!("{head}{a}{b}")), [1, 1]);
+        assert_eq!(set(2, format!("{head}{a}{b}")), [1, 1], "the same");
+        assert_eq!(set(3, format!("{head}{a}{b}{c}")), [1, 1, 3], "one more");
+        assert_eq!(set(4, format!("{head}{c}{a}{b}")), [3, 1, 1], "another order");
+        std::fs::write(directory.join("a"), "another secret\n").unwrap();
+        assert_eq!(set(5, format!("{head}{a}{b}{c}")), [5, 1, 3], "another key in the same file");
+        assert_eq!(set(6, format!("{head}{a}{b}{}", peer("c", 3, "hold-time = \"6s\""))), [5, 1, 6]);
+        assert_eq!(set(7, format!("{head}{b}")), [1], "two are gone");
+        assert_eq!(set(8, format!("{}{b}", head.replace("64501", "64502"))), [8], "we are somebody else");
+        let _ = std::fs::remove_dir_all(directory);
     }
 }

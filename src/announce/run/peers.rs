@@ -42,6 +42,8 @@ type Dialling = Pin<Box<dyn Future<Output = Result<TcpStream, String>> + Send>>;
 pub(super) struct Router {
     /// As set.
     pub(super) settings: settings::Peer,
+    /// What its sockets needed when it was set, or why its key could not be read: another key in the same file is another peer.
+    pub(super) link: Result<sockets::Peer, String>,
     /// Its session machine.
     pub(super) session: Session,
     connections: [Option<Connection>; 2],
@@ -83,9 +85,14 @@ const SIDES: [Side; 2] = [Side::Outgoing, Side::Incoming];
 
 impl Router {
     /// A router whose session is stopped.
-    pub(super) fn new(settings: settings::Peer, internal: bool, session: Session) -> Router {
+    pub(super) fn new(
+        settings: settings::Peer,
+        link: Result<sockets::Peer, String>,
+        internal: bool,
+        session: Session,
+    ) -> Router {
         let bfd = settings.bfd.as_ref().map(|bfd| Bfd::new(bfd, settings.address));
-        Router { settings, session, connections: [None, None], dialling: None, offered: None, internal, bfd }
+        Router { settings, link, session, connections: [None, None], dialling: None, offered: None, internal, bfd }
     }
 
     /// Begins.
