@@ -19,7 +19,7 @@ pub struct Report {
     /// How long it has been running.
     pub uptime: f64,
     /// What needs a person.
-    pub alarms: Vec<String>,
+    pub alarms: Vec<Alarm>,
     /// Nothing is announced: `--dry-run`.
     pub dry_run: bool,
     /// Whether this sidecar is to move traffic away, by command or by a signal.
@@ -34,6 +34,19 @@ pub struct Report {
     pub routers: Vec<Router>,
     /// The last ones, oldest first.
     pub transitions: Vec<Transition>,
+}
+
+/// Something that needs a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What, in a word: `overload`, `zones-failed`, `stale`.
+    pub alarm: String,
+    /// The service that it is about; empty: the server as a whole.
+    pub service: String,
+    /// Its family.
+    pub family: String,
+    /// In words.
+    pub text: String,
 }
 
 /// One prefix.
@@ -230,7 +243,7 @@ impl Report {
         }
         writeln!(out)?;
         for alarm in &self.alarms {
-            writeln!(out, "ALARM {alarm}")?;
+            writeln!(out, "ALARM {}", alarm.text)?;
         }
         for prefix in &self.prefixes {
             prefix.write(out)?;
@@ -258,7 +271,7 @@ impl Report {
 impl Prefix {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n{} {} for {}: {}", self.prefix, self.state, Ago(self.age), self.cause)?;
-        write!(out, "  services {}; {} flaps so far", self.services.join(", "), self.flaps)?;
+        write!(out, "  services {}; {} so far", self.services.join(", "), Flaps(self.flaps))?;
         if self.hold_down > 0.0 {
             write!(out, "; held down for {:.0} s more", self.hold_down)?;
         }
@@ -320,13 +333,13 @@ impl Router {
         for (family, count) in &self.received {
             write!(out, ", {count} {family} received")?;
         }
-        writeln!(out, ", established {} times, {} flaps", self.established, self.flaps)?;
+        writeln!(out, ", established {}, {}", Times(self.established), Flaps(self.flaps))?;
         if let Some(bfd) = &self.bfd {
             write!(out, "    BFD {} for {}", bfd.state, Ago(bfd.age))?;
             if let Some(time) = bfd.detection_time {
                 write!(out, ", detects within {:.0} ms", time * 1e3)?;
             }
-            writeln!(out, ", {} flaps{}", bfd.flaps, Behind(bfd.diagnostic.as_deref().unwrap_or_default()))?;
+            writeln!(out, ", {}{}", Flaps(bfd.flaps), Behind(bfd.diagnostic.as_deref().unwrap_or_default()))?;
         }
         if let Some(error) = &self.last_error {
             writeln!(out, "    last error: {error}")?;
@@ -341,6 +354,24 @@ struct Behind<'a>(&'a str);
 impl fmt::Display for Behind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
+    }
+}
+
+/// How often something was.
+struct Times(u64);
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 1 { f.write_str("once") } else { write!(f, "{} times", self.0) }
+    }
+}
+
+/// How often something went away.
+struct Flaps(u64);
+
+impl fmt::Display for Flaps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} flap{}", self.0, if self.0 == 1 { "" } else { "s" })
     }
 }
 
@@ -391,7 +422,20 @@ pub(in crate::announce) mod tests {
             node: "ams1".into(),
             version: "0.1.0".into(),
             uptime: 90_061.0,
-            alarms: vec!["the server is stale: it serves generation 3".into()],
+            alarms: vec![
+                Alarm {
+                    alarm: "overload".into(),
+                    service: "dns".into(),
+                    family: "ipv4".into(),
+                    text: "service dns is overloaded (ipv4): its prefixes stay announced".into(),
+                },
+                Alarm {
+                    alarm: "stale".into(),
+                    service: String::new(),
+                    family: String::new(),
+                    text: "the server is stale: it serves generation 3".into(),
+                },
+            ],
             dry_run: false,
             draining: true,
             prefixes: vec![Prefix {
@@ -476,6 +520,7 @@ pub(in crate::announce) mod tests {
     fn people_read_all_of_it() {
         let expected = "\
 node ams1, catchment-announcer 0.1.0, up 1 d 1 h, draining
+ALARM service dns is overloaded (ipv4): its prefixes stay announced
 ALARM the server is stale: it serves generation 3
 
 192.0.2.0/24 DRAIN for 1 min 15 s: an operator asked
@@ -493,7 +538,7 @@ lease valid, 0.100 s old: generation 3
 
 routers
   r1 10.0.0.1 AS 64500: Established for 1 h 1 min, hold time 9 s, keepalive 3.0 s, 1 announced, 4 ipv4 received, established 3 times, 2 flaps
-    BFD Up for 10.0 s, detects within 300 ms, 1 flaps
+    BFD Up for 10.0 s, detects within 300 ms, 1 flap
     last error: hold timer expired
 
 transitions, the last 50

@@ -161,6 +161,12 @@ impl Scrape<'_> {
             "1 when traffic is to be moved away",
             f64::from(u8::from(report.draining)),
         );
+        let alarms = report.alarms.iter().map(|alarm| {
+            let mut labels = labels([("alarm", &alarm.alarm), ("service", &alarm.service), ("family", &alarm.family)]);
+            labels.retain(|(_, value)| !value.is_empty());
+            (labels, 1.0)
+        });
+        self.gauges("catchment_announcer_alarm", "1 while something needs a person", alarms);
         let Some(lease) = &report.lease else { return };
         self.gauge(
             "catchment_announcer_lease_valid",
@@ -305,6 +311,8 @@ mod tests {
             "catchment_announcer_prefix_flaps_total{prefix=\"192.0.2.0/24\"} 2",
             "catchment_announcer_announced{prefix=\"192.0.2.0/24\",router=\"r2\"} 0.0",
             "catchment_announcer_lease_age_seconds 0.1",
+            "catchment_announcer_alarm{alarm=\"stale\"} 1.0",
+            "catchment_announcer_alarm{alarm=\"overload\",service=\"dns\",family=\"ipv4\"} 1.0",
             "catchment_announcer_probes_total{service=\"dns\",address=\"192.0.2.53\",probe=\"1\",type=\"dns-udp\",result=\"failed\"} 1",
             "catchment_announcer_session_up{router=\"r1\"} 1.0",
             "catchment_announcer_session_flaps_total{router=\"r1\"} 2",
@@ -315,5 +323,20 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn each_figure_is_documented() {
+        let figures = Figures::default();
+        let text = figures.text(&super::super::explain::tests::sample());
+        let docs = include_str!("../../docs/announcer.md");
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE catchment_announcer_"));
+        let mut count = 0;
+        for (name, kind) in types.map(|rest| rest.split_once(' ').unwrap()) {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            assert!(docs.contains(&format!("`{name}{suffix}`")), "{name}{suffix}");
+            count += 1;
+        }
+        assert!(count >= 30, "{count}");
     }
 }

@@ -16,8 +16,6 @@ pub struct Explanation {
     pub lease: Option<LeaseReport>,
     /// Who asked the sidecar for a drain.
     pub drain: Option<String>,
-    /// What needs a person.
-    pub alarms: Vec<String>,
     /// Each prefix, in their order.
     pub prefixes: Vec<PrefixReport>,
     /// Each service by name, and each of its families.
@@ -207,7 +205,6 @@ impl Policy {
         Explanation {
             lease,
             drain: self.asked.as_ref().map(|(_, by)| by.clone()),
-            alarms: self.alarms.iter().map(|(alarm, text)| format!("{alarm}: {text}")).collect(),
             prefixes: prefixes.collect(),
             services: services.collect(),
         }

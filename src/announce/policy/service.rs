@@ -63,7 +63,6 @@ impl Verdict {
 pub(super) struct Around<'a> {
     pub(super) now: Moment,
     pub(super) flow: &'a Flow,
-    /// Whether there was a lease at any time.
     /// Answers to our own probes a second.
     pub(super) own: f64,
     /// Who asked the sidecar for a drain, and when.
@@ -261,8 +260,14 @@ impl Service {
         if let Some((id, check)) = failing
             && !flows
         {
-            let detail = check.last().map_or("", |last| last.detail.as_str());
-            let text = format!("{} fails: {detail}", self.title(id));
+            let title = self.title(id);
+            let text = match check.last() {
+                Some(last) if last.ok => {
+                    format!("{title} failed, and has passed {} times of {} since", check.streak(), self.settings.rise)
+                }
+                Some(last) => format!("{title} fails: {}", last.detail),
+                None => format!("{title} fails"),
+            };
             return say(Verdict::Down, CauseKind::ProbeFailing, text);
         }
         if let Some(drain) = &self.drain {

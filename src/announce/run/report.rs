@@ -7,7 +7,7 @@ use crate::announce::bfd::packet::Diagnostic;
 use crate::announce::bgp::message::{Attributes, Origin};
 use crate::announce::bgp::session::State;
 use crate::announce::explain::{self, Report};
-use crate::announce::policy::{Explanation, LeaseReport};
+use crate::announce::policy::{Alarm, Explanation, LeaseReport};
 use crate::announce::prefix::{Family, Prefix};
 use crate::announce::probe::Outcome;
 use crate::announce::settings::{ProbeId, Service, Transport};
@@ -47,7 +47,7 @@ impl Announcer {
             node: self.settings.node.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             uptime: secs(now.saturating_sub(self.started)),
-            alarms: known.alarms.clone(),
+            alarms: self.policy.alarms().iter().map(|(alarm, details)| explained(alarm, details)).collect(),
             dry_run: self.options.dry_run,
             draining: known.drain.is_some(),
             prefixes: self.prefixes(now, &known),
@@ -152,6 +152,14 @@ impl Announcer {
             ignored: ignored.unreadable + ignored.future + ignored.older,
         }
     }
+}
+
+fn explained(alarm: &Alarm, details: &str) -> explain::Alarm {
+    let (service, family) = match alarm {
+        Alarm::Overload { service, family } => (service.clone(), family.to_string()),
+        Alarm::ZonesFailed | Alarm::Stale => (String::new(), String::new()),
+    };
+    explain::Alarm { alarm: alarm.word().into(), service, family, text: format!("{alarm}: {details}") }
 }
 
 fn lease_text(lease: &LeaseReport) -> String {
