@@ -337,6 +337,6 @@ mod tests {
             assert!(docs.contains(&format!("`{name}{suffix}`")), "{name}{suffix}");
             count += 1;
         }
-        assert!(count >= 30, "{count}");
+        assert!(count >= 25, "{count}");
     }
 }

@@ -38,7 +38,7 @@ use crate::observe::logs;
 use network::Network;
 use probes::{Ended, Probes};
 use std::collections::BTreeSet;
-use std::future::{pending, poll_fn};
+use std::future::{pending, poll_fn, ready};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +50,8 @@ use tokio::sync::mpsc;
 const ROUND: Duration = Duration::from_secs(1);
 /// Coming round so much later than planned is worth a line: the process was stopped, or had no processor.
 const STALL: Duration = Duration::from_millis(200);
+/// So much later than planned something may have come meanwhile that makes a difference.
+const LATE: Duration = Duration::from_millis(10);
 /// Events that are taken while the time for something has come: then that has its turn.
 const EVENTS_MAX: u32 = 32;
 /// Requests that wait; more connections wait in their listen queues.
@@ -195,11 +197,18 @@ impl Announcer {
             // What was due already when the wait began is late for another reason.
             let late = if due > before { now.saturating_sub(due) } else { Duration::ZERO };
             before = now;
-            // Nothing is announced, and nobody told anything, by a lease that has expired meanwhile. The server goes before: it may
-            // have sent another.
-            if !matches!(wake, Wake::Server(_)) && self.policy.deadline().is_some_and(|deadline| deadline <= now) {
-                self.decide(now, policy::Event::Tick);
-            }
+            // Nothing is announced, and nobody told anything, by what has expired meanwhile. But the server goes before.
+            let expired = match &wake {
+                Wake::Server(_) => false,
+                _ => self.expire(now).await,
+            };
+            let now = if expired { sockets::now() } else { now };
+            // BFD keeps us awake day and night: what it does not change is not worked out anew each time.
+            let only_bfd = match &wake {
+                Wake::Time => !expired && now < round_at,
+                Wake::Network(events) => !expired && events.iter().all(network::Event::is_datagram),
+                _ => false,
+            };
             match wake {
                 Wake::Time => {
                     self.network.tick(now);
@@ -233,7 +242,9 @@ impl Announcer {
                     self.decide(now, policy::Event::Drain { by: "a signal to the announcer".into() });
                 }
             }
-            self.settle(now);
+            if !only_bfd || self.network.has_news() {
+                self.settle(now);
+            }
             if late >= STALL {
                 self.figures.stalled();
                 tracing::warn!("came round {} ms late: stopped, or without a processor", late.as_millis());
@@ -249,7 +260,7 @@ impl Announcer {
     /// Waits for what comes next. In this order if several are there: what was said before what time brings.
     ///
     /// A process that is continued after a stop finds its wait interrupted (signal(7)), the time over, and has not looked at a
-    /// socket yet. So once the time has come sockets are looked at once more.
+    /// socket yet. So when it is late sockets are looked at once more.
     async fn wake(&mut self, due: Moment) -> Wake {
         let Announcer { server, network, signals, inputs, .. } = self;
         let told = async {
@@ -260,8 +271,10 @@ impl Announcer {
         };
         let time = async {
             tokio::time::sleep(due.saturating_sub(sockets::now())).await;
-            // Lets the runtime ask the system which sockets are ready.
-            tokio::task::yield_now().await;
+            if sockets::now().saturating_sub(due) >= LATE {
+                // Lets the runtime ask the system which sockets are ready.
+                tokio::task::yield_now().await;
+            }
         };
         tokio::select! {
             biased;
@@ -273,6 +286,33 @@ impl Announcer {
             Some(wanted) = inputs.pages.recv() => Wake::Page(wanted),
             () = time => Wake::Time,
         }
+    }
+
+    /// Tells the policy that time has passed, if that makes a difference to it. If it is late, the server is heard first: whatever
+    /// woke us, it may have sent leases meanwhile.
+    async fn expire(&mut self, now: Moment) -> bool {
+        let due = self.policy.deadline().filter(|due| *due <= now);
+        let Some(due) = due else { return false };
+        if now.saturating_sub(due) >= LATE {
+            // Lets the runtime ask the system which sockets are ready.
+            tokio::task::yield_now().await;
+            let told = match &mut self.server {
+                Some(client) => tokio::select! {
+                    biased;
+                    told = client.next() => Some(told),
+                    () = ready(()) => None,
+                },
+                None => None,
+            };
+            if let Some(told) = told {
+                self.told(sockets::now(), told);
+            }
+        }
+        let now = sockets::now();
+        if self.policy.deadline().is_some_and(|due| due <= now) {
+            self.decide(now, policy::Event::Tick);
+        }
+        true
     }
 
     /// Tells the policy, and does what it wants.
@@ -396,7 +436,8 @@ impl Announcer {
             }
             if all || present != before.contains(&address) {
                 self.decide(now, policy::Event::Address { address, present });
-                if !present {
+                // Reading the settings has told of those that were missing then.
+                if !present && !all {
                     tracing::warn!("packets to {address} are not for this host: add it to an interface, such as lo");
                 }
             }
