@@ -25,6 +25,8 @@ const SLOW_US: u32 = 1_000_000;
 const INTERVAL_US_MIN: u32 = 1_000;
 /// One in the fixed-point numbers of the jitter.
 const ONE: u64 = 1 << 16;
+/// The part of an interval that lies between two packets at least (6.8.7).
+const LEAST_WAIT: u64 = ONE * 3 / 4;
 
 /// What is set for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub enum Event<'a> {
     /// A deadline came. What waits in the socket is to be handled before: a process that was kept from running must not
     /// take its own absence for the peer's.
     Tick,
+    /// The caller is awake for something else: a packet that is due soon may go now, and saves it from waking again for it.
+    Awake,
     /// The operator switches it off (6.8.16). The peer is told.
     AdminDown,
     /// Interval and multiplier were set anew; the session stays in its state (6.8.3).
@@ -264,6 +268,7 @@ impl Session {
                 Err(cause) => self.discarded[cause as usize] += 1,
             },
             Event::Tick => self.tick(now, &mut actions),
+            Event::Awake => self.send_early(now, &mut actions),
             Event::AdminDown => self.switch_off(now, &mut actions),
             Event::Retime { interval, multiplier } => {
                 (self.settings.interval, self.settings.multiplier) = (interval, multiplier.max(1));
@@ -453,13 +458,25 @@ impl Session {
     /// When the next periodic packet is due (6.8.7). A shorter interval counts from the last packet (6.8.3), so it may be
     /// due at once.
     fn transmission(&self) -> Option<Moment> {
-        let wait_us = (u64::from(self.transmit_interval_us()) * self.jitter).div_ceil(ONE);
+        self.transmission_after(self.jitter)
+    }
+
+    /// The same, were this the part of the interval to wait for.
+    fn transmission_after(&self, part: u64) -> Option<Moment> {
+        let wait_us = (u64::from(self.transmit_interval_us()) * part).div_ceil(ONE);
         let due = self.sent?.saturating_add(Duration::from_micros(wait_us));
         let both_up = self.is_up() && self.remote.state == State::Up;
         let unwanted = self.remote.required_min_rx_us == 0
             || self.remote.demand && both_up && self.poll == Poll::Idle
             || self.state == State::AdminDown && due > self.told_until;
         (!unwanted).then_some(due)
+    }
+
+    /// Any part of an interval from three quarters on will do (6.8.7): what the caller woke up for is as good as chance.
+    fn send_early(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        if self.transmission_after(LEAST_WAIT).is_some_and(|earliest| earliest <= now) {
+            self.send_periodic(now, actions);
+        }
     }
 
     /// Only periodic packets have P (6.5).
@@ -475,7 +492,7 @@ impl Session {
     /// 6.8.7: 75 to 100 % of the interval; to 90 % where the first packet that is late ends the session.
     fn jitter(&mut self) {
         let span = if self.settings.multiplier == 1 { ONE * 15 / 100 } else { ONE / 4 };
-        self.jitter = ONE * 3 / 4 + self.draw() % span;
+        self.jitter = LEAST_WAIT + self.draw() % span;
     }
 
     fn send(&mut self, packet: Packet, actions: &mut Vec<Action>) {

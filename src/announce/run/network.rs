@@ -192,6 +192,12 @@ impl Network {
                 }
             }
         }
+        // Before new connections: one that was closed must not be taken for the one that comes in its place.
+        let mut sessions = Vec::new();
+        for (place, router) in self.routers.iter_mut().enumerate() {
+            router.poll(cx, &mut self.buffer, &mut sessions);
+            events.extend(sessions.drain(..).map(|event| Event::Session(place, event)));
+        }
         for listener in self.listeners.values().flatten() {
             for _ in 0..ACCEPTS_MAX {
                 match listener.poll_accept(cx) {
@@ -207,11 +213,6 @@ impl Network {
                 }
             }
         }
-        let mut sessions = Vec::new();
-        for (place, router) in self.routers.iter_mut().enumerate() {
-            router.poll(cx, &mut self.buffer, &mut sessions);
-            events.extend(sessions.drain(..).map(|event| Event::Session(place, event)));
-        }
         if events.is_empty() { Poll::Pending } else { Poll::Ready(events) }
     }
 
@@ -224,6 +225,7 @@ impl Network {
 
     /// What [`Network::poll`] gave.
     pub(super) fn handle(&mut self, now: Moment, events: Vec<Event>) {
+        let beat = events.iter().any(Event::is_datagram);
         for event in events {
             match event {
                 Event::Session(place, event) => self.session(now, place, event),
@@ -243,6 +245,9 @@ impl Network {
                 }
                 Event::Datagram(datagram, octets) => self.datagram(now, &datagram, &octets),
             }
+        }
+        if beat {
+            self.each(|router, notices| router.beat(now, bfd::Event::Awake, notices));
         }
     }
 

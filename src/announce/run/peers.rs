@@ -123,6 +123,7 @@ impl Router {
         if due(self.session.deadline()) {
             self.handle(now, Event::Tick, notices);
         }
+        self.beat(now, bfd::Event::Awake, notices);
     }
 
     /// Gives BFD an event, and the session what BFD says of the path.

@@ -296,6 +296,15 @@ fn section_6_8_7_intervals_are_jittered_by_up_to_a_quarter() {
 }
 
 #[test]
+fn section_6_8_7_a_caller_who_is_awake_may_send_from_three_quarters_of_the_interval_on() {
+    let mut session = settled(Settings::default());
+    let last = session.sent.unwrap();
+    assert_eq!(session.handle(last + ms(75) - Duration::from_micros(1), Event::Awake), []);
+    assert_eq!(sent(&session.handle(last + ms(75), Event::Awake)), [session.packet()]);
+    assert!(session.deadline().unwrap() >= last + ms(150), "the next one counts from this one");
+}
+
+#[test]
 fn section_6_8_7_with_a_multiplier_of_1_the_interval_is_75_to_90_percent() {
     let intervals = intervals(settled(Settings { multiplier: 1, ..Settings::default() }), 1000);
     assert!(intervals.iter().all(|us| (75_000..=90_000).contains(us)), "{intervals:?}");
