@@ -4,10 +4,9 @@
 //! closes. The kernel says who asks: root and the sidecar's own user may, nobody else, whatever the file's mode.
 
 use super::explain::Report;
-use crate::local::{Acceptor, Allowed};
+use crate::local::{self, Acceptor, Allowed};
 use serde::{Deserialize, Serialize};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,23 +133,15 @@ fn refusal(message: String) -> Response {
 
 /// Asks the sidecar at `path`.
 pub fn ask(path: &Path, request: Request) -> io::Result<Response> {
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(2 * LINE_TIMEOUT))?;
-    let mut line = serde_json::to_vec(&request)?;
-    line.push(b'\n');
-    // Who may not ask is told so before the request is read: then writing it fails, and the response is there all the same.
-    let written = stream.write_all(&line);
-    let mut response = String::new();
-    if BufReader::new(stream.take(RESPONSE_LEN_MAX)).read_line(&mut response)? == 0 {
-        written?;
-    }
-    serde_json::from_str(&response).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    local::ask(path, &request, Some(2 * LINE_TIMEOUT), RESPONSE_LEN_MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::local::LocalSocket;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn requests_are_written_as_documented() {

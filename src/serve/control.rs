@@ -7,8 +7,7 @@ use super::drain::{Drain, Ended};
 use super::throttle::Throttle;
 use crate::local::{self, Allowed, LocalSocket};
 use serde::{Deserialize, Serialize};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,16 +160,7 @@ async fn drain(drain: &Drain, wait: bool) -> Response {
 
 /// Asks the server at `path`, and waits for as long as it takes: a reload of large zones takes its time.
 pub fn ask(path: &Path, request: Request) -> io::Result<Response> {
-    let mut stream = UnixStream::connect(path)?;
-    let mut line = serde_json::to_vec(&request)?;
-    line.push(b'\n');
-    // Who may not ask is told so before the request is read: then writing it fails, and the response is there all the same.
-    let written = stream.write_all(&line);
-    let mut response = String::new();
-    if BufReader::new(stream.take(RESPONSE_LEN_MAX)).read_line(&mut response)? == 0 {
-        written?;
-    }
-    serde_json::from_str(&response).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    local::ask(path, &request, None, RESPONSE_LEN_MAX)
 }
 
 #[cfg(test)]

@@ -52,11 +52,6 @@ impl Open {
         self.capabilities.contains(&Capability::ExtendedNextHop)
     }
 
-    /// Whether it knows ROUTE-REFRESH (RFC 2918).
-    pub fn has_route_refresh(&self) -> bool {
-        self.capabilities.contains(&Capability::RouteRefresh)
-    }
-
     /// Whether it knows where a repetition of routes begins and ends (RFC 7313).
     pub fn has_enhanced_route_refresh(&self) -> bool {
         self.capabilities.contains(&Capability::EnhancedRouteRefresh)
