@@ -21,6 +21,11 @@
 //! - [`page`]: a page of zones; [`tree`]: building a tree of them, fetching it, comparing two
 //! - [`pack`]: small images together in one blob
 //! - [`trust`]: what a node accepts, and why not
+//! - [`head`]: a channel's state, the one object that is replaced; [`report`]: what a node says of itself
+//!
+//! Around them, with I/O:
+//!
+//! - [`disk`]: files of one directory; [`store`]: where releases live
 //!
 //! # Why these formats
 //!
@@ -34,14 +39,18 @@
 
 pub mod channel;
 pub mod codec;
+pub mod disk;
 pub mod extension;
 pub mod freshness;
+pub mod head;
 pub mod key;
 pub mod key_set;
 pub mod manifest;
 pub mod pack;
 pub mod page;
+pub mod report;
 pub mod signed;
+pub mod store;
 pub mod tree;
 pub mod trust;
 pub mod zone_name;
