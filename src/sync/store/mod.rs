@@ -11,6 +11,7 @@
 //!
 //! Every method may be called by many at once, and dropped at any await: what was begun is then done or not, never half.
 
+pub mod etcd;
 pub mod objects;
 
 use super::channel::Channel;
