@@ -9,9 +9,9 @@
 //! Reads are linearizable (etcd's default, and nothing here asks for another): a member that is cut off from its quorum answers others
 //! from what it has, and fails these.
 
+use super::super::{Result, StoreError};
 use super::message::{Authenticated, Refusal, Refused};
 use super::settings::{Auth, Settings, malformed, read};
-use super::super::{Result, StoreError};
 use reqwest::{Certificate, Client, Identity, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -265,7 +265,9 @@ impl Gateway {
         max: u64,
     ) -> std::result::Result<Vec<u8>, Trouble> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.passing(member, chain(&e.without_url()), true))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|e| self.passing(member, chain(&e.without_url()), true))?
+        {
             bytes.extend_from_slice(&chunk);
             let has = bytes.len() as u64;
             if has > max {

@@ -112,7 +112,12 @@ mod tests {
         for node in ["ams1", "", "..", "a/ü"] {
             assert_eq!(keys.node_of(&prod, keys.node(&prod, node).as_bytes()).as_deref(), Some(node));
         }
-        for bad in ["p/channels/prod/nodes/6", "p/channels/prod/nodes/6g", "p/channels/prod/nodes/ff", "p/channels/test/nodes/61"] {
+        for bad in [
+            "p/channels/prod/nodes/6",
+            "p/channels/prod/nodes/6g",
+            "p/channels/prod/nodes/ff",
+            "p/channels/test/nodes/61",
+        ] {
             assert_eq!(keys.node_of(&prod, bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(keys.channel_segment(b"p/channels/prod/state"), Some(&b"prod"[..]));

@@ -219,14 +219,32 @@ mod tests {
     #[test]
     fn refusals_by_code_and_words() {
         for (body, meaning) in [
-            (r#"{"error":"x","message":"etcdserver: invalid auth token","code":16}"#, Refusal::Token("etcdserver: invalid auth token".into())),
-            (r#"{"message":"etcdserver: user name is empty","code":3}"#, Refusal::Token("etcdserver: user name is empty".into())),
-            (r#"{"message":"etcdserver: permission denied","code":7}"#, Refusal::Denied("etcdserver: permission denied".into())),
+            (
+                r#"{"error":"x","message":"etcdserver: invalid auth token","code":16}"#,
+                Refusal::Token("etcdserver: invalid auth token".into()),
+            ),
+            (
+                r#"{"message":"etcdserver: user name is empty","code":3}"#,
+                Refusal::Token("etcdserver: user name is empty".into()),
+            ),
+            (
+                r#"{"message":"etcdserver: permission denied","code":7}"#,
+                Refusal::Denied("etcdserver: permission denied".into()),
+            ),
             (r#"{"message":"etcdserver: authentication is not enabled","code":9}"#, Refusal::NoAuthentication),
             (r#"{"message":"etcdserver: requested lease not found","code":5}"#, Refusal::NoLease),
-            (r#"{"message":"etcdserver: mvcc: database space exceeded","code":8}"#, Refusal::Full("etcdserver: mvcc: database space exceeded".into())),
-            (r#"{"message":"etcdserver: leader changed","code":14,"details":[]}"#, Refusal::Passing("etcdserver: leader changed".into())),
-            (r#"{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader","http_status":"x"}"#, Refusal::Passing("etcdserver: no leader".into())),
+            (
+                r#"{"message":"etcdserver: mvcc: database space exceeded","code":8}"#,
+                Refusal::Full("etcdserver: mvcc: database space exceeded".into()),
+            ),
+            (
+                r#"{"message":"etcdserver: leader changed","code":14,"details":[]}"#,
+                Refusal::Passing("etcdserver: leader changed".into()),
+            ),
+            (
+                r#"{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader","http_status":"x"}"#,
+                Refusal::Passing("etcdserver: no leader".into()),
+            ),
         ] {
             assert_eq!(Refused::read(body.as_bytes()).unwrap().meaning(), meaning, "{body}");
         }

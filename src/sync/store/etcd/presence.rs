@@ -111,7 +111,9 @@ pub(super) async fn reports(
         let page = page(gateway, &from, &end_of(prefix.as_bytes())).await?;
         let Some(last) = page.kvs.last() else { break };
         from = [&last.key.0[..], &[0]].concat();
-        all.extend(page.kvs.into_iter().filter_map(|kv| Some((node_of(&kv.key.0)?, kv))).filter(|(_, kv)| kv.lease != 0));
+        all.extend(
+            page.kvs.into_iter().filter_map(|kv| Some((node_of(&kv.key.0)?, kv))).filter(|(_, kv)| kv.lease != 0),
+        );
         if all.len() > NODES_MAX {
             return Err(malformed(prefix, format!("there are reports of more than {NODES_MAX} nodes")));
         }
@@ -140,7 +142,8 @@ pub(super) async fn reports(
 async fn page(gateway: &Gateway, from: &[u8], to: &[u8]) -> Result<Range> {
     let mut limit = PAGE;
     loop {
-        let body = json!({ "key": STANDARD.encode(from), "range_end": STANDARD.encode(to), "limit": limit.to_string() });
+        let body =
+            json!({ "key": STANDARD.encode(from), "range_end": STANDARD.encode(to), "limit": limit.to_string() });
         let max = answer_max(REPORT_LEN_MAX) * PAGE;
         match gateway.ask::<Range>("kv/range", &body, "reports", max).await {
             Ok(asked) => return Ok(asked.answer),

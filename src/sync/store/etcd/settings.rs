@@ -127,7 +127,9 @@ impl Settings {
             (None, Some(_)) => return Err(missing("KEY_FILE", "CERT_FILE")),
         };
         let ca = variable("CA_FILE").map(PathBuf::from);
-        if let (false, Some(name)) = (tls, [(ca.is_some(), "CA_FILE"), (identity.is_some(), "CERT_FILE")].iter().find(|(set, _)| *set)) {
+        if let (false, Some(name)) =
+            (tls, [(ca.is_some(), "CA_FILE"), (identity.is_some(), "CERT_FILE")].iter().find(|(set, _)| *set))
+        {
             let why = "it is set, and the address asks for no TLS: write etcds://";
             return Err(malformed(format!("CATCHMENT_ETCD_{}", name.1), why));
         }
@@ -172,7 +174,8 @@ mod tests {
     fn the_environment_says_who_we_are() {
         assert!(from(&[]).unwrap().auth.is_none());
         assert!(from(&[("CATCHMENT_ETCD_USER", "")]).unwrap().auth.is_none());
-        let by_file = from(&[("CATCHMENT_ETCD_USER", "node"), ("CATCHMENT_ETCD_PASSWORD_FILE", "/run/secret")]).unwrap();
+        let by_file =
+            from(&[("CATCHMENT_ETCD_USER", "node"), ("CATCHMENT_ETCD_PASSWORD_FILE", "/run/secret")]).unwrap();
         let Some(Auth::Password { user, password: Secret::File(path) }) = by_file.auth else { panic!("{by_file:?}") };
         assert_eq!((user.as_str(), path.to_str()), ("node", Some("/run/secret")));
         let by_token = from(&[("CATCHMENT_ETCD_TOKEN", "hush.1")]).unwrap();

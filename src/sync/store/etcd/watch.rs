@@ -123,9 +123,7 @@ fn read(line: &[u8]) -> std::result::Result<Option<KeyValue>, End> {
         Ok(Item::Result(watched)) if watched.canceled => {
             Err(End::Leave(format!("canceled: {}", watched.cancel_reason)))
         }
-        Ok(Item::Result(watched)) => {
-            Ok(watched.events.into_iter().rfind(Event::is_put).map(|event| event.kv))
-        }
+        Ok(Item::Result(watched)) => Ok(watched.events.into_iter().rfind(Event::is_put).map(|event| event.kv)),
         Ok(Item::Error(refused)) => Err(End::Leave(format!("{:?}", refused.meaning()))),
         Err(e) => Err(End::Leave(format!("no line of a watch: {e}"))),
     }
