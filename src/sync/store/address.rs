@@ -10,13 +10,14 @@
 //!
 //! An address holds no secret, so that it can stand in messages, logs and metrics.
 
-use super::{Result, Store, StoreError, dir, object};
+use super::{Result, Store, dir, etcd, object};
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Members of an etcd cluster; more than seven are advised against by etcd itself.
 pub const MEMBERS_MAX: usize = 16;
@@ -70,8 +71,21 @@ impl Address {
                 object::open_s3(bucket, prefix, variables, seed)
             }
             Address::Http(url) => object::open_http(url, seed),
-            Address::Etcd(_) => Err(StoreError::Denied(format!("{self}: this build has no etcd"))),
+            Address::Etcd(etcd) => etcd.open(),
         }
+    }
+}
+
+impl Etcd {
+    fn open(&self) -> Result<Store> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let settings = etcd::Settings::from_environment(self.members.clone(), self.prefix.clone(), self.tls, variable)?;
+        let blobs = self.blobs.open()?.blobs;
+        Ok(Store {
+            name: Address::Etcd(self.clone()).to_string(),
+            blobs,
+            channels: Arc::new(etcd::Etcd::open(settings)?),
+        })
     }
 }
 

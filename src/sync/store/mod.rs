@@ -13,6 +13,7 @@
 
 pub mod address;
 pub mod dir;
+pub mod etcd;
 pub mod object;
 pub mod objects;
 
