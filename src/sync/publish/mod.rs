@@ -50,7 +50,6 @@ use super::trust::Refusal;
 use crate::zone::image::Image;
 use assemble::{Images, Release};
 use change::Changes;
-use content::Content;
 use std::sync::Arc;
 use tip::{Anchor, Tip};
 
