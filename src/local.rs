@@ -13,6 +13,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// Connections that wait to be accepted; more are refused at once.
+const QUEUE_LEN: i32 = 128;
 /// Pause after an `accept` that failed, mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Pause between warnings about that.
@@ -100,7 +102,7 @@ impl LocalSocket {
         // Under another name until its mode is right: the umask may be anything.
         let fresh = path.with_extension(format!("{}.new", std::process::id()));
         let _ = std::fs::remove_file(&fresh);
-        let listener = UnixListener::bind(&fresh).map_err(refused)?;
+        let listener = listen(&fresh).map_err(refused)?;
         let placed = std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(mode))
             .and_then(|()| std::fs::rename(&fresh, path))
             .and_then(|()| listener.set_nonblocking(true));
@@ -127,6 +129,15 @@ impl LocalSocket {
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
         Ok(Acceptor { listener, socket: self, warned: None })
     }
+}
+
+/// Binds and listens. Not by [`UnixListener::bind`], whose queue is as long as the kernel lets it be: of whoever connects and never goes
+/// on, no more should wait than a process may have files open.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(QUEUE_LEN)?;
+    Ok(socket.into())
 }
 
 impl Drop for LocalSocket {

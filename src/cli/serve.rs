@@ -181,6 +181,7 @@ fn serve(arguments: Arguments, config: Config) -> Result<(), String> {
     let control = bind_local(&config.control, "control.sock", CONTROL_MODE, "control")?;
     let lease = bind_local(&config.lease, "lease.sock", lease::SOCKET_MODE, "lease")?;
     if let Some(identity) = identity {
+        identity.check().map_err(|error| error.to_string())?;
         for socket in [&control, &lease].into_iter().flatten() {
             let given = socket.give_to(identity.uid.as_raw(), identity.gid.as_raw());
             given.map_err(|error| format!("{}: {error}", socket.path().display()))?;
