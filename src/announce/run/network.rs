@@ -22,8 +22,17 @@ const READ_LEN: usize = 16 * 1024;
 const ACCEPTS_MAX: usize = 16;
 /// BFD packets taken before the others get their turn.
 const DATAGRAMS_MAX: usize = 64;
+/// BFD packets taken of a socket that wakes nobody: more than the system lets wait there. Of those that waited while this process
+/// was stopped the last one counts.
+const LOOK_MAX: usize = 1024;
 /// Octets of a BFD packet that are looked at: more than one has without authentication, which is not taken (RFC 5880 4.1).
 const DATAGRAM_LEN: usize = 64;
+/// Sockets for BFD wake nobody while we look at them so often anyway, as some session is Up and sends: less than half of what
+/// wakes us is left. What this costs is that a router's word (Down, a poll) waits so long at most. Its silence is found in time all
+/// the same: the kernel tells when each packet arrived, and a last look goes before the end of a detection time.
+const LOOK_PAUSE_MAX: Duration = Duration::from_millis(100);
+/// After more packets than anybody sends in that time, they wake us as they come for so long: what waits must not fill the socket.
+const CROWDED: Duration = Duration::from_secs(10);
 /// Pause between lines about refused connections.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
 
@@ -54,6 +63,8 @@ pub(super) struct Network {
     listeners: BTreeMap<SocketAddr, Result<Listener, String>>,
     /// Sockets for BFD, and why one can't be had.
     receivers: BTreeMap<SocketAddr, Result<BfdReceiver, String>>,
+    /// Until when BFD's sockets are looked at as packets come, for there were too many.
+    crowded: Moment,
     /// When it was last told that a connection was refused.
     refused: Option<Moment>,
     /// For the log, once there is time.
@@ -98,7 +109,7 @@ impl Network {
         // Anew, as keys may have changed. Connections stay.
         self.listeners.clear();
         let result = self.listen(true);
-        self.receive();
+        self.receive(now);
         self.each(|router, notices| router.start(now, notices));
         result
     }
@@ -155,7 +166,7 @@ impl Network {
     }
 
     /// Binds what BFD needs, as far as it is not bound yet.
-    fn receive(&mut self) {
+    fn receive(&mut self, now: Moment) {
         let with_bfd = self.routers.iter().filter_map(|router| Some((&router.settings, router.bfd.as_ref()?)));
         let wanted: BTreeSet<SocketAddr> = with_bfd
             .map(|(peer, bfd)| {
@@ -175,6 +186,40 @@ impl Network {
                 tracing::error!("no BFD: {error}");
             }
             self.receivers.insert(address, bound);
+        }
+        self.watch(now);
+    }
+
+    /// Lets BFD's packets wake us, or not, as its sessions are now.
+    fn watch(&mut self, now: Moment) {
+        let mut rhythms = self.routers.iter().filter_map(|router| router.bfd.as_ref()?.session.rhythm());
+        let wanted = now < self.crowded || !rhythms.any(|rhythm| rhythm <= LOOK_PAUSE_MAX);
+        for receiver in self.receivers.values_mut().flatten() {
+            if let Err(error) = receiver.watch(wanted) {
+                tracing::error!("BFD at {}: the socket can't be watched: {error}", receiver.address());
+            }
+        }
+    }
+
+    /// Takes the BFD packets that wake nobody.
+    fn look(&mut self, now: Moment) {
+        let mut datagrams = Vec::new();
+        for receiver in self.receivers.values().flatten().filter(|receiver| !receiver.is_watched()) {
+            for _ in 0..LOOK_MAX {
+                let mut octets = [0; DATAGRAM_LEN];
+                match receiver.take(&mut octets) {
+                    Ok(Some(datagram)) => datagrams.push((datagram, octets)),
+                    Ok(None) => break,
+                    // Nothing that concerns a later one.
+                    Err(_) => {}
+                }
+            }
+        }
+        if datagrams.len() > DATAGRAMS_MAX {
+            self.crowded = now + CROWDED;
+        }
+        for (datagram, octets) in datagrams {
+            self.datagram(now, &datagram, &octets);
         }
     }
 
@@ -248,6 +293,7 @@ impl Network {
         }
         if beat {
             self.each(|router, notices| router.beat(now, bfd::Event::Awake, notices));
+            self.watch(now);
         }
     }
 
@@ -267,7 +313,7 @@ impl Network {
         };
         let Some(router) = self.routers.iter_mut().find(|router| is_meant(router)) else { return };
         let mut notices = Vec::new();
-        router.beat(now, bfd::Event::Packet { octets, ttl: datagram.ttl }, &mut notices);
+        router.beat(now, bfd::Event::Packet { octets, ttl: datagram.ttl, at: datagram.at }, &mut notices);
         self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
     }
 
@@ -302,13 +348,15 @@ impl Network {
             let _ = self.listen(false);
         }
         if self.receivers.values().any(Result::is_err) {
-            self.receive();
+            self.receive(now);
         }
     }
 
-    /// The time has come for some sessions.
+    /// The time has come for some sessions. What waits in sockets is heard before.
     pub(super) fn tick(&mut self, now: Moment) {
+        self.look(now);
         self.each(|router, notices| router.tick(now, notices));
+        self.watch(now);
     }
 
     /// When [`Network::tick`] is wanted.
