@@ -88,7 +88,14 @@ impl Network {
             // Read again: the key in the file may be another one.
             let link = peers::link(peer, internal);
             let router = match place.map(|place| old.remove(place)) {
-                Some(router) if same_identity && router.settings == *peer && router.link == link => router,
+                Some(mut router) if same_identity && router.is_for(peer) && router.link == link => {
+                    let own = session::Event::OwnPrefixes(own_prefixes(settings));
+                    self.with(&mut router, |router, notices| {
+                        router.handle(now, own, notices);
+                        router.retime(now, peer, notices);
+                    });
+                    router
+                }
                 former => {
                     if let Some(mut router) = former {
                         self.stop(now, &mut router, Reason::AdministrativeReset, "the announcer's settings changed");
@@ -115,8 +122,13 @@ impl Network {
     }
 
     fn stop(&mut self, now: Moment, router: &mut Router, reason: Reason, message: &str) {
+        self.with(router, |router, notices| router.stop(now, reason, message, notices));
+    }
+
+    /// Does something with a router that is not in its place.
+    fn with(&mut self, router: &mut Router, act: impl FnOnce(&mut Router, &mut Vec<Notice>)) {
         let mut notices = Vec::new();
-        router.stop(now, reason, message, &mut notices);
+        act(router, &mut notices);
         self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
     }
 
@@ -275,8 +287,10 @@ impl Network {
             match event {
                 Event::Session(place, event) => self.session(now, place, event),
                 Event::Accepted(Accepted { peer, stream }) => {
-                    let place = self.routers.iter().position(|router| router.settings.address == peer);
-                    if let Some(place) = place
+                    // Two of one address come to ports of their own.
+                    let port = stream.local_addr().map(|local| local.port()).ok();
+                    let is_it = |router: &Router| (router.settings.address, Some(router.settings.port)) == (peer, port);
+                    if let Some(place) = self.routers.iter().position(is_it)
                         && let Some(event) = self.routers[place].offer(stream)
                     {
                         self.session(now, place, event);
@@ -396,6 +410,10 @@ fn listening_address(peer: &Peer) -> SocketAddr {
     SocketAddr::new(peer.local_address.unwrap_or(peers::unspecified(peer.address)), peer.port)
 }
 
+fn own_prefixes(settings: &Settings) -> BTreeSet<Prefix> {
+    settings.prefixes.iter().map(|announced| announced.prefix).collect()
+}
+
 fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
     bgp::Peer {
         families: peer.families.iter().copied().collect(),
@@ -406,7 +424,7 @@ fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
         strict_role: peer.strict_role,
         receive_alarm: Some(peer.receive_alarm),
         receive_limit: peer.receive_limit,
-        own_prefixes: settings.prefixes.iter().map(|announced| announced.prefix).collect(),
+        own_prefixes: own_prefixes(settings),
         ..bgp::Peer::new(settings.local_as, peer.asn, settings.router_id)
     }
 }
@@ -452,8 +470,13 @@ mod tests {
         std::fs::write(directory.join("a"), "another secret\n").unwrap();
         assert_eq!(set(5, format!("{head}{a}{b}{c}")), [5, 1, 3], "another key in the same file");
         assert_eq!(set(6, format!("{head}{a}{b}{}", peer("c", 3, "hold-time = \"6s\""))), [5, 1, 6]);
-        assert_eq!(set(7, format!("{head}{b}")), [1], "two are gone");
-        assert_eq!(set(8, format!("{}{b}", head.replace("64501", "64502"))), [8], "we are somebody else");
+        let bfd = |pace: &str| peer("c", 3, &format!("[peer.bfd]\n{pace}"));
+        assert_eq!(set(7, format!("{head}{a}{b}{}", bfd(""))), [5, 1, 7], "with BFD");
+        let paced = format!("{head}{a}{b}{}", bfd("interval = \"50ms\"\nmultiplier = 5"));
+        assert_eq!(set(8, paced), [5, 1, 7], "BFD's pace changes under way");
+        assert_eq!(set(9, format!("{head}{a}{b}{}", bfd("multihop = true"))), [5, 1, 9], "another port");
+        assert_eq!(set(10, format!("{head}{b}")), [1], "two are gone");
+        assert_eq!(set(11, format!("{}{b}", head.replace("64501", "64502"))), [11], "we are somebody else");
         let _ = std::fs::remove_dir_all(directory);
     }
 }

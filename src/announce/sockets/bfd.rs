@@ -9,11 +9,9 @@ use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Source ports of BFD (RFC 5881 4): this and all above.
@@ -24,9 +22,9 @@ const BFD_SOURCE_PORT_TRIES: u64 = 64;
 /// Receives the BFD control packets of all sessions of a family and port.
 #[derive(Debug)]
 pub struct BfdReceiver {
-    socket: Arc<UdpSocket>,
-    /// The runtime's registration of the socket, while it wakes whoever polls.
-    watch: Option<AsyncFd<Arc<UdpSocket>>>,
+    socket: UdpSocket,
+    /// The same socket, known to the runtime, while it wakes whoever polls.
+    watch: Option<tokio::net::UdpSocket>,
     address: SocketAddr,
     /// When it was last found empty.
     emptied: Cell<Moment>,
@@ -67,7 +65,7 @@ impl BfdReceiver {
         set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &(1 as c_int))
             .map_err(other(address, "ask for the time of arrival"))?;
         socket.bind(&address.into()).map_err(|error| Error::bind(address, error))?;
-        let socket = Arc::new(UdpSocket::from(socket));
+        let socket = UdpSocket::from(socket);
         let address = socket.local_addr().map_err(other(address, "getsockname"))?;
         let mut receiver = BfdReceiver { socket, watch: None, address, emptied: Cell::new(now()) };
         receiver.watch(true).map_err(other(address, "register"))?;
@@ -82,7 +80,7 @@ impl BfdReceiver {
     /// Whether a datagram wakes whoever polls; at first it does. If not, they wait in the socket until [`Self::take`].
     pub fn watch(&mut self, wanted: bool) -> io::Result<()> {
         if wanted != self.is_watched() {
-            let register = || AsyncFd::with_interest(Arc::clone(&self.socket), Interest::READABLE);
+            let register = || tokio::net::UdpSocket::from_std(self.socket.try_clone()?);
             self.watch = wanted.then(register).transpose()?;
         }
         Ok(())
@@ -97,10 +95,12 @@ impl BfdReceiver {
     pub fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Datagram>> {
         let Some(watch) = &self.watch else { return Poll::Pending };
         loop {
-            let mut ready = ready!(watch.poll_read_ready(cx))?;
-            match self.take(buffer) {
-                Ok(Some(datagram)) => return Poll::Ready(Ok(datagram)),
-                Ok(None) => ready.clear_ready(),
+            ready!(watch.poll_recv_ready(cx))?;
+            // That nothing is there must be the runtime's to know.
+            let take = || self.take(buffer)?.ok_or(io::ErrorKind::WouldBlock.into());
+            match watch.try_io(Interest::READABLE, take) {
+                Ok(datagram) => return Poll::Ready(Ok(datagram)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }

@@ -288,6 +288,28 @@ fn intervals(mut session: Session, count: usize) -> Vec<u64> {
 }
 
 #[test]
+fn section_6_8_4_the_detection_time_counts_from_when_a_packet_arrived() {
+    let mut session = settled(Settings::default());
+    let arrived = session.heard.unwrap() + ms(50);
+    let octets = says(&session, State::Up).encode();
+    session.handle(arrived + ms(90), Event::Packet { octets: &octets, ttl: 255, at: arrived });
+    assert_eq!(session.expiry(), Some(arrived + ms(300)));
+}
+
+#[test]
+fn sessions_that_have_sent_together_do_so_again() {
+    let mut sessions = [1, 2].map(|_| settled(Settings::default()));
+    let now = sessions[0].sent.unwrap() + ms(100);
+    for session in &mut sessions {
+        assert_eq!(sent(&session.handle(now, Event::Tick)).len(), 1);
+    }
+    assert_eq!(sessions[0].transmission(), sessions[1].transmission());
+    assert_eq!(sessions[0].rhythm(), Some(ms(100)), "at the latest");
+    sessions[0].handle(now, Event::AdminDown);
+    assert_eq!(sessions[0].rhythm(), None);
+}
+
+#[test]
 fn section_6_8_7_intervals_are_jittered_by_up_to_a_quarter() {
     let intervals = intervals(settled(Settings::default()), 1000);
     assert!(intervals.iter().all(|us| (75_000..=100_000).contains(us)), "{intervals:?}");
