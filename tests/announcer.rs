@@ -498,6 +498,15 @@ fn usage(pid: u32) -> (u64, Duration) {
     (field(&status, "VmRSS:") * 1024, Duration::from_nanos(nanos))
 }
 
+/// Octets of a program without symbols.
+fn stripped(program: &str, dir: &Path) -> Result<u64, String> {
+    let copy = dir.join("stripped");
+    let output = Command::new("strip").arg("-o").arg(&copy).arg(program).output();
+    let output = output.map_err(|error| format!("strip, of binutils: {error}"))?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(std::fs::metadata(copy).unwrap().len())
+}
+
 #[test]
 fn it_is_small_and_idle() {
     let (server, router) = (server("announcer-small"), Router::start());
@@ -521,9 +530,13 @@ fn it_is_small_and_idle() {
     let (resident, after) = usage(pid);
     let size = std::fs::metadata(env!("CARGO_BIN_EXE_catchment-announcer")).unwrap().len();
     let share = (after - before).as_secs_f64() / time.as_secs_f64() * 100.0;
-    println!("{size} octets, {resident} resident, {share:.2} % of a core");
+    let stripped = stripped(env!("CARGO_BIN_EXE_catchment-announcer"), server.dir.path());
+    println!("{size} octets, {stripped:?} stripped, {resident} resident, {share:.2} % of a core");
     // A build for debugging is another program: its code alone is larger.
-    if !cfg!(debug_assertions) {
-        assert!(resident <= 8 << 20, "{resident} octets are resident");
+    let debug = cfg!(debug_assertions);
+    assert!(resident <= if debug { 12 << 20 } else { 8 << 20 }, "{resident} octets are resident");
+    match stripped {
+        Ok(size) => assert!(size <= if debug { 12_000_000 } else { 4_000_000 }, "{size} octets"),
+        Err(why) => support::skip(why),
     }
 }

@@ -35,7 +35,7 @@ const TICKS: f64 = 100.0;
 /// Octets in memory, at most.
 const RESIDENT_MAX: u64 = 8 << 20;
 /// The same of a build for debugging, whose code is larger.
-const RESIDENT_DEBUG_MAX: u64 = 20 << 20;
+const RESIDENT_DEBUG_MAX: u64 = 12 << 20;
 /// One lab at a time: they have one name, and one would be in the figures of the other.
 static LAB: Mutex<()> = Mutex::new(());
 
@@ -274,7 +274,7 @@ fn inside_an_as_waiting_for_the_router_and_over_several_hops() {
     };
     let peers = peer("inside", "10.97.1", 64501, "[peer.bfd]")
         + &peer("dials", "10.97.2", 64500, "passive = true\n[peer.bfd]")
-        + &peer("far", "10.96.0", 64500, "multihop = true\n[peer.bfd]\nmin-ttl = 250");
+        + &peer("far", "10.96.0", 64500, "multihop = true\n[peer.bfd]\nmin-ttl = 60");
     let lab = match Lab::start(&bird, &peers) {
         Ok(lab) => lab,
         Err(why) => return support::skip(why),
