@@ -279,7 +279,7 @@ fn inside_an_as_waiting_for_the_router_and_over_several_hops() {
         Ok(lab) => lab,
         Err(why) => return support::skip(why),
     };
-    lab.wait("all are up", |routers| routers.iter().all(is_up));
+    let report = lab.wait("all are up", |routers| routers.iter().all(is_up));
     let routes = lab.birdc(&["show", "route", "for", "192.0.2.0/24", "all"]);
     for name in ["inside", "dials", "far"] {
         assert!(routes.contains(&format!("[{name} ")), "{name}: {routes}");
@@ -287,10 +287,16 @@ fn inside_an_as_waiting_for_the_router_and_over_several_hops() {
     // Inside an AS the path is empty and there is a preference; outside neither (RFC 4271 5.1.2, 5.1.5).
     let of = |name: &str| {
         let rest = routes.split_once(&format!("[{name} ")).unwrap().1;
-        rest.split(" [").next().unwrap().to_owned()
+        rest.lines().skip(1).take_while(|line| line.starts_with('\t')).collect::<String>()
     };
-    assert!(of("inside").contains("BGP.local_pref: 100") && !of("inside").contains("64501"), "{routes}");
-    assert!(of("far").contains("BGP.as_path: 64501"), "{routes}");
+    assert!(of("inside").contains("BGP.as_path: \tBGP"), "{routes}");
+    for name in ["dials", "far"] {
+        assert!(of(name).contains("BGP.as_path: 64501"), "{routes}");
+    }
+    for told in &report.prefixes[0].routers {
+        let preference = told.attributes.as_ref().is_some_and(|text| text.contains("local preference 100"));
+        assert_eq!(preference, told.router == "inside", "{told:?}");
+    }
     let bfd = lab.birdc(&["show", "bfd", "sessions"]);
     assert_eq!(bfd.matches(" Up ").count(), 3, "{bfd}");
 
