@@ -193,9 +193,8 @@ async fn a_server_that_hangs_is_unavailable_in_the_end() {
     let store = open(&server);
     server.shared.faults.hang.store(true, Ordering::SeqCst);
     let start = Instant::now();
-    let prod = channel("prod");
-    let (state, put) =
-        tokio::join!(store.channels.state(&prod), store.blobs.put(&Digest::of(b"blob"), b"blob".to_vec()),);
+    let (prod, name) = (channel("prod"), Digest::of(b"blob"));
+    let (state, put) = tokio::join!(store.channels.state(&prod), store.blobs.put(&name, b"blob".to_vec()));
     for error in [state.unwrap_err(), put.unwrap_err()] {
         assert!(error.is_passing(), "{error:?}");
     }
