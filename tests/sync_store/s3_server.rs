@@ -155,7 +155,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if shared.faults.hang.load(Ordering::SeqCst) {
         std::future::pending::<()>().await;
     }
-    let name = parts.uri.path().strip_prefix(&format!("/{}/", shared.bucket)).unwrap_or_default().to_owned();
+    let name = decoded(parts.uri.path().strip_prefix(&format!("/{}/", shared.bucket)).unwrap_or_default());
     let answered = if take(&shared.faults.unavailable) {
         Err((503, "SlowDown", "Please reduce your request rate."))
     } else {

@@ -241,7 +241,8 @@ fn tls() {
         ));
     }
     openssl(&format!(
-        "req -x509 {key} -keyout other.key -out other.pem -days 2 -subj /CN=other -addext subjectAltName=IP:127.0.0.1"
+        "req -x509 {key} -keyout other.key -out other.pem -days 2 -subj /CN=other -addext subjectAltName=IP:127.0.0.1 \
+         -addext basicConstraints=critical,CA:FALSE"
     ));
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "web::over_tls", "--nocapture"])
