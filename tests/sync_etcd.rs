@@ -717,11 +717,11 @@ fn absurd_sizes_are_refused() {
 
         // Who may write wrote more: one more octet than can be, and as much as etcd takes.
         for len in [STATE_LEN_MAX + 1, 8_000_000] {
-            let watching = {
-                let (etcd, version) =
-                    (etcd.clone(), etcd.state(&prod()).await.ok().flatten().map(|state| state.version));
-                tokio::spawn(async move { etcd.changed(&prod(), version.as_ref()).await })
-            };
+            put_by_hand(&cluster.clients()[0], "test/channels/prod/state", 10, None);
+            let (etcd, known) = (etcd.clone(), etcd.state(&prod()).await.unwrap().unwrap().version);
+            let watcher = etcd.clone();
+            let watching = tokio::spawn(async move { watcher.changed(&prod(), Some(&known)).await });
+            // Time for it to watch.
             tokio::time::sleep(Duration::from_millis(300)).await;
             put_by_hand(&cluster.clients()[0], "test/channels/prod/state", len, None);
             too_large(etcd.state(&prod()).await.map(drop), state_max);
