@@ -1,6 +1,6 @@
 //! One follower, its store and its disk in a process, on virtual time.
 
-use super::releases::{Content, Memory, Publisher, Release, Shared, content, key_set, policy, prod, put_state};
+use super::releases::{Content, Memory, Publisher, Release, Shared, key_set, policy, prod, put_state};
 use async_trait::async_trait;
 use catchment::sync::follow::{Doing, Figures, Follower, Health, Node, Parts, Settings, Status, Update};
 use catchment::sync::page::{Leaf, Place};
@@ -8,6 +8,8 @@ use catchment::sync::report::Report;
 use catchment::sync::store::Store;
 use catchment::sync::store::dir::Files;
 use catchment::sync::store::objects::Plain;
+use catchment::zone::library::Library;
+use catchment::zone::set as zone_set;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -75,24 +77,27 @@ impl World {
         (self.zones, self.status) = (Arc::default(), Arc::default());
     }
 
-    fn start(&self) -> impl Future<Output = Follower> + use<> {
+    fn parts(&self) -> (Settings, Parts) {
         let settings = Settings {
             policy: policy(),
             node: "ams1".into(),
             report_interval: Duration::from_secs(30),
             stale_after: Duration::from_secs(60),
         };
-        Follower::start(
-            settings,
-            Parts {
-                stores: self.stores.iter().map(|(_, store)| store.clone()).collect(),
-                disk: Arc::new(Shared(self.disk.clone())),
-                node: self.zones.clone(),
-                clock: Arc::new(|| 1_700_000_100),
-                seed: 7,
-                status: self.status.clone(),
-            },
-        )
+        let parts = Parts {
+            stores: self.stores.iter().map(|(_, store)| store.clone()).collect(),
+            disk: Arc::new(Shared(self.disk.clone())),
+            node: self.zones.clone(),
+            clock: Arc::new(|| 1_700_000_100),
+            seed: 7,
+            status: self.status.clone(),
+        };
+        (settings, parts)
+    }
+
+    fn start(&self) -> impl Future<Output = Follower> + use<> {
+        let (settings, parts) = self.parts();
+        Follower::start(settings, parts)
     }
 
     /// Follows for so long; then the process is killed.
@@ -469,11 +474,7 @@ async fn key_sets_are_walked_through_and_kept() {
         world.store().channels.put_key_set(&prod(), version, set.bytes().to_vec()).await.unwrap();
     }
     publisher.set = sets[3].clone();
-    put_state(
-        world.store(),
-        catchment::sync::head::State { key_set: sets[3].clone(), head: None }.encode(),
-    )
-    .await;
+    put_state(world.store(), catchment::sync::head::State { key_set: sets[3].clone(), head: None }.encode()).await;
     world.restart();
     world.follow(SHORT).await;
     assert_eq!(world.served(), zones(&[1]), "what is served goes on although its key is gone");
@@ -536,5 +537,74 @@ async fn many_releases_leave_few_files() {
     world.restart();
     drop(world.start().await);
     assert_eq!(world.served(), zones(&vec![2; 600]));
-    assert_eq!(content(&[]).len(), 0);
+}
+
+/// A node with a server's own zones, which times what an update takes.
+struct Timed {
+    state: Mutex<(Library, zone_set::Zones)>,
+    times: Mutex<Vec<Duration>>,
+}
+
+#[async_trait]
+impl Node for Timed {
+    async fn apply(&self, update: Update) {
+        let began = std::time::Instant::now();
+        let mut state = self.state.lock().unwrap();
+        let (library, zones) = &mut *state;
+        let changed = update.changed.into_iter().map(|(_, image)| image).collect();
+        let removed: Vec<_> = update.removed.iter().map(|zone| zone.name().clone()).collect();
+        let followed = library.follow("prod", zones, changed, &removed);
+        *zones = followed.zones;
+        self.times.lock().unwrap().push(began.elapsed());
+    }
+
+    fn health(&self) -> Health {
+        Health::default()
+    }
+}
+
+/// Run with `cargo test --release --test sync_follow -- --ignored --nocapture hundred`.
+#[tokio::test(start_paused = true)]
+#[ignore = "takes a minute: figures for docs/sync.md"]
+async fn a_hundred_thousand_zones() {
+    let world = World::new(1);
+    let mut publisher = Publisher::new();
+    let mut serials = vec![1; 100_000];
+    publisher.release("1.1", &zones(&serials)).publish(world.store()).await;
+    let node = Arc::new(Timed {
+        state: Mutex::new((Library::new(), zone_set::Zones::new(Vec::new()))),
+        times: Mutex::default(),
+    });
+    let (mut settings, parts) = world.parts();
+    settings.policy.zones_max = 100_000;
+    let follower = Follower::start(settings, Parts { node: node.clone(), ..parts }).await;
+    let mut wall = Vec::new();
+    let story = async {
+        sleep(SHORT).await;
+        let first = world.figures();
+        assert_eq!(first.serving.unwrap().generation.to_string(), "1.1");
+        println!("first sync: {} requests, {} octets", first.requests, first.octets);
+        assert!(first.requests <= 2000, "{}", first.requests);
+        for n in 2..=6u32 {
+            let before = world.figures();
+            serials[4711 * n as usize] = n;
+            publisher.release(&format!("1.{n}"), &zones(&serials)).publish(world.store()).await;
+            sleep(SHORT).await;
+            let after = world.figures();
+            assert_eq!(after.serving.unwrap().generation.to_string(), format!("1.{n}"));
+            let moved = after.octets - before.octets;
+            println!("one zone: {} requests, {moved} octets", after.requests - before.requests);
+            assert!(moved <= 64 << 10, "{moved}");
+        }
+        wall = node.times.lock().unwrap().clone();
+    };
+    tokio::select! {
+        () = story => {}
+        () = follower.run() => {}
+    }
+    println!("taken into what is served: first {:.1?}, then one zone each {:.1?}", wall[0], &wall[1..]);
+    if !cfg!(debug_assertions) {
+        assert!(wall[1..].iter().all(|time| *time <= Duration::from_millis(100)), "{wall:?}");
+    }
+    assert_eq!(node.state.lock().unwrap().1.len(), 100_000);
 }

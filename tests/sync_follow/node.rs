@@ -114,7 +114,10 @@ fn keep_asking(dns: SocketAddr, stop: &AtomicBool) -> u64 {
             socket.send_to(&question.to_vec().unwrap(), dns).unwrap();
             let answer = receive(&socket, question.metadata.id).expect("no query is lost");
             let serial = serial(&answer).expect("every answer is whole");
-            assert!(serial >= newest, "{zone} has serial {serial} after {newest} was seen: half a release, or an old one");
+            assert!(
+                serial >= newest,
+                "{zone} has serial {serial} after {newest} was seen: half a release, or an old one"
+            );
             newest = serial;
             answers += 1;
         }

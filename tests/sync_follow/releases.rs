@@ -9,7 +9,7 @@ use catchment::sync::head::{Head, State};
 use catchment::sync::key::KeyPair;
 use catchment::sync::key_set::{KeySet, ReleaseKey, Roots, Use};
 use catchment::sync::manifest::Manifest;
-use catchment::sync::pack::Pack;
+use catchment::sync::pack::{Candidate, Pack, plan};
 use catchment::sync::page::{Leaf, Place};
 use catchment::sync::signed::Signed;
 use catchment::sync::store::Store;
@@ -20,7 +20,7 @@ use catchment::wire::name::Name;
 use catchment::zone::compile::compile;
 use catchment::zone::image::Image;
 use catchment::zone::parse::{Options, parse_text};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -81,6 +81,8 @@ pub(crate) struct Publisher {
     pub(crate) signer: u8,
     pub(crate) channel: Channel,
     places: BTreeMap<Digest, (Digest, u32)>,
+    /// Compiled once each.
+    images: BTreeMap<(String, u32), Image>,
     now_secs: u64,
 }
 
@@ -93,12 +95,24 @@ pub(crate) struct Release {
 impl Publisher {
     pub(crate) fn new() -> Publisher {
         let set = key_set(1, &[1], &[10, 11], &[1]);
-        Publisher { set, signer: 10, channel: prod(), places: BTreeMap::new(), now_secs: 1_700_000_000 }
+        Publisher {
+            set,
+            signer: 10,
+            channel: prod(),
+            places: BTreeMap::new(),
+            images: BTreeMap::new(),
+            now_secs: 1_700_000_000,
+        }
     }
 
     /// The release of these zones; images that were in none before go into one new pack.
     pub(crate) fn release(&mut self, at: &str, zones: &Content) -> Release {
-        self.release_of(at, zones.iter().map(|(name, serial)| image(name, *serial)).collect())
+        let compiled = |(name, serial): (&String, &u32)| {
+            let image = self.images.entry((name.clone(), *serial)).or_insert_with(|| image(name, *serial));
+            image.clone()
+        };
+        let images = zones.iter().map(compiled).collect();
+        self.release_of(at, images)
     }
 
     pub(crate) fn release_of(&mut self, at: &str, images: Vec<Image>) -> Release {
@@ -106,12 +120,14 @@ impl Publisher {
             images.into_iter().map(|image| (ZoneName::from(&image.apex()), image)).collect();
         images.sort_by(|a, b| a.0.cmp(&b.0));
         let mut blobs = Vec::new();
-        let new: Vec<&[u8]> = images
-            .iter()
-            .filter(|(_, image)| !self.places.contains_key(&Digest(image.digest())))
-            .map(|(_, image)| image.bytes())
-            .collect();
-        if !new.is_empty() {
+        let candidate = |(_, image): &(ZoneName, Image)| Candidate {
+            len: image.bytes().len() as u64,
+            // Images stay where they are.
+            place: self.places.get(&Digest(image.digest())).map(|_| Place::Own),
+        };
+        let candidates: Vec<Candidate> = images.iter().map(candidate).collect();
+        for pack in plan(&candidates) {
+            let new: Vec<&[u8]> = pack.iter().map(|index| images[*index].1.bytes()).collect();
             let pack = Pack::build(&new).unwrap();
             for entry in pack.entries() {
                 self.places.insert(entry.image, (pack.digest(), entry.offset));
@@ -183,7 +199,6 @@ struct Inner {
     writes_left: Option<usize>,
     dies: bool,
     writes: usize,
-    reads: BTreeSet<String>,
 }
 
 impl Memory {
@@ -224,11 +239,6 @@ impl Memory {
         std::mem::take(&mut self.inner().writes)
     }
 
-    /// Paths read since it was asked last.
-    pub(crate) fn reads(&self) -> BTreeSet<String> {
-        std::mem::take(&mut self.inner().reads)
-    }
-
     /// `Err`: the disk says no; `Ok(false)`: the process dies here.
     fn write_allowed(&self) -> io::Result<bool> {
         let mut inner = self.inner();
@@ -255,11 +265,10 @@ pub(crate) struct Shared(pub(crate) std::sync::Arc<Memory>);
 #[async_trait]
 impl Disk for Shared {
     async fn read(&self, path: &str, max: u64) -> io::Result<Option<Vec<u8>>> {
-        let mut inner = self.0.inner();
+        let inner = self.0.inner();
         if inner.away {
             return Err(io::Error::other("the disk is away"));
         }
-        inner.reads.insert(path.to_owned());
         match inner.files.get(path) {
             Some(bytes) if bytes.len() as u64 > max => Err(io::ErrorKind::FileTooLarge.into()),
             bytes => Ok(bytes.cloned()),
