@@ -124,7 +124,8 @@ fn root_key(base: &Path) -> impl Fn(Value<'_>) -> Read<PublicKey> {
         let at = value.span();
         let text = string(value)?;
         let fault = |message: String| {
-            let remedy = "write the text of a public root key, \"ed25519:...\", or the path of the file that keygen wrote";
+            let remedy =
+                "write the text of a public root key, \"ed25519:...\", or the path of the file that keygen wrote";
             vec![Fault::new(at.clone(), message, remedy)]
         };
         if text.starts_with("ed25519") {
@@ -141,4 +142,61 @@ fn read_key(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(KEY_FILE_MAX as u64 + 1).read_to_string(&mut text)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, parse};
+    use super::*;
+
+    const KEY: &str = "ed25519:3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+
+    fn read(text: &str) -> Result<Config, String> {
+        let text = text.replace("KEY", KEY);
+        parse(Path::new("/etc/c/catchment.toml"), &text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_least_and_the_most() {
+        let least = "[sync]\nfollow = [\"dir:store\"]\nchannel = \"prod\"\nroot-keys = [\"KEY\"]\n";
+        let sync = read(least).unwrap().sync.unwrap();
+        assert_eq!(sync.follow, [Address::Dir("/etc/c/store".into())]);
+        assert_eq!(sync.cache, Path::new(DEFAULT_CACHE));
+        assert_eq!((sync.policy.zones_max, sync.policy.min_generation), (1_000_000, Generation::default()));
+        let most = format!(
+            "{least}min-generation = \"2.7\"\ncache = \"c\"\nzones-max = 5\noctets-max = 6\nreport-interval = \"5s\"\n\
+             stale-after = \"9s\"\nhead-age-alarm = \"10m\"\nroot-threshold = 1\n"
+        );
+        let sync = read(&most).unwrap().sync.unwrap();
+        assert_eq!(sync.cache, Path::new("/etc/c/c"));
+        assert_eq!((sync.policy.zones_max, sync.policy.octets_max), (5, 6));
+        assert_eq!(sync.policy.min_generation, Generation { key_set: 2, counter: 7 });
+        assert_eq!(sync.head_age_alarm, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn faults_name_place_and_remedy() {
+        let check = |text: &str, parts: &[&str]| {
+            let message = read(text).unwrap_err();
+            for part in parts {
+                assert!(message.contains(part), "`{part}` is not in:\n{message}");
+            }
+        };
+        check("[sync]\n", &["`follow` is missing", "`channel` is missing", "`root-keys` is missing", ":1:2"]);
+        let rest = "channel = \"prod\"\nroot-keys = [\"KEY\"]\n";
+        check(&format!("[sync]\nfollow = []\n{rest}"), &["`follow` names 0 stores", ":2:10", "write 1 to 16"]);
+        check(&format!("[sync]\nfollow = [\"ftp://x\"]\n{rest}"), &["\"ftp://x\" is no store", ":2:11"]);
+        let dir = "[sync]\nfollow = [\"dir:x\"]\n";
+        check(&format!("{dir}channel = \"Prod\"\nroot-keys = [\"KEY\"]"), &["\"Prod\" is no channel", ":3:11"]);
+        check(&format!("{dir}channel = \"p\"\nroot-keys = []"), &["`root-keys`: ", ":4:13", "write 1 to 16"]);
+        check(&format!("{dir}channel = \"p\"\nroot-keys = [\"KEY\", \"KEY\"]"), &["`root-keys`: ", "different"]);
+        check(
+            &format!("{dir}channel = \"p\"\nroot-keys = [\"/nowhere/root.pub\"]"),
+            &["/nowhere/root.pub: No such file", ":4:14", "the path of the file"],
+        );
+        check(&format!("{dir}channel = \"p\"\nroot-keys = [\"ed25519:00\"]"), &["64 hexadecimal digits", ":4:14"]);
+        check(&format!("{dir}{rest}root-threshold = 2"), &["2 of 1 root keys can't sign", ":5:18"]);
+        check(&format!("{dir}{rest}min-generation = \"7\""), &["a generation is two numbers", ":5:18"]);
+        check(&format!("{dir}{rest}cash = \"x\""), &["unknown key `cash`", "did you mean `cache`?"]);
+    }
 }

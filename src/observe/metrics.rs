@@ -132,7 +132,11 @@ fn sync(following: &Following, out: &mut Out<'_>) -> Result<(), Error> {
     let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let age = figures.head_age_secs(now_secs);
     if let Some(age) = age {
-        out.gauge("catchment_sync_head_age_seconds", "Time since the publisher last said what the head is", age as f64)?;
+        out.gauge(
+            "catchment_sync_head_age_seconds",
+            "Time since the publisher last said what the head is",
+            age as f64,
+        )?;
     }
     let old = age.is_some_and(|age| age >= following.head_age_alarm.as_secs() as i64);
     out.gauge("catchment_sync_head_age_alarm", "1 when the head's age is head-age-alarm or more", flag(old))?;

@@ -11,6 +11,7 @@ use crate::config::SyncSettings;
 use crate::observe::view::View;
 use crate::sync::disk::Directory;
 use crate::sync::follow::{Follower, Health, Node, Parts, Settings, Update};
+use crate::sync::store::address::Address;
 use async_trait::async_trait;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -53,11 +54,7 @@ pub fn start(settings: &SyncSettings, view: &Arc<View>, updates: mpsc::Sender<Ap
     let parts = Parts {
         stores: Vec::new(),
         disk: Arc::new(Directory::new(&settings.cache)),
-        node: Arc::new(Server {
-            updates,
-            view: Arc::clone(view),
-            counted: Mutex::new((Instant::now(), 0, 0)),
-        }),
+        node: Arc::new(Server { updates, view: Arc::clone(view), counted: Mutex::new((Instant::now(), 0, 0)) }),
         clock: Arc::new(now_secs),
         // When nodes ask must differ between them.
         seed: RandomState::new().hash_one(0),
@@ -73,12 +70,19 @@ pub fn start(settings: &SyncSettings, view: &Arc<View>, updates: mpsc::Sender<Ap
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime for the follower: {error}"))?;
     // What is wrong with an address, or with the credentials for it, is known before anything is answered.
-    let stores = runtime.block_on(async {
-        let open = |address: &crate::sync::store::address::Address| {
-            address.open().map_err(|error| format!("store {address}: {error}"))
-        };
+    let stores = {
+        let _in_runtime = runtime.enter();
+        let open = |address: &Address| address.open().map_err(|error| format!("store {address}: {error}"));
         addresses.iter().map(open).collect::<Result<Vec<_>, _>>()
-    })?;
+    };
+    let stores = match stores {
+        Ok(stores) => stores,
+        Err(error) => {
+            // It may not be waited for here.
+            runtime.shutdown_background();
+            return Err(error);
+        }
+    };
     let parts = Parts { stores, ..parts };
     let follow = async move {
         let follower = Follower::start(follower, parts).await;

@@ -12,8 +12,8 @@
 use super::control::{Reload, Response};
 use super::follow::Apply;
 use super::retire;
-use crate::answer::{Served, Settings};
 use crate::answer::cookie::Secrets;
+use crate::answer::{Served, Settings};
 use crate::config::Config;
 use crate::notify;
 use crate::observe::view::View;

@@ -280,7 +280,9 @@ impl Library {
     /// Why a zone's file is not served although nothing is wrong with it.
     fn conflict(&self, apex: &Name, local: &Local) -> String {
         let (channel, path) = (self.channel.as_deref().unwrap_or_default(), shown_path(&local.path));
-        format!("zone {apex} is in channel {channel}, and {path} is not served: remove that file here, or the zone there")
+        format!(
+            "zone {apex} is in channel {channel}, and {path} is not served: remove that file here, or the zone there"
+        )
     }
 
     /// Whether a version of this zone is served that this file once held.
