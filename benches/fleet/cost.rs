@@ -16,7 +16,8 @@ pub(crate) fn running(pids: &[u32]) -> Duration {
 /// User and system time of all children of ours that have ended and were waited for.
 pub(crate) fn ended() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("our own usage can be read");
-    let micros = |time: nix::sys::time::TimeVal| Duration::from_micros((time.tv_sec() * 1_000_000 + time.tv_usec()) as u64);
+    let micros =
+        |time: nix::sys::time::TimeVal| Duration::from_micros((time.tv_sec() * 1_000_000 + time.tv_usec()) as u64);
     micros(usage.user_time()) + micros(usage.system_time())
 }
 
