@@ -19,6 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const REST: (f64, Duration) = (0.10, Duration::from_secs(3));
 const TXT: u16 = 16;
 
+/// What the operator's command is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Which zone has changed: somebody else has found that out, `git diff` say.
+    Zone,
+    /// Nothing: it finds the changed file among all.
+    Nothing,
+}
+
 /// A fleet that runs.
 pub(crate) trait Fleet {
     /// For tables and options.
@@ -31,8 +40,10 @@ pub(crate) trait Fleet {
     fn other_pids(&self) -> Vec<u32>;
     /// Its zone files.
     fn zones(&self) -> &Path;
+    /// What its command can be told; the figures of each are columns of their own.
+    fn ways(&self) -> &'static [Told];
     /// Starts what an operator runs after zone `zone`'s file has changed.
-    fn publish(&mut self, zone: usize) -> Result<Child, String>;
+    fn publish(&mut self, zone: usize, told: Told) -> Result<Child, String>;
 }
 
 /// What a change took.
@@ -58,12 +69,12 @@ impl Sample {
 }
 
 /// Changes a zone and follows the change to every node.
-pub(crate) fn change(fleet: &mut dyn Fleet, zone: usize, number: u32) -> Result<Sample, String> {
+pub(crate) fn change(fleet: &mut dyn Fleet, told: Told, zone: usize, number: u32) -> Result<Sample, String> {
     let (nodes, others) = (fleet.node_pids(), fleet.other_pids());
     zones::change(fleet.zones(), zone, number).map_err(|e| e.to_string())?;
     let before = (cost::ended(), cost::running(&nodes), cost::running(&others));
     let start = Instant::now();
-    let mut command = fleet.publish(zone)?;
+    let mut command = fleet.publish(zone, told)?;
     let (mark, question) = (zones::mark(number), query(number as u16, &zones::probe(zone), TXT));
     let found = watch::until(fleet.nodes(), &question, |r| watch::holds(r, &mark), start, ASK_EVERY, PATIENCE);
     let status = command.wait().map_err(|e| e.to_string())?;

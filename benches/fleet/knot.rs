@@ -6,7 +6,7 @@
 //! TCP connections to remotes kept open. Zones are configured, not from a catalog: a change costs the same, and the start less.
 //! Secondaries begin with the primary's files, so that a run does not begin with a transfer of every zone to every node.
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Told};
 use crate::support::peers::{Peers, free_port};
 use crate::support::process::{Process, TempDir};
 use crate::zones;
@@ -80,10 +80,17 @@ impl Fleet for Knot {
         &self.zones
     }
 
-    fn publish(&mut self, zone: usize) -> Result<Child, String> {
+    fn ways(&self) -> &'static [Told] {
+        &[Told::Zone, Told::Nothing]
+    }
+
+    fn publish(&mut self, zone: usize, told: Told) -> Result<Child, String> {
         let mut knotc = Command::new(self.knotc.get_program());
         knotc.args(self.knotc.get_args()).envs(self.knotc.get_envs().filter_map(|(key, value)| Some((key, value?))));
-        knotc.args(["zone-reload", &zones::name(zone)]).stdin(Stdio::null()).stdout(Stdio::null());
+        knotc.arg("zone-reload").stdin(Stdio::null()).stdout(Stdio::null());
+        if told == Told::Zone {
+            knotc.arg(zones::name(zone));
+        }
         knotc.spawn().map_err(|e| format!("{knotc:?}: {e}"))
     }
 }

@@ -17,7 +17,7 @@ mod table;
 mod zones;
 
 use clap::Parser;
-use fleet::{Fleet, Sample};
+use fleet::{Fleet, Sample, Told};
 use knot::Knot;
 use random::Random;
 use std::time::Duration;
@@ -73,19 +73,24 @@ fn run(options: &Options) -> Result<(), String> {
     }
 
     let mut random = Random(1);
-    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); fleets.len()];
+    let columns: Vec<(usize, Told)> =
+        fleets.iter().enumerate().flat_map(|(at, fleet)| fleet.ways().iter().map(move |told| (at, *told))).collect();
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); columns.len()];
+    let mut mark = 0;
     // One more than is counted: the first finds caches cold.
     for number in 0..=options.changes {
         let zone = random.below(options.zones);
-        let mut order: Vec<usize> = (0..fleets.len()).collect();
+        let mut order: Vec<usize> = (0..columns.len()).collect();
         if number % 2 == 1 {
             order.reverse();
         }
         for at in order {
-            let sample = fleet::change(&mut *fleets[at], zone, number + 1)?;
+            let (fleet, told) = columns[at];
+            mark += 1;
+            let sample = fleet::change(&mut *fleets[fleet], told, zone, mark)?;
             eprintln!(
                 "change {number}: {}: last node after {:.0} ms, command {:.0} ms; CPU: command {:.1} ms, nodes {:.1} ms, others {:.1} ms",
-                fleets[at].name(),
+                table::head(fleets[fleet].name(), told),
                 1e3 * sample.last.as_secs_f64(),
                 1e3 * sample.command.as_secs_f64(),
                 1e3 * sample.command_cpu.as_secs_f64(),
@@ -103,7 +108,7 @@ fn run(options: &Options) -> Result<(), String> {
         options.nodes,
         options.zones,
         options.changes,
-        table::render(&fleets, &samples, &idle)
+        table::render(&fleets, &columns, &samples, &idle)
     );
     Ok(())
 }
