@@ -13,12 +13,14 @@ mod random;
 mod cost;
 mod fleet;
 mod knot;
+mod ours;
 mod table;
 mod zones;
 
 use clap::Parser;
 use fleet::{Fleet, Sample, Told};
 use knot::Knot;
+use ours::Ours;
 use random::Random;
 use std::time::Duration;
 use support::peers::Peers;
@@ -126,6 +128,14 @@ fn start(name: &str, options: &Options) -> Result<Option<Box<dyn Fleet>>, String
             };
             Ok(Some(Box::new(Knot::start(&peers, options.nodes, options.zones)?)))
         }
+        "dir" => Ok(Some(Box::new(Ours::over_directory(options.nodes, options.zones)?))),
+        "etcd" => match Ours::over_etcd(options.nodes, options.zones)? {
+            Ok(fleet) => Ok(Some(Box::new(fleet))),
+            Err(why) => {
+                support::skip(why);
+                Ok(None)
+            }
+        },
         _ => Err(format!("there is no fleet {name}: knot, dir, etcd")),
     }
 }
