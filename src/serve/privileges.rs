@@ -72,14 +72,21 @@ impl Identity {
         Ok(Identity { uid, gid })
     }
 
+    /// Whether the process can become this user: to be asked before that user is given anything.
+    pub fn check(self) -> Result<(), PrivilegeError> {
+        if self.is_ours() || geteuid().is_root() { Ok(()) } else { Err(PrivilegeError::NotRoot(geteuid())) }
+    }
+
+    fn is_ours(self) -> bool {
+        geteuid() == self.uid && getegid() == self.gid
+    }
+
     /// Becomes this user for good. Does nothing if the process is this user already.
     pub fn assume(self) -> Result<(), PrivilegeError> {
         let refused = |step| move |error| PrivilegeError::Refused { step, error };
-        if geteuid() == self.uid && getegid() == self.gid {
+        self.check()?;
+        if self.is_ours() {
             return Ok(());
-        }
-        if !geteuid().is_root() {
-            return Err(PrivilegeError::NotRoot(geteuid()));
         }
         // The order matters: without root neither groups nor group can be set.
         setgroups(&[self.gid]).map_err(refused("setgroups"))?;

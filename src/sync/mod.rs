@@ -26,6 +26,7 @@
 //! Around them, with I/O:
 //!
 //! - [`disk`]: files of one directory; [`store`]: where releases live
+//! - [`publish`]: making releases, and looking after a store
 //!
 //! # Why these formats
 //!
@@ -37,10 +38,12 @@
 //! Blobs are named by BLAKE3: pages, packs, manifests by that of all their octets; an image by the digest it ends with, which is
 //! that of all octets before. No name of a zone is ever part of a path.
 
+pub mod cache;
 pub mod channel;
 pub mod codec;
 pub mod disk;
 pub mod extension;
+pub mod follow;
 pub mod freshness;
 pub mod head;
 pub mod key;
@@ -48,6 +51,7 @@ pub mod key_set;
 pub mod manifest;
 pub mod pack;
 pub mod page;
+pub mod publish;
 pub mod report;
 pub mod signed;
 pub mod store;

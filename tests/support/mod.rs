@@ -7,6 +7,7 @@
 
 pub(crate) mod catchment;
 pub(crate) mod fleet;
+pub(crate) mod etcd;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod sidecar;
