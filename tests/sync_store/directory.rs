@@ -121,7 +121,9 @@ async fn nothing_outside_is_read_written_or_removed() {
     assert!(error.to_string().contains("no regular file"), "{error}");
 
     let disk = Directory::new(temp.path());
-    for path in ["", "..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", ".hidden", "a/.tmp-1", "a\0b", "1/2/3/4/5/6/7/8/9"] {
+    for path in
+        ["", "..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", ".hidden", "a/.tmp-1", "a\0b", "1/2/3/4/5/6/7/8/9"]
+    {
         assert_eq!(disk.read(path, 10).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{path:?}");
         assert_eq!(disk.write(path, vec![]).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{path:?}");
         assert_eq!(disk.remove(path).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{path:?}");
@@ -207,7 +209,8 @@ async fn on_a_full_disk() {
     for pages in 0..60u8 {
         // All room is taken, and so many pages given back.
         let filler = temp.path().join("filler");
-        let room = Command::new("sh").arg("-c").arg(format!("cat /dev/zero > {} 2>/dev/null", filler.display())).status();
+        let room =
+            Command::new("sh").arg("-c").arg(format!("cat /dev/zero > {} 2>/dev/null", filler.display())).status();
         assert!(!room.unwrap().success());
         let len = fs::metadata(&filler).unwrap().len();
         fs::OpenOptions::new().write(true).open(&filler).unwrap().set_len(len - u64::from(pages) * 4096).unwrap();
