@@ -6,8 +6,8 @@
 #![allow(dead_code)]
 
 pub(crate) mod catchment;
-pub(crate) mod fleet;
 pub(crate) mod etcd;
+pub(crate) mod fleet;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod sidecar;
