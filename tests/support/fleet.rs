@@ -26,8 +26,8 @@ impl Publisher {
         std::fs::create_dir(dir.path().join("zones")).map_err(|e| e.to_string())?;
         let store = store.unwrap_or_else(|| format!("dir:{}", dir.path().join("store").display()));
         let mut publisher = Publisher { dir, store, root: String::new() };
-        publisher.run(&["keygen", "--out", "keys"])?;
-        let key = std::fs::read_to_string(publisher.dir.path().join("keys.pub")).map_err(|e| e.to_string())?;
+        publisher.run(&["keygen", "--out", CHANNEL])?;
+        let key = std::fs::read_to_string(publisher.dir.path().join(format!("{CHANNEL}.root.pub"))).map_err(|e| e.to_string())?;
         publisher.root = key.lines().find(|line| line.starts_with("ed25519:")).ok_or("no public key")?.into();
         Ok(publisher)
     }
@@ -56,7 +56,9 @@ impl Publisher {
 
     /// `catchment publish`, not yet started.
     pub(crate) fn publish_command(&self) -> Command {
-        self.command(&["publish", "zones", "--to", &self.store, "--channel", CHANNEL, "--key", "keys.key"])
+        let (key, key_set) = (format!("{CHANNEL}.key"), format!("{CHANNEL}.keyset"));
+        let channel = ["--channel", CHANNEL, "--key", &key, "--key-set", &key_set];
+        self.command(&[&["publish", "zones", "--to", &self.store], &channel[..]].concat())
     }
 
     /// Starts `catchment publish`; what it says goes nowhere but its errors.
