@@ -212,6 +212,11 @@ impl Cluster {
         signal("CONT", &[self.pid(n)]);
     }
 
+    /// The processes of the members that run.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.members.iter().filter_map(|member| Some(member.process.as_ref()?.pid())).collect()
+    }
+
     fn pid(&self, n: usize) -> u32 {
         self.members[n].process.as_ref().expect("a member that runs").pid()
     }
