@@ -50,7 +50,7 @@ fn main() {
 struct Bench {
     served: Served,
     cases: Vec<(&'static str, Packets)>,
-    image_len: usize,
+    image_len: u64,
     records: u64,
 }
 
@@ -123,7 +123,7 @@ fn delegations(names: usize, random: &mut Random) -> Bench {
 fn bench(apex: &str, records: &Records, cases: Vec<(&'static str, Packets)>) -> Bench {
     let (image, findings) = compile(&name(apex), records);
     let image = image.unwrap_or_else(|| panic!("{findings:?}"));
-    let (image_len, records) = (image.bytes().len(), image.record_count());
+    let (image_len, records) = (image.len(), image.record_count());
     let zones = Zones::new(vec![Zone { id: 0, name: name(apex), image: Some(image) }]);
     let settings = Settings {
         udp_size: 1232,

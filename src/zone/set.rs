@@ -52,7 +52,7 @@ impl Zones {
             }
             slots[slot] = hash & TAG | (number as u64 + 1);
         }
-        let image_len = zones.iter().filter_map(|zone| zone.image.as_ref()).map(|image| image.bytes().len()).sum();
+        let image_len = zones.iter().filter_map(|zone| zone.image.as_ref()).map(|image| image.len() as usize).sum();
         Zones { zones, lower, slots, seed, depths, image_len }
     }
 

@@ -1,0 +1,156 @@
+//! Segments, and the memory that they lie in: shared by all versions of a zone that have them.
+
+use super::ImageError;
+use crate::zone::layout::SEGMENT_MAX;
+use crate::zone::memory;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Segments that lie alone are put together once they have so many octets: huge pages need large allocations.
+const ARENA: usize = 16 << 20;
+/// At most so much of an image, as a divisor, moves because arenas have emptied: what a change may cost.
+const MOVED: usize = 8;
+
+/// A part of an image, under the digest of its octets. Cloning it shares them.
+#[derive(Clone)]
+pub struct Segment {
+    digest: [u8; 32],
+    piece: Piece,
+}
+
+impl Segment {
+    /// Takes the octets that this digest names: all of them are hashed.
+    pub fn open(bytes: Vec<u8>, digest: &[u8; 32]) -> Result<Segment, ImageError> {
+        if bytes.len() > SEGMENT_MAX {
+            return Err(ImageError::Inconsistent("a segment is too large"));
+        }
+        if blake3::hash(&bytes).as_bytes() != digest {
+            return Err(ImageError::SegmentDigest(*digest));
+        }
+        Ok(Segment { digest: *digest, piece: Piece::alone(bytes) })
+    }
+
+    pub(super) fn new(piece: Piece, digest: [u8; 32]) -> Segment {
+        Segment { digest, piece }
+    }
+
+    pub(super) fn into_piece(self) -> Piece {
+        self.piece
+    }
+
+    /// BLAKE3 digest of its octets: its name.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Its octets.
+    pub fn bytes(&self) -> &[u8] {
+        self.piece.bytes()
+    }
+}
+
+/// A segment's octets, alone in memory or in an arena with others.
+#[derive(Clone)]
+pub(in crate::zone) struct Piece {
+    arena: Arc<Vec<u8>>,
+    start: u32,
+    len: u32,
+}
+
+impl Piece {
+    fn alone(bytes: Vec<u8>) -> Piece {
+        Piece { len: bytes.len() as u32, arena: Arc::new(bytes), start: 0 }
+    }
+
+    /// The octets of an arena of at most 4 GiB, cut after these lengths.
+    pub(in crate::zone) fn cut(arena: Vec<u8>, lens: impl IntoIterator<Item = usize>) -> impl Iterator<Item = Piece> {
+        let arena = Arc::new(arena);
+        lens.into_iter().scan(0, move |start, len| {
+            let piece = Piece { arena: arena.clone(), start: *start, len: len as u32 };
+            *start += len as u32;
+            Some(piece)
+        })
+    }
+
+    /// The octets.
+    #[inline]
+    pub(in crate::zone) fn bytes(&self) -> &[u8] {
+        &self.arena[self.start as usize..self.start as usize + self.len as usize]
+    }
+
+    fn is_alone(&self) -> bool {
+        self.arena.len() == self.len as usize
+    }
+}
+
+/// The segments of an image as they are put together: those that lie alone move into arenas when they are many, and so do what
+/// is left of arenas that have emptied. Where they lie is nothing that anybody else sees.
+pub(super) struct Shelf {
+    pieces: Vec<Piece>,
+    /// Which of them lie alone, and their octets.
+    alone: Vec<usize>,
+    alone_len: usize,
+}
+
+impl Shelf {
+    /// For so many segments.
+    pub(super) fn with_capacity(segments: usize) -> Shelf {
+        Shelf { pieces: Vec::with_capacity(segments), alone: Vec::new(), alone_len: 0 }
+    }
+
+    /// Adds the next segment.
+    pub(super) fn push(&mut self, piece: Piece) {
+        if piece.is_alone() {
+            self.alone.push(self.pieces.len());
+            self.alone_len += piece.bytes().len();
+        }
+        self.pieces.push(piece);
+        if self.alone_len >= ARENA {
+            let alone = std::mem::take(&mut self.alone);
+            self.alone_len = 0;
+            self.gather(&alone);
+        }
+    }
+
+    /// All of them.
+    pub(super) fn finish(mut self) -> Arc<[Piece]> {
+        let mut live = HashMap::<*const Vec<u8>, (usize, Vec<usize>)>::new();
+        for (index, piece) in self.pieces.iter().enumerate() {
+            let (octets, pieces) = live.entry(Arc::as_ptr(&piece.arena)).or_default();
+            *octets += piece.bytes().len();
+            pieces.push(index);
+        }
+        let arena_len = |pieces: &[usize]| self.pieces[pieces[0]].arena.len();
+        let mut sparse: Vec<_> =
+            live.into_values().filter(|(octets, pieces)| *octets < arena_len(pieces) / 2).collect();
+        // The emptiest first; which of them is first among equals changes no octet of the image.
+        sparse.sort_by_key(|(octets, pieces)| (*octets, pieces[0]));
+        let total: usize = self.pieces.iter().map(|piece| piece.bytes().len()).sum();
+        let mut left = (total / MOVED).max(ARENA / 2);
+        for (octets, pieces) in sparse {
+            if octets > left {
+                break;
+            }
+            left -= octets;
+            self.gather(&pieces);
+        }
+        self.pieces.into()
+    }
+
+    /// Moves these into an arena of their own.
+    fn gather(&mut self, which: &[usize]) {
+        let mut arena = Vec::with_capacity(which.iter().map(|&index| self.pieces[index].bytes().len()).sum());
+        memory::prefer_huge_pages(&mut arena);
+        let mut lens = Vec::with_capacity(which.len());
+        for &index in which {
+            let bytes = self.pieces[index].bytes();
+            arena.extend_from_slice(bytes);
+            lens.push(bytes.len());
+            // What was alone goes now, not when all are here.
+            self.pieces[index] = Piece::alone(Vec::new());
+        }
+        for (&index, piece) in which.iter().zip(Piece::cut(arena, lens)) {
+            self.pieces[index] = piece;
+        }
+    }
+}
