@@ -9,7 +9,7 @@ mod plan;
 mod rrsets;
 mod write;
 
-use super::image::Image;
+use super::image::{FLAT_MAX, Image};
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
@@ -42,13 +42,23 @@ const TYPES_MAX: usize = 255;
 
 /// Compiles the records of the zone `apex`. Gives the image, unless a finding is fatal, and all findings in the order of the text.
 pub fn compile(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+    compile_up_to(FLAT_MAX, apex, records)
+}
+
+/// The same with an image in segments even where it is small: for tests and fuzzers.
+#[doc(hidden)]
+pub fn compile_in_segments(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+    compile_up_to(0, apex, records)
+}
+
+fn compile_up_to(flat_max: u64, apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
     let mut findings = Findings::default();
-    let image = build(apex, records, &mut findings);
+    let image = build(flat_max, apex, records, &mut findings);
     (image, findings.finish())
 }
 
 /// `None`: a finding is fatal.
-fn build(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
+fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
     let apex = spelled_as_written(apex, records);
     let soa = check_apex(&apex, records, findings)?;
     // The choice of the seed depends on the content alone.
@@ -70,7 +80,7 @@ fn build(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Imag
             findings.append(found);
             return None;
         }
-        match Plan::new(&apex, &names, &rrsets).and_then(|plan| write::image(&apex, &soa, &plan)) {
+        match Plan::new(flat_max, &apex, &names, &rrsets).and_then(|plan| write::image(&apex, &soa, &plan)) {
             Ok((root, segments)) => {
                 findings.append(found);
                 let image = Image::compiled(root, segments);

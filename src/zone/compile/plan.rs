@@ -5,7 +5,7 @@ use super::names::{Names, parent};
 use super::rrsets::{Extra, Rrsets};
 use crate::wire::name::Name;
 use crate::zone::layout::{
-    BUCKET_MAX, DIGEST, EXPANSION_MAX, FLAT_MAX, Grid, IMAGE_MAX, PLACE, SEGMENT_ENTRY, extra, far, header, node,
+    BUCKET_MAX, DIGEST, EXPANSION_MAX, Grid, IMAGE_MAX, PLACE, SEGMENT_ENTRY, extra, far, header, node,
 };
 use std::collections::HashMap;
 
@@ -43,7 +43,8 @@ impl Item {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(apex: &Name, names: &'a Names<'a>, rrsets: &'a Rrsets) -> Result<Plan<'a>, Unfit> {
+    /// An image of more than `flat_max` octets is laid out in segments.
+    pub(super) fn new(flat_max: u64, apex: &Name, names: &'a Names<'a>, rrsets: &'a Rrsets) -> Result<Plan<'a>, Unfit> {
         let mut plan = Plan {
             names,
             rrsets,
@@ -61,7 +62,7 @@ impl<'a> Plan<'a> {
         let indexed = names.indexed().count();
         plan.lay_out(indexed, |_| 0);
         let mut len = root_len(&plan) + plan.segments_len;
-        if len > FLAT_MAX {
+        if len > flat_max {
             plan.is_flat = false;
             plan.lay_out(indexed, |octets| octets);
             let segments = (plan.name_grid.segments() + plan.far_grid.segments()) as u64;

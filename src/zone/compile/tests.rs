@@ -1,6 +1,9 @@
 use super::*;
 use crate::wire::lookup::LookupName;
 use crate::zone::image::{Found, Hint};
+use crate::zone::layout;
+
+mod segments;
 
 const SOA: &[u8] = b"\x02ns\x07example\0\x01h\x07example\0\0\0\0\x07\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x3c";
 
@@ -182,7 +185,8 @@ fn a_damaged_image_does_not_open() {
     assert_eq!(open(&good[..good.len() - 1]), ImageError::Truncated { has: len - 1, wants: len });
     assert!(matches!(open(&good[..20]), ImageError::Truncated { has: 20, .. }));
     assert_eq!(open(b"$TTL 3600"), ImageError::NotAnImage);
-    for at in 24..good.len() {
+    // Octets 24 to 31 say how long it is.
+    for at in (12..24).chain(32..good.len()) {
         let mut bad = good.clone();
         bad[at] ^= 1;
         assert_eq!(open(&bad), ImageError::Digest, "octet {at}");

@@ -154,3 +154,13 @@ impl Shelf {
         }
     }
 }
+
+#[cfg(test)]
+impl super::Image {
+    /// Octets of memory that the segments hold, and those that they have.
+    pub(in crate::zone) fn memory(&self) -> (usize, usize) {
+        let pieces = self.segments.as_deref().unwrap_or_default();
+        let arenas: HashMap<_, _> = pieces.iter().map(|piece| (Arc::as_ptr(&piece.arena), piece.arena.len())).collect();
+        (arenas.values().sum(), pieces.iter().map(|piece| piece.bytes().len()).sum())
+    }
+}
