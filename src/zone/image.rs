@@ -242,6 +242,7 @@ impl Image {
     }
 
     /// One probe: the node of exactly this name (relative, in lower case).
+    #[inline]
     fn probe(&self, relative: &[u8]) -> Result<Option<Node<'_>>, Damaged> {
         let hash = layout::hash(self.head.seed, relative);
         let bucket = self.name_bucket(hash)?;
@@ -267,7 +268,7 @@ impl Image {
             let (tag, at) = bucket.name_slot(slot)?;
             if tag == hash as u8 {
                 let node = Node::read(self, bucket.run, at)?;
-                if found.is_none() || layout::hash(self.head.seed, &node.name.to_ascii_lowercase()) == hash {
+                if found.is_none() || self.has_hash(&node, hash) {
                     found = Some(node);
                 }
             }
@@ -275,8 +276,17 @@ impl Image {
         found.ok_or(Damaged)
     }
 
+    #[cold]
+    fn has_hash(&self, node: &Node, hash: u64) -> bool {
+        let mut lower = [0; 256];
+        let lower = &mut lower[..node.name.len()];
+        lower.copy_from_slice(node.name);
+        lower.make_ascii_lowercase();
+        layout::hash(self.head.seed, lower) == hash
+    }
+
     /// The far item of a ref: its run and its place there.
-    #[inline]
+    #[inline(never)]
     fn far_item(&self, reference: u64) -> Result<(Bytes<'_>, usize), Damaged> {
         let (prefix, key) = far::parts(reference);
         let bucket = self.far_bucket(prefix)?;

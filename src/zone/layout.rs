@@ -8,7 +8,7 @@
 //! ```text
 //! flat image    header | apex name | apex node | table of names | table of far items | BLAKE3 digest of all before (32)
 //! root          header | apex name | apex node | segments x (BLAKE3 digest (32), length u32) | BLAKE3 digest of all before (32)
-//! segment       table of names or of far items; those of names come first
+//! segment       table of names or of far items, 5 zeros; those of names come first
 //! table         (buckets + 1) x place: bucket b is what lies between entries b and b + 1 | the buckets
 //! names' bucket count u8 | count x (tag u8, place u24) | the nodes
 //! far bucket    count u8 | count x (key u12, place u20) | nodes and RRsets
@@ -95,6 +95,10 @@ pub(super) const BITS_MAX: u8 = 22;
 pub(super) const IMAGE_MAX: u64 = 1 << 40;
 /// Octets of a place.
 pub(super) const PLACE: usize = 3;
+/// Largest place.
+pub(super) const PLACE_MAX: u64 = (1 << (8 * PLACE)) - 1;
+/// Zeros at the end of a segment, so that its last place can be read with one load of eight octets.
+pub(super) const PADDING: usize = 8 - PLACE;
 /// Octets of the digest at the end.
 pub(super) const DIGEST: usize = 32;
 /// Names or far items that a bucket has on average, at most.
@@ -155,6 +159,8 @@ pub(super) mod far {
     pub(crate) const FLAG: u64 = 1 << 23;
     /// Octets of a far ref.
     pub(crate) const LEN: usize = 5;
+    /// Largest far ref.
+    pub(crate) const MAX: u64 = (1 << (8 * LEN)) - 1;
     /// Bits of a key.
     pub(crate) const KEY_BITS: u32 = 12;
     /// A key's lowest bit: the item is a node, not an RRset.

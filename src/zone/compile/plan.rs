@@ -5,7 +5,7 @@ use super::names::{Names, parent};
 use super::rrsets::{Extra, Rrsets};
 use crate::wire::name::Name;
 use crate::zone::layout::{
-    BUCKET_MAX, DIGEST, EXPANSION_MAX, Grid, IMAGE_MAX, PLACE, SEGMENT_ENTRY, extra, far, header, node,
+    BUCKET_MAX, DIGEST, EXPANSION_MAX, Grid, IMAGE_MAX, PADDING, PLACE, SEGMENT_ENTRY, extra, far, header, node,
 };
 use std::collections::HashMap;
 
@@ -66,7 +66,7 @@ impl<'a> Plan<'a> {
             plan.is_flat = false;
             plan.lay_out(indexed, |octets| octets);
             let segments = (plan.name_grid.segments() + plan.far_grid.segments()) as u64;
-            len = root_len(&plan) + plan.segments_len + segments * SEGMENT_ENTRY as u64;
+            len = root_len(&plan) + plan.segments_len + segments * (SEGMENT_ENTRY + PADDING) as u64;
         }
         if len > IMAGE_MAX {
             return Err(Unfit::TooLarge);

@@ -5,7 +5,7 @@ use super::plan::{Item, Plan};
 use super::{Soa, Unfit};
 use crate::wire::name::Name;
 use crate::zone::image::Piece;
-use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PLACE, SEGMENT_MAX, VERSION, extra, far, header, node};
+use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, extra, far, header, node};
 use crate::zone::memory;
 
 /// Segments lie together in allocations of about this size: large enough for huge pages, and given back when a zone's later
@@ -102,6 +102,7 @@ fn segments(plan: &Plan, refs: &mut Refs) -> Result<Vec<Piece>, Unfit> {
             None => run.put_names(segment, &mut names),
             Some(segment) => run.put_far(segment, &mut far),
         }
+        run.out.extend_from_slice(&[0; PADDING]);
         let len = run.out.len() - run.start;
         if len > SEGMENT_MAX {
             return Err(Unfit::Seed);

@@ -1,7 +1,7 @@
 //! Checked little-endian reads.
 
 use super::Damaged;
-use crate::zone::layout::{PLACE, far};
+use crate::zone::layout::{PLACE, PLACE_MAX, far};
 
 /// A run of octets: a flat image, a root, a segment.
 #[derive(Clone, Copy)]
@@ -33,24 +33,22 @@ impl<'a> Bytes<'a> {
         self.array(at).map(u64::from_le_bytes)
     }
 
-    /// A place.
+    /// A place. Like all that follows by one load of eight octets: digests and segments' ends leave room for it.
     #[inline]
     pub(super) fn place(&self, at: usize) -> Result<usize, Damaged> {
-        let [a, b, c] = self.array::<PLACE>(at)?;
-        Ok(u32::from_le_bytes([a, b, c, 0]) as usize)
+        Ok((self.u64(at)? & PLACE_MAX) as usize)
     }
 
     /// Two places, one after the other: a bucket's ends.
     #[inline]
     pub(super) fn places(&self, at: usize) -> Result<(usize, usize), Damaged> {
-        let [a, b, c, d, e, f] = self.array::<{ 2 * PLACE }>(at)?;
-        Ok((u32::from_le_bytes([a, b, c, 0]) as usize, u32::from_le_bytes([d, e, f, 0]) as usize))
+        let word = self.u64(at)?;
+        Ok(((word & PLACE_MAX) as usize, (word >> (8 * PLACE) & PLACE_MAX) as usize))
     }
 
     /// A far ref.
     #[inline]
     pub(super) fn far(&self, at: usize) -> Result<u64, Damaged> {
-        let [a, b, c, d, e] = self.array::<{ far::LEN }>(at)?;
-        Ok(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]))
+        Ok(self.u64(at)? & far::MAX)
     }
 }

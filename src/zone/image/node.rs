@@ -3,7 +3,7 @@
 use super::bytes::Bytes;
 use super::{Damaged, Image};
 use crate::wire::name::NAME_LEN_MAX;
-use crate::zone::layout::{PLACE, extra, far, hint, node, rrset};
+use crate::zone::layout::{PLACE, PLACE_MAX, extra, far, hint, node, rrset};
 
 /// A name of the zone, and its RRsets.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ pub(super) enum Ref {
 impl<'a> Node<'a> {
     #[inline]
     pub(super) fn read(image: &'a Image, run: Bytes<'a>, at: usize) -> Result<Node<'a>, Damaged> {
-        let [flags, name_len, rrsets] = run.array(at)?;
+        let [flags, name_len, rrsets, _] = run.array(at)?;
         let name = run.slice(at + node::FIXED, name_len as usize)?;
         let behind = at + node::FIXED + name_len as usize;
         let has_place = flags & node::WILDCARD != 0 && image.is_flat();
@@ -58,12 +58,17 @@ impl<'a> Node<'a> {
         if self.image.is_flat() {
             return Node::read(self.image, self.run, self.run.place(self.entries - PLACE)?).map(Some);
         }
+        self.find_wildcard().map(Some)
+    }
+
+    #[inline(never)]
+    fn find_wildcard(&self) -> Result<Node<'a>, Damaged> {
         let mut name = [0; 2 + NAME_LEN_MAX];
         name[..2].copy_from_slice(b"\x01*");
         let name = name.get_mut(..2 + self.name.len()).ok_or(Damaged)?;
         name[2..].copy_from_slice(self.name);
         name.make_ascii_lowercase();
-        self.image.probe(name)?.ok_or(Damaged).map(Some)
+        self.image.probe(name)?.ok_or(Damaged)
     }
 
     /// Number of RRsets; 0 at an empty non-terminal.
@@ -102,14 +107,13 @@ impl<'a> Node<'a> {
     pub(super) fn entries(&self) -> impl Iterator<Item = Result<(u16, Ref), Damaged>> + use<'a> {
         let (run, mut at) = (self.run, self.entries);
         (0..self.rrsets).map(move |_| {
-            let [t0, t1, a, b, c] = run.array::<{ node::ENTRY }>(at)?;
-            let rtype = u16::from_le_bytes([t0, t1]);
-            let place = u32::from_le_bytes([a, b, c, 0]);
-            if u64::from(place) & far::FLAG == 0 {
+            // Type and far ref are seven octets: one load for both.
+            let word = run.u64(at)?;
+            let (rtype, reference) = (word as u16, word >> 16 & far::MAX);
+            if reference & far::FLAG == 0 {
                 at += node::ENTRY;
-                return Ok((rtype, Ref::Place(place as usize)));
+                return Ok((rtype, Ref::Place((reference & PLACE_MAX) as usize)));
             }
-            let reference = run.far(at + 2)?;
             at += node::FAR_ENTRY;
             Ok((rtype, Ref::Far(reference)))
         })
