@@ -218,6 +218,10 @@ impl Library {
         if before.is_some_and(|before| before.digest == digest) {
             return None;
         }
+        let image = match self.good.get(apex) {
+            Some(good) => image.sharing(&good.image),
+            None => image,
+        };
         let zone = image.apex();
         let version = Version { serial: image.serial(), records: image.record_count(), digest, since: now };
         self.good.insert(apex.clone(), Good { image, version });

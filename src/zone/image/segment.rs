@@ -1,6 +1,6 @@
 //! Segments, and the memory that they lie in: shared by all versions of a zone that have them.
 
-use super::ImageError;
+use super::{Image, ImageError};
 use crate::zone::layout::SEGMENT_MAX;
 use crate::zone::memory;
 use std::collections::HashMap;
@@ -155,8 +155,23 @@ impl Shelf {
     }
 }
 
+impl Image {
+    /// The same image, in the memory of `old` where that has the same segments.
+    pub(in crate::zone) fn sharing(mut self, old: &Image) -> Image {
+        let here: HashMap<[u8; 32], Piece> = old.segments().map(|segment| (segment.digest, segment.piece)).collect();
+        if !here.is_empty() && self.segments.is_some() {
+            let mut shelf = Shelf::with_capacity(self.segments().len());
+            for Segment { digest, piece } in self.segments() {
+                shelf.push(here.get(&digest).cloned().unwrap_or(piece));
+            }
+            self.segments = Some(shelf.finish());
+        }
+        self
+    }
+}
+
 #[cfg(test)]
-impl super::Image {
+impl Image {
     /// Octets of memory that the segments hold, and those that they have.
     pub(in crate::zone) fn memory(&self) -> (usize, usize) {
         let pieces = self.segments.as_deref().unwrap_or_default();
