@@ -318,7 +318,7 @@ mod tests {
             last = grid;
             let mean = names as f64 / (grid.segments() * grid.buckets as usize) as f64;
             assert!(mean <= 4.0 && (names < 40 || mean > 3.4), "{names}: {mean}");
-            assert!(64 * names as u64 >> grid.bits <= SEGMENT_AIM);
+            assert!((64 * names as u64) >> grid.bits <= SEGMENT_AIM);
         }
         assert!(changes < 130, "{changes}");
     }

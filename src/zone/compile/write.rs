@@ -6,11 +6,7 @@ use super::{Soa, Unfit};
 use crate::wire::name::Name;
 use crate::zone::image::Piece;
 use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, extra, far, header, node};
-use crate::zone::memory;
-
-/// Segments lie together in allocations of about this size: large enough for huge pages, and given back when a zone's later
-/// versions share little with it.
-const ARENA: usize = 16 << 20;
+use crate::zone::memory::{self, ARENA};
 
 /// Writes the image: its flat bytes, or its root and segments.
 pub(super) fn image(apex: &Name, soa: &Soa, plan: &Plan) -> Result<(Vec<u8>, Vec<Piece>), Unfit> {

@@ -2,14 +2,15 @@
 
 use super::{Image, ImageError};
 use crate::zone::layout::SEGMENT_MAX;
-use crate::zone::memory;
+use crate::zone::memory::{self, ARENA};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Segments that lie alone are put together once they have so many octets: huge pages need large allocations.
-const ARENA: usize = 16 << 20;
-/// At most so much of an image, as a divisor, moves because arenas have emptied: what a change may cost.
+/// A part of an image, as a divisor: segments that lie alone are put together when they are so many (huge pages need large
+/// allocations), and so much at most moves at a change because an arena has emptied.
 const MOVED: usize = 8;
+/// But so much may always move.
+const MOVED_MIN: usize = 4 << 20;
 
 /// A part of an image, under the digest of its octets. Cloning it shares them.
 #[derive(Clone)]
@@ -64,6 +65,7 @@ impl Piece {
 
     /// The octets of an arena of at most 4 GiB, cut after these lengths.
     pub(in crate::zone) fn cut(arena: Vec<u8>, lens: impl IntoIterator<Item = usize>) -> impl Iterator<Item = Piece> {
+        memory::collapse(&arena);
         let arena = Arc::new(arena);
         lens.into_iter().scan(0, move |start, len| {
             let piece = Piece { arena: arena.clone(), start: *start, len: len as u32 };
@@ -114,6 +116,12 @@ impl Shelf {
 
     /// All of them.
     pub(super) fn finish(mut self) -> Arc<[Piece]> {
+        let total: usize = self.pieces.iter().map(|piece| piece.bytes().len()).sum();
+        let mut left = (total / MOVED).max(MOVED_MIN);
+        if self.alone_len >= left {
+            let alone = std::mem::take(&mut self.alone);
+            self.gather(&alone);
+        }
         let mut live = HashMap::<*const Vec<u8>, (usize, Vec<usize>)>::new();
         for (index, piece) in self.pieces.iter().enumerate() {
             let (octets, pieces) = live.entry(Arc::as_ptr(&piece.arena)).or_default();
@@ -125,20 +133,24 @@ impl Shelf {
             live.into_values().filter(|(octets, pieces)| *octets < arena_len(pieces) / 2).collect();
         // The emptiest first; which of them is first among equals changes no octet of the image.
         sparse.sort_by_key(|(octets, pieces)| (*octets, pieces[0]));
-        let total: usize = self.pieces.iter().map(|piece| piece.bytes().len()).sum();
-        let mut left = (total / MOVED).max(ARENA / 2);
-        for (octets, pieces) in sparse {
-            if octets > left {
-                break;
-            }
-            left -= octets;
+        for (_, mut pieces) in sparse {
+            // What does not move now moves with the next change.
+            pieces.retain(|&index| {
+                let len = self.pieces[index].bytes().len();
+                let moves = len <= left;
+                left -= if moves { len } else { 0 };
+                moves
+            });
             self.gather(&pieces);
         }
         self.pieces.into()
     }
 
-    /// Moves these into an arena of their own.
+    /// Moves these, if there are any, into an arena of their own.
     fn gather(&mut self, which: &[usize]) {
+        if which.is_empty() {
+            return;
+        }
         let mut arena = Vec::with_capacity(which.iter().map(|&index| self.pieces[index].bytes().len()).sum());
         memory::prefer_huge_pages(&mut arena);
         let mut lens = Vec::with_capacity(which.len());
