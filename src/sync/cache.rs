@@ -24,6 +24,7 @@ use super::pack::{PACK_MAX, Pack, SPARSE_PACKS_MAX};
 use super::page::PAGE_MAX;
 use super::signed::{DOCUMENT_LEN_MAX, Signed};
 use super::trust::Held;
+use crate::zone::image::Image;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
@@ -390,9 +391,9 @@ impl Cache {
     }
 }
 
-/// Whether these octets are an image of this name, as far as its digest goes.
+/// Whether these octets are an image of this name.
 pub fn is_image(bytes: &[u8], name: &Digest) -> bool {
-    bytes.split_last_chunk::<32>().is_some_and(|(content, end)| *end == name.0 && Digest::of(content) == *name)
+    Image::open_whole(bytes).is_ok_and(|image| image.digest() == name.0)
 }
 
 fn name_of(path: &str) -> Option<&str> {
