@@ -212,6 +212,11 @@ impl Cluster {
         signal("CONT", &[self.pid(n)]);
     }
 
+    /// The processes of the members that run.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.members.iter().filter_map(|member| Some(member.process.as_ref()?.pid())).collect()
+    }
+
     fn pid(&self, n: usize) -> u32 {
         self.members[n].process.as_ref().expect("a member that runs").pid()
     }
@@ -361,7 +366,11 @@ impl Certificates {
     pub(crate) fn new(dir: &Path) -> Result<Certificates, String> {
         std::fs::create_dir_all(dir).map_err(|e| e.to_string())?;
         let made = Certificates(dir.into());
-        made.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca")?;
+        // Each has a name of its own: whom a certificate is signed by is looked up by name.
+        let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        made.openssl(&format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN={name}"
+        ))?;
         Ok(made)
     }
 

@@ -6,7 +6,6 @@ use crate::contract::channel;
 use crate::support::process::TempDir;
 use catchment::sync::codec::Digest;
 use catchment::sync::store::{Store, dir};
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -135,7 +134,6 @@ mod trace {
         }
         let mut stdin = child.stdin.take().unwrap();
         let mut started = false;
-        let mut entered = HashMap::new();
         let mut writes = Vec::new();
         // Only what this thread traces: other tests of this process have children too.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
@@ -147,11 +145,10 @@ mod trace {
                 }
                 WaitStatus::Signaled(ended, ..) if ended == pid => return (writes, false),
                 WaitStatus::PtraceSyscall(thread) => {
-                    let enters = entered.entry(thread).or_insert(false);
-                    *enters = !*enters;
-                    let call = ptrace::getregs(thread).map(|registers| registers.orig_rax as i64);
-                    let write = WRITES.iter().find(|(number, _)| Ok(*number) == call);
-                    if *enters && let Some((_, name)) = write {
+                    // A stop on the way in has ENOSYS where the result will be (ptrace(2)); one that is killed has no registers.
+                    let entered = ptrace::getregs(thread).ok().filter(|at| at.rax as i64 == -i64::from(libc::ENOSYS));
+                    let write = entered.and_then(|at| WRITES.iter().find(|(number, _)| *number == at.orig_rax as i64));
+                    if let Some((_, name)) = write {
                         if kill_at == Some(writes.len()) {
                             // Before the system call is carried out.
                             nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();

@@ -121,7 +121,9 @@ async fn nothing_outside_is_read_written_or_removed() {
     assert!(error.to_string().contains("no regular file"), "{error}");
 
     let disk = Directory::new(temp.path());
-    for path in ["", "..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", ".hidden", "a/.tmp-1", "a\0b", "1/2/3/4/5/6/7/8/9"] {
+    for path in
+        ["", "..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", ".hidden", "a/.tmp-1", "a\0b", "1/2/3/4/5/6/7/8/9"]
+    {
         assert_eq!(disk.read(path, 10).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{path:?}");
         assert_eq!(disk.write(path, vec![]).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{path:?}");
         assert_eq!(disk.remove(path).await.unwrap_err().kind(), ErrorKind::InvalidInput, "{path:?}");
@@ -164,12 +166,12 @@ async fn a_write_that_nobody_waits_for_any_more_is_done_or_not() {
     }
 }
 
-/// Runs an ignored test of this file in a mount namespace of its own; false if that can't be done here.
-fn in_namespace(test: &str) -> bool {
+/// Runs an ignored test of this file in a mount namespace of its own.
+fn in_namespace(test: &str) {
     let available = Command::new("unshare").args(["--mount", "true"]).output();
     if !available.is_ok_and(|output| output.status.success()) {
         crate::support::skip("no mount namespace can be made (needs root and unshare)");
-        return false;
+        return;
     }
     let output = Command::new("unshare")
         .args(["--mount", "--"])
@@ -179,7 +181,6 @@ fn in_namespace(test: &str) -> bool {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-    true
 }
 
 fn mount(options: &str, at: &Path) {
@@ -207,7 +208,8 @@ async fn on_a_full_disk() {
     for pages in 0..60u8 {
         // All room is taken, and so many pages given back.
         let filler = temp.path().join("filler");
-        let room = Command::new("sh").arg("-c").arg(format!("cat /dev/zero > {} 2>/dev/null", filler.display())).status();
+        let room =
+            Command::new("sh").arg("-c").arg(format!("cat /dev/zero > {} 2>/dev/null", filler.display())).status();
         assert!(!room.unwrap().success());
         let len = fs::metadata(&filler).unwrap().len();
         fs::OpenOptions::new().write(true).open(&filler).unwrap().set_len(len - u64::from(pages) * 4096).unwrap();

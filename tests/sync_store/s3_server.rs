@@ -155,7 +155,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if shared.faults.hang.load(Ordering::SeqCst) {
         std::future::pending::<()>().await;
     }
-    let name = parts.uri.path().strip_prefix(&format!("/{}/", shared.bucket)).unwrap_or_default().to_owned();
+    let name = decoded(parts.uri.path().strip_prefix(&format!("/{}/", shared.bucket)).unwrap_or_default());
     let answered = if take(&shared.faults.unavailable) {
         Err((503, "SlowDown", "Please reduce your request rate."))
     } else {
@@ -163,7 +163,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     };
     let head = parts.method == "HEAD";
     let response = answered.unwrap_or_else(|(status, code, message)| {
-        let xml = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        let xml = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        );
         let xml = if head || status == 304 { String::new() } else { xml };
         Response::builder().status(status).body(Full::from(xml)).unwrap()
     });
@@ -191,7 +193,11 @@ fn handle(
     let there = objects.get(name).cloned();
     match parts.method.as_str() {
         "GET" if name.is_empty() => {
-            if !policy.list { Err(denied) } else { Ok(list(shared, &objects, parts.uri.query().unwrap_or_default())) }
+            if !policy.list {
+                Err(denied)
+            } else {
+                Ok(list(shared, &objects, parts.uri.query().unwrap_or_default()))
+            }
         }
         "GET" | "HEAD" => {
             if !may(&policy.get) {
@@ -252,7 +258,9 @@ fn list(shared: &Shared, objects: &BTreeMap<String, Stored>, query: &str) -> Res
     for (name, object) in matching.by_ref().take(PAGE) {
         let (modified, len) = (iso_date(object.modified), object.bytes.len());
         let etag = object.etag.replace('"', "&quot;");
-        xml += &format!("<Contents><Key>{name}</Key><LastModified>{modified}</LastModified><ETag>{etag}</ETag><Size>{len}</Size></Contents>");
+        xml += &format!(
+            "<Contents><Key>{name}</Key><LastModified>{modified}</LastModified><ETag>{etag}</ETag><Size>{len}</Size></Contents>"
+        );
         last.clone_from(name);
     }
     if matching.peek().is_some() {
@@ -263,15 +271,13 @@ fn list(shared: &Shared, objects: &BTreeMap<String, Stored>, query: &str) -> Res
 }
 
 /// Who asks, if the signature is right (AWS Signature Version 4).
-fn authorize<'a>(
-    shared: &'a Shared,
-    parts: &hyper::http::request::Parts,
-    body: &[u8],
-) -> Result<&'a Policy, Refusal> {
+fn authorize<'a>(shared: &'a Shared, parts: &hyper::http::request::Parts, body: &[u8]) -> Result<&'a Policy, Refusal> {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let fields = header("authorization")
-        .strip_prefix("AWS4-HMAC-SHA256 ")
-        .ok_or((403, "AccessDenied", "Anonymous access is forbidden for this operation"))?;
+    let fields = header("authorization").strip_prefix("AWS4-HMAC-SHA256 ").ok_or((
+        403,
+        "AccessDenied",
+        "Anonymous access is forbidden for this operation",
+    ))?;
     let field = |name: &str| {
         let found = fields.split(',').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='));
         found.ok_or((400, "AuthorizationHeaderMalformed", "The authorization header is malformed."))
@@ -299,7 +305,8 @@ fn authorize<'a>(
         assert!(signed.split(';').any(|name| name == needed), "{needed} is not signed");
     }
     let headers: Vec<(&str, &str)> = signed.split(';').map(|name| (name, header(name).trim())).collect();
-    let canonical = canonical(parts.method.as_str(), parts.uri.path(), parts.uri.query().unwrap_or_default(), &headers, payload);
+    let canonical =
+        canonical(parts.method.as_str(), parts.uri.path(), parts.uri.query().unwrap_or_default(), &headers, payload);
     let expected = sign(secret, scope, date, &canonical);
     if expected != signature {
         let message = "The request signature we calculated does not match the signature you provided.";
@@ -323,9 +330,8 @@ fn canonical(method: &str, path: &str, query: &str, headers: &[(&str, &str)], pa
 fn sign(secret: &str, scope: &str, date: &str, canonical: &str) -> String {
     let digest = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
     let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}");
-    let mac = |key: &[u8], data: &str| {
-        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data.as_bytes()).as_ref().to_vec()
-    };
+    let mac =
+        |key: &[u8], data: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data.as_bytes()).as_ref().to_vec();
     let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| mac(&key, part));
     hex(&mac(&key, &text))
 }
@@ -355,7 +361,9 @@ fn seconds(date: &str) -> i64 {
     let (year, month, day) = (number(0, 4), number(4, 6), number(6, 8));
     // Days from the civil calendar: years start in March, so that leap days come last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day - 719_469;
+    let days =
+        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
+            - 719_469;
     days * 86_400 + number(9, 11) * 3600 + number(11, 13) * 60 + number(13, 15)
 }
 
@@ -387,7 +395,8 @@ fn iso_date(time: SystemTime) -> String {
 pub(crate) fn http_date(time: SystemTime) -> String {
     let ([year, month, day, hour, minute, second], weekday) = civil(time);
     let weekday = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][weekday];
-    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month as usize - 1];
+    let month =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month as usize - 1];
     format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
@@ -403,7 +412,10 @@ fn signatures_are_those_of_the_specification() {
     let get = canonical("GET", "/test.txt", "", &[host, ("range", "bytes=0-9"), hash, at], empty);
     assert_eq!(sign(secret, scope, date, &get), "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
     let lifecycle = canonical("GET", "/", "lifecycle", &[host, hash, at], empty);
-    assert_eq!(sign(secret, scope, date, &lifecycle), "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543");
+    assert_eq!(
+        sign(secret, scope, date, &lifecycle),
+        "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"
+    );
     let list = canonical("GET", "/", "max-keys=2&prefix=J", &[host, hash, at], empty);
     assert_eq!(sign(secret, scope, date, &list), "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
     assert_eq!(seconds(date), 1_369_353_600);

@@ -311,7 +311,8 @@ impl Root {
     /// The lock of this name, unless another has it. It goes with the process that holds it, however that ends.
     fn try_lock(&self, name: &str) -> io::Result<Option<Flock<OwnedFd>>> {
         let directory = self.make("")?;
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        // For reading, which is enough for flock(2): another user of the group may have made it.
+        let flags = OFlag::O_RDONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = openat(&directory, format!(".{name}.lock").as_str(), flags, Mode::from_bits_truncate(0o666))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Some(lock)),

@@ -288,6 +288,22 @@ fn node_of(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::disk::Directory;
+    use crate::sync::store::dir::Files;
+
+    #[test]
+    fn pauses_differ_and_replay() {
+        let pauses = |seed| -> Vec<Duration> {
+            let plain = Plain::new(Files(Directory::new("/nonexistent")), seed);
+            (0..1000).map(|_| plain.pause()).collect()
+        };
+        assert_eq!(pauses(7), pauses(7));
+        assert_ne!(pauses(7), pauses(8));
+        let (least, most) = (*pauses(7).iter().min().unwrap(), *pauses(7).iter().max().unwrap());
+        let quarter = Duration::from_millis(250) / 4;
+        assert!(quarter * 3 <= least && least < Duration::from_millis(190), "{least:?}");
+        assert!(Duration::from_millis(310) < most && most <= quarter * 5, "{most:?}");
+    }
 
     #[test]
     fn names_there_and_back() {

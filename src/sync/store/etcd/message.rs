@@ -8,11 +8,10 @@ use serde::{Deserialize, Deserializer};
 /// A revision of etcd: one for all keys, raised by each change.
 pub(super) type Revision = u64;
 
-/// What heads every answer.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// What heads every answer. An answer without it, where the rest may all be left out, is somebody else's and not "there is nothing".
+#[derive(Debug, Deserialize)]
 pub(super) struct Header {
-    /// The revision of the whole, when it was given.
+    /// The revision of the whole, when it was given; 1 or more.
     #[serde(deserialize_with = "number")]
     pub(super) revision: Revision,
 }
@@ -32,21 +31,23 @@ pub(super) struct KeyValue {
 }
 
 /// Keys that were read.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Range {
     pub(super) header: Header,
+    #[serde(default)]
     pub(super) kvs: Vec<KeyValue>,
     /// Whether there are more in the range that was asked for.
+    #[serde(default)]
     pub(super) more: bool,
 }
 
 /// A transaction.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Transaction {
     pub(super) header: Header,
+    #[serde(default)]
     pub(super) succeeded: bool,
+    #[serde(default)]
     pub(super) responses: Vec<Response>,
 }
 
@@ -58,28 +59,29 @@ pub(super) struct Response {
 }
 
 /// A lease that was granted, kept, or asked about.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Lease {
     #[serde(rename = "ID", deserialize_with = "number")]
     pub(super) id: i64,
     /// What is left of it, in seconds; 0 or less: there is none.
-    #[serde(rename = "TTL", deserialize_with = "number")]
+    #[serde(rename = "TTL", default, deserialize_with = "number")]
     pub(super) ttl: i64,
-    #[serde(rename = "grantedTTL", deserialize_with = "number")]
+    #[serde(rename = "grantedTTL", default, deserialize_with = "number")]
     pub(super) granted_ttl: i64,
 }
 
 /// A login.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Authenticated {
     pub(super) token: String,
 }
 
-/// Nothing that anybody needs.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Done {}
+/// That something was written, and nothing else that anybody needs.
+#[derive(Debug, Deserialize)]
+pub(super) struct Done {
+    #[serde(rename = "header")]
+    _header: Header,
+}
 
 /// One line of a stream.
 #[derive(Debug, Deserialize)]
@@ -214,6 +216,18 @@ mod tests {
         assert_eq!(watched.events.iter().map(Event::is_put).collect::<Vec<_>>(), [true, false]);
         let lease: Lease = serde_json::from_str(r#"{"header":{},"ID":"99","TTL":"-1"}"#).unwrap();
         assert_eq!((lease.id, lease.ttl), (99, -1));
+    }
+
+    #[test]
+    fn what_is_no_answer() {
+        for strange in ["{}", "[]", "null", r#"{"header":{}}"#, r#"{"header":{"revision":"-1"}}"#, r#"{"status":"ok"}"#]
+        {
+            assert!(serde_json::from_str::<Range>(strange).is_err(), "{strange}");
+            assert!(serde_json::from_str::<Transaction>(strange).is_err(), "{strange}");
+            assert!(serde_json::from_str::<Done>(strange).is_err(), "{strange}");
+            assert!(serde_json::from_str::<Lease>(strange).is_err(), "{strange}");
+            assert!(serde_json::from_str::<Authenticated>(strange).is_err(), "{strange}");
+        }
     }
 
     #[test]

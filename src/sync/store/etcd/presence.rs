@@ -15,7 +15,7 @@ use crate::sync::report::REPORT_LEN_MAX;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -123,10 +123,10 @@ pub(super) async fn reports(
     }
     let mut reports = Reports::new();
     for some in all.chunks_mut(QUESTIONS_MAX) {
-        let mut ages = ages(gateway, some).await?;
+        let ages = ages(gateway, some).await?;
         for (node, kv) in some {
             // One whose lease has just ended is forgotten.
-            let Some(age) = ages.remove(&kv.lease) else { continue };
+            let Some(&age) = ages.get(&kv.lease) else { continue };
             let mut value = std::mem::take(&mut kv.value.0);
             if value.len() > REPORT_LEN_MAX {
                 value.clear();
@@ -156,8 +156,9 @@ async fn page(gateway: &Gateway, from: &[u8], to: &[u8]) -> Result<Range> {
 /// How old what is under these leases is.
 async fn ages(gateway: &Arc<Gateway>, reports: &[(String, KeyValue)]) -> Result<HashMap<i64, Duration>> {
     let mut questions = JoinSet::new();
-    for (_, kv) in reports {
-        let (gateway, id) = (gateway.clone(), kv.lease);
+    // Ours are one each, but nobody keeps others from putting more under one.
+    for id in reports.iter().map(|(_, kv)| kv.lease).collect::<BTreeSet<i64>>() {
+        let gateway = gateway.clone();
         questions.spawn(async move {
             let body = json!({ "ID": id.to_string() });
             (id, gateway.ask::<Lease>("lease/timetolive", &body, "a lease", SMALL).await)
