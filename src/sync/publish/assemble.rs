@@ -108,7 +108,8 @@ pub(super) async fn release(
             blobs.push((digest, page));
         }
     })?;
-    blobs.iter().for_each(|(name, _)| drop(kept.remove(name)));
+    let put: HashSet<Digest> = blobs.iter().map(|(name, _)| *name).collect();
+    kept.retain(|name| !put.contains(name));
     publisher.progress.at(Step::Building, total, Some(total));
     Ok(Release { root, blobs, kept })
 }

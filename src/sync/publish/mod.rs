@@ -91,6 +91,8 @@ pub trait Progress: Send + Sync {
     fn at(&self, step: Step, done: u64, of: Option<u64>);
     /// Something that the operator should know, and that stops nothing.
     fn note(&self, text: &str);
+    /// Nothing more is done for now.
+    fn end(&self) {}
 }
 
 /// Tells nobody.

@@ -1,4 +1,5 @@
 mod memory;
+mod scale;
 
 use super::gc::{YOUNG, collect};
 use super::keys::{self, Laid};
