@@ -84,6 +84,8 @@ impl Files {
 pub struct Cache {
     files: Files,
     releases: BTreeMap<Held, String>,
+    /// Those of them whose content is damaged.
+    unreadable: BTreeSet<Held>,
     pages: BTreeSet<Digest>,
     blobs: BTreeMap<u32, Blob>,
     /// Their numbers; a number is never used again.
@@ -130,6 +132,7 @@ impl Cache {
         Cache {
             files: Files { disk, root: channel.to_string() },
             releases: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             pages: BTreeSet::new(),
             blobs: BTreeMap::new(),
             numbers: BTreeMap::new(),
@@ -198,6 +201,9 @@ impl Cache {
 
     /// The state in which this release was taken. A file that is damaged stays: its name says still what was taken.
     pub async fn release(&mut self, held: &Held) -> Option<State> {
+        if self.unreadable.contains(held) {
+            return None;
+        }
         let path = self.releases.get(held)?;
         let state = self.files.read(path, STATE_LEN_MAX as u64).await.and_then(|bytes| State::decode(&bytes).ok());
         let is_it = |state: &State| {
@@ -210,6 +216,7 @@ impl Cache {
         if state.is_none() {
             tracing::warn!("{path} in the cache is damaged");
             self.damaged += 1;
+            self.unreadable.insert(*held);
         }
         state
     }
@@ -331,6 +338,7 @@ impl Cache {
         let path = format!("{}/releases/{key_set:010}.{counter:020}.{}", self.files.root, held.manifest);
         self.files.disk.write(&path, state.encode()).await?;
         self.releases.insert(held, path);
+        self.unreadable.remove(&held);
         Ok(())
     }
 
