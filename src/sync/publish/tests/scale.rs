@@ -38,7 +38,7 @@ async fn a_hundred_thousand_zones_in_a_directory() {
     let store = Address::Dir(scratch.0.clone()).open().unwrap();
     let publisher = Publisher { store, ..publisher(&Memory::default()) };
     let mut images: Vec<Image> = names().map(|name| image(&name, "one")).collect();
-    let octets: usize = images.iter().map(|image| image.bytes().len()).sum();
+    let octets: u64 = images.iter().map(Image::len).sum();
     let began = Instant::now();
     let outcome = publisher.publish(&key(2), images.clone(), &options(1)).await.unwrap();
     let Outcome::Published(first) = outcome else { panic!("{outcome:?}") };
