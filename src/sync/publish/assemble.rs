@@ -133,7 +133,7 @@ async fn others(
     let mut wanted: HashMap<Digest, HashSet<Digest>> = HashMap::new();
     for (index, (name, zone)) in zones.iter().enumerate() {
         let needed = moved.contains(&index) || zone.place.is_none();
-        if needed && images.bytes(&zone.image).is_none() {
+        if needed && !images.by_digest.contains_key(&zone.image) {
             let pack = parent.zones.get(name).and_then(Leaf::pack);
             wanted.entry(pack.unwrap_or(zone.image)).or_default().insert(zone.image);
         }
