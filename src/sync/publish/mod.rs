@@ -271,7 +271,7 @@ impl Publisher {
         loop {
             let tip = self.tip_or_first(options.first_key_set.as_ref()).await?;
             tip.may_sign(key, &[Use::Releases], "releases")?;
-            let content = self.content(&tip).await?;
+            let content = self.content(&tip, &images).await?;
             let mine = match &mut changes {
                 None => changes.insert(Changes::between(&content, &images)),
                 Some(mine) => {
