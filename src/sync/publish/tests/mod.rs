@@ -1,3 +1,4 @@
+mod large;
 mod memory;
 mod scale;
 
