@@ -27,7 +27,8 @@ impl Publisher {
         let store = store.unwrap_or_else(|| format!("dir:{}", dir.path().join("store").display()));
         let mut publisher = Publisher { dir, store, root: String::new() };
         publisher.run(&["keygen", "--out", CHANNEL])?;
-        let key = std::fs::read_to_string(publisher.dir.path().join(format!("{CHANNEL}.root.pub"))).map_err(|e| e.to_string())?;
+        let key = std::fs::read_to_string(publisher.dir.path().join(format!("{CHANNEL}.root.pub")))
+            .map_err(|e| e.to_string())?;
         publisher.root = key.lines().find(|line| line.starts_with("ed25519:")).ok_or("no public key")?.into();
         Ok(publisher)
     }
