@@ -11,5 +11,14 @@ fn main() -> ExitCode {
         Command::Drain(arguments) => cli::drain::run(&arguments),
         Command::Undrain(arguments) => cli::drain::undrain(&arguments),
         Command::Health(arguments) => cli::health::run(&arguments),
+        Command::Keygen(arguments) => cli::keygen::run(&arguments),
+        Command::Keyset(arguments) => cli::keyset::run(&arguments),
+        Command::Publish(arguments) => cli::publish::run(&arguments),
+        Command::Refresh(arguments) => cli::publish::refresh(&arguments),
+        Command::Releases(arguments) => cli::releases::run(&arguments),
+        Command::Rollback(arguments) => cli::rollback::run(&arguments),
+        Command::Status(arguments) => cli::status::run(&arguments),
+        Command::Verify(arguments) => cli::verify::run(&arguments),
+        Command::Gc(arguments) => cli::gc::run(&arguments),
     }
 }

@@ -1,19 +1,28 @@
-//! A zone image from a hostile hand, its digest right: an error at opening or SERVFAIL at worst, never a panic.
+//! A zone image from a hostile hand, its digests right: an error at opening or SERVFAIL at worst, never a panic.
 //!
-//! First octet of the input: 0 takes the rest as the file; anything else sets magic, version, length and digest right first,
-//! so that mutations get past the door.
+//! First octet of the input: 0 takes the rest as a flat image's file. Anything else sets right what no mutation would, so that
+//! mutations get past the door: magic, version, lengths and digests. 1 is a flat image, the others are a root and its segments:
+//! the lengths of the root (without its segments' names) and of the first segment (u16 each), and these.
 #![no_main]
 
 use catchment::answer::Transport;
-use catchment::zone::{dump, image::Image};
-use catchment_fuzz::{ZONES, ask, image, served};
+use catchment::zone::dump;
+use catchment::zone::image::{Image, ImageError, Root, Segment};
+use catchment_fuzz::{ZONES, ask, image, image_in_segments, served};
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
-/// Octets of magic and version, and where the length of the whole stands (u64, little-endian).
+/// Octets of magic and version, and where the header has its lengths (u64: the whole, the root), the buckets of far items in a
+/// segment (u32), its form, and how many bits choose a segment (u8 for names, u8 for far items).
 const MAGIC: usize = 12;
 const LENGTH: std::ops::Range<usize> = 16..24;
+const ROOT_LENGTH: std::ops::Range<usize> = 24..32;
+const FAR_BUCKETS: std::ops::Range<usize> = 52..56;
+const FORM: usize = 72;
+const BITS: std::ops::Range<usize> = 73..75;
+const HEADER: usize = 77;
 const DIGEST: usize = 32;
+const SEGMENT_ENTRY: usize = DIGEST + 4;
 
 static REAL: LazyLock<Image> = LazyLock::new(|| image(ZONES[0].0, ZONES[0].1));
 
@@ -46,26 +55,79 @@ fn write_seeds() {
     let Some(directory) = std::env::var_os("IMAGE_SEEDS") else { return };
     for (at, (apex, text)) in ZONES.iter().enumerate() {
         let image = image(apex, text);
-        let content = &image.bytes()[..image.bytes().len() - DIGEST];
-        let path = std::path::Path::new(&directory).join(format!("image{at}"));
-        std::fs::write(path, [&[1], content].concat()).expect("the seeds' directory can be written");
+        let write = |name: String, octets: Vec<u8>| {
+            std::fs::write(std::path::Path::new(&directory).join(name), octets)
+                .expect("the seeds' directory can be written");
+        };
+        let content = &image.root()[..image.root().len() - DIGEST];
+        write(format!("image{at}"), [&[1], content].concat());
+        let image = image_in_segments(apex, text);
+        let segments: Vec<Segment> = image.segments().collect();
+        let root = &image.root()[..image.root().len() - DIGEST - segments.len() * SEGMENT_ENTRY];
+        let lens = [root.len() as u16, segments[0].bytes().len() as u16].map(u16::to_le_bytes).concat();
+        let octets = segments.iter().flat_map(|segment| segment.bytes().to_vec()).collect::<Vec<u8>>();
+        write(format!("segments{at}"), [&[2][..], &lens, root, &octets].concat());
     }
+}
+
+/// A flat image with this content.
+fn flat(content: &[u8]) -> Option<Image> {
+    let mut bytes = content.to_vec();
+    if bytes.len() < HEADER {
+        return None;
+    }
+    let len = bytes.len() + DIGEST;
+    finish(&mut bytes, len);
+    Image::open(bytes).ok()
+}
+
+/// An image in segments. The header's magic and the numbers of segments are those that the input has.
+fn segmented(input: &[u8]) -> Option<Image> {
+    let (lens, content) = input.split_first_chunk::<4>()?;
+    let [root_len, first_len] = [[lens[0], lens[1]], [lens[2], lens[3]]].map(|len| u16::from_le_bytes(len) as usize);
+    let (root, segments) = content.split_at_checked(root_len)?;
+    if root.len() < HEADER {
+        return None;
+    }
+    let mut root = root.to_vec();
+    root[FORM] = 1;
+    root[BITS].fill(0);
+    let has_far = root[FAR_BUCKETS].iter().any(|octet| *octet != 0);
+    let (first, second) = segments.split_at(if has_far { first_len.min(segments.len()) } else { segments.len() });
+    let segments: &[&[u8]] = if has_far { &[first, second] } else { &[first] };
+    for segment in segments {
+        root.extend_from_slice(blake3::hash(segment).as_bytes());
+        root.extend_from_slice(&(segment.len() as u32).to_le_bytes());
+    }
+    let len = root.len() + DIGEST + segments.iter().map(|segment| segment.len()).sum::<usize>();
+    finish(&mut root, len);
+    let missing = Root::open(root.clone()).ok()?.assemble(|_| None).err();
+    assert!(matches!(missing, Some(ImageError::SegmentMissing(_))), "an image without its segments: {missing:?}");
+    let opened = |digest: &[u8; 32]| {
+        let mut named = segments.iter().filter(|segment| blake3::hash(segment).as_bytes() == digest);
+        Some(Segment::open(named.next()?.to_vec(), digest).expect("its digest was found"))
+    };
+    Root::open(root).expect("it opened before").assemble(opened).ok()
+}
+
+/// Sets magic, version and lengths right, and appends the digest.
+fn finish(root: &mut Vec<u8>, len: usize) {
+    root[..MAGIC].copy_from_slice(&REAL.root()[..MAGIC]);
+    let root_len = root.len() + DIGEST;
+    root[LENGTH].copy_from_slice(&(len as u64).to_le_bytes());
+    root[ROOT_LENGTH].copy_from_slice(&(root_len as u64).to_le_bytes());
+    let digest = *blake3::hash(root).as_bytes();
+    root.extend_from_slice(&digest);
 }
 
 libfuzzer_sys::fuzz_target!(init: write_seeds(), |input: &[u8]| {
     let Some((&mode, content)) = input.split_first() else { return };
-    let mut bytes = content.to_vec();
-    if mode != 0 {
-        if bytes.len() < LENGTH.end {
-            return;
-        }
-        bytes[..MAGIC].copy_from_slice(&REAL.bytes()[..MAGIC]);
-        let len = (bytes.len() + DIGEST) as u64;
-        bytes[LENGTH].copy_from_slice(&len.to_le_bytes());
-        let digest = *blake3::hash(&bytes).as_bytes();
-        bytes.extend_from_slice(&digest);
-    }
-    let Ok(image) = Image::open(bytes) else { return };
+    let image = match mode {
+        0 => Image::open(content.to_vec()).ok(),
+        1 => flat(content),
+        _ => segmented(content),
+    };
+    let Some(image) = image else { return };
     let _ = dump::to_text(&image);
     let _ = image.for_each_record(|_, _, _, _| ());
 

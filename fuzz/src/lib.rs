@@ -4,9 +4,10 @@ use catchment::answer::cookie::Secrets;
 use catchment::answer::{Drop, Outcome, Query, Served, Settings, Transport, answer};
 use catchment::sync::signed::{Document, Signed};
 use catchment::wire::name::Name;
-use catchment::zone::compile::compile;
+use catchment::zone::compile::{Finding, compile, compile_in_segments};
 use catchment::zone::image::Image;
 use catchment::zone::parse;
+use catchment::zone::records::Records;
 use catchment::zone::set::{Zone, Zones};
 use hickory_proto::op::{Message, ResponseCode};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,6 +25,15 @@ pub const UDP_SIZE: u16 = 1232;
 
 /// Compiles a text that must be a good zone.
 pub fn image(apex: &str, text: &str) -> Image {
+    image_by(compile, apex, text)
+}
+
+/// The same as a root and segments.
+pub fn image_in_segments(apex: &str, text: &str) -> Image {
+    image_by(compile_in_segments, apex, text)
+}
+
+fn image_by(compile: fn(&Name, &Records) -> (Option<Image>, Vec<Finding>), apex: &str, text: &str) -> Image {
     let apex = Name::from_text(apex).expect("an apex");
     let parsed = parse::parse_text("seed", text, &apex, &parse::Options::default());
     let (image, findings) = compile(&apex, &parsed.records);

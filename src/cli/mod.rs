@@ -2,10 +2,19 @@
 
 pub mod control;
 pub mod drain;
+pub mod gc;
 pub mod health;
+pub mod keygen;
+pub mod keyset;
+pub mod publish;
+pub mod releases;
 pub mod reload;
+pub mod rollback;
 pub mod serve;
+pub mod status;
+mod store;
 mod suggest;
+pub mod verify;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -20,7 +29,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 the command line is wrong.";
+const EXIT_CODES: &str = "Exit codes: 0 done, also if there was nothing to do; 1 failed; 2 the command line is wrong; \
+    3 another publisher was faster (publish, rollback); 4 published, but not all nodes serve it in time (--wait).";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -35,6 +45,24 @@ pub enum Command {
     Undrain(drain::UndrainArguments),
     /// Ask a server whether it answers; exit code 0 if so
     Health(health::Arguments),
+    /// Make the keys of a channel
+    Keygen(keygen::Arguments),
+    /// Look at a channel's key sets, make the next one, and put it into force
+    Keyset(keyset::Arguments),
+    /// Make zone files the newest release of a channel
+    Publish(publish::Arguments),
+    /// Say again, signed, what a channel's newest release is
+    Refresh(publish::RefreshArguments),
+    /// List the releases of a channel
+    Releases(releases::Arguments),
+    /// Make a new release with the content of an older one
+    Rollback(rollback::Arguments),
+    /// Show the nodes of a store's channels; exit code 1 if one is out of step
+    Status(status::Arguments),
+    /// Read all releases of a store; exit code 1 if something is missing or damaged
+    Verify(verify::Arguments),
+    /// Remove what no release of a store uses
+    Gc(gc::Arguments),
 }
 
 /// Prints an error and gives the code of failure.

@@ -24,6 +24,7 @@ use super::pack::{PACK_MAX, Pack, SPARSE_PACKS_MAX};
 use super::page::PAGE_MAX;
 use super::signed::{DOCUMENT_LEN_MAX, Signed};
 use super::trust::Held;
+use crate::zone::image::Image;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
@@ -83,6 +84,8 @@ impl Files {
 pub struct Cache {
     files: Files,
     releases: BTreeMap<Held, String>,
+    /// Those of them whose content is damaged.
+    unreadable: BTreeSet<Held>,
     pages: BTreeSet<Digest>,
     blobs: BTreeMap<u32, Blob>,
     /// Their numbers; a number is never used again.
@@ -129,6 +132,7 @@ impl Cache {
         Cache {
             files: Files { disk, root: channel.to_string() },
             releases: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             pages: BTreeSet::new(),
             blobs: BTreeMap::new(),
             numbers: BTreeMap::new(),
@@ -197,6 +201,9 @@ impl Cache {
 
     /// The state in which this release was taken. A file that is damaged stays: its name says still what was taken.
     pub async fn release(&mut self, held: &Held) -> Option<State> {
+        if self.unreadable.contains(held) {
+            return None;
+        }
         let path = self.releases.get(held)?;
         let state = self.files.read(path, STATE_LEN_MAX as u64).await.and_then(|bytes| State::decode(&bytes).ok());
         let is_it = |state: &State| {
@@ -209,6 +216,7 @@ impl Cache {
         if state.is_none() {
             tracing::warn!("{path} in the cache is damaged");
             self.damaged += 1;
+            self.unreadable.insert(*held);
         }
         state
     }
@@ -330,6 +338,7 @@ impl Cache {
         let path = format!("{}/releases/{key_set:010}.{counter:020}.{}", self.files.root, held.manifest);
         self.files.disk.write(&path, state.encode()).await?;
         self.releases.insert(held, path);
+        self.unreadable.remove(&held);
         Ok(())
     }
 
@@ -390,9 +399,9 @@ impl Cache {
     }
 }
 
-/// Whether these octets are an image of this name, as far as its digest goes.
+/// Whether these octets are an image of this name.
 pub fn is_image(bytes: &[u8], name: &Digest) -> bool {
-    bytes.split_last_chunk::<32>().is_some_and(|(content, end)| *end == name.0 && Digest::of(content) == *name)
+    Image::open_whole(bytes).is_ok_and(|image| image.digest() == name.0)
 }
 
 fn name_of(path: &str) -> Option<&str> {

@@ -24,8 +24,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Most octets of a pack.
 pub const PACK_MAX: usize = 1 << 20;
-/// Largest image that is packed.
-pub const SMALL_MAX: usize = 256 << 10;
+/// Largest image that is packed: every flat one.
+pub const SMALL_MAX: usize = crate::zone::image::FLAT_MAX as usize;
 /// So many packs may be less than half alive before any are merged.
 pub const SPARSE_PACKS_MAX: usize = 64;
 /// For each leaf page that a publish must change, it may change so many more to merge packs; but no more than

@@ -318,7 +318,7 @@ impl Leaf {
         if has != self.len {
             return Err(ImageRefusal::Length { has, wants: self.len });
         }
-        let image = Image::open(bytes)?;
+        let image = Image::open_whole(&bytes)?;
         let found = Digest(image.digest());
         if found != self.image {
             return Err(ImageRefusal::Digest { wanted: self.image, found });

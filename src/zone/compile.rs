@@ -5,15 +5,16 @@
 //! names, glue, additional addresses, the negative TTL, and where names may be compressed.
 
 mod names;
+mod plan;
 mod rrsets;
 mod write;
 
-use super::image::Image;
-use super::layout;
+use super::image::{FLAT_MAX, Image};
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use names::Names;
+use plan::Plan;
 use rrsets::Rrsets;
 
 /// A finding of the compiler about the zone's content, at a record's place.
@@ -41,30 +42,82 @@ const TYPES_MAX: usize = 255;
 
 /// Compiles the records of the zone `apex`. Gives the image, unless a finding is fatal, and all findings in the order of the text.
 pub fn compile(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+    compile_up_to(FLAT_MAX, apex, records)
+}
+
+/// The same with an image in segments even where it is small: for tests and fuzzers.
+#[doc(hidden)]
+pub fn compile_in_segments(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+    compile_up_to(0, apex, records)
+}
+
+fn compile_up_to(flat_max: u64, apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
     let mut findings = Findings::default();
-    let image = build(apex, records, &mut findings);
+    let image = build(flat_max, apex, records, &mut findings);
     (image, findings.finish())
 }
 
 /// `None`: a finding is fatal.
-fn build(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
+fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
     let apex = spelled_as_written(apex, records);
     let soa = check_apex(&apex, records, findings)?;
-    let (seed, names) = index_names(&apex, records, findings)?;
-    let rrsets = Rrsets::build(&apex, records, &names, findings);
-    if findings.fatal() {
-        return None;
-    }
-    match write::image(&apex, &soa, seed, &names, &rrsets) {
-        Ok(bytes) => match Image::read(bytes) {
-            Ok(image) => Some(image),
-            Err(error) => unreachable!("the compiler wrote an image that does not open: {error}"),
-        },
-        Err(write::TooLarge) => {
-            findings.zone("the zone is too large: its image would exceed 1 TiB", "split the zone");
-            None
+    // The choice of the seed depends on the content alone.
+    for seed in 0..SEEDS_MAX {
+        let Ok(names) = Names::collect(&apex, records, seed) else {
+            findings.zone(
+                "the zone has more than 32 empty non-terminals (names with nothing but names below them) for each name that \
+                 owns records",
+                "shorten its names: so many labels are of no use",
+            );
+            return None;
+        };
+        if names.share_a_hash() {
+            continue;
+        }
+        let mut found = Findings::default();
+        let rrsets = Rrsets::build(&apex, records, &names, &mut found);
+        if found.fatal() {
+            findings.append(found);
+            return None;
+        }
+        match Plan::new(flat_max, &apex, &names, &rrsets).and_then(|plan| write::image(&apex, &soa, &plan)) {
+            Ok((root, segments)) => {
+                findings.append(found);
+                let image = Image::compiled(root, segments);
+                return Some(
+                    image.unwrap_or_else(|e| unreachable!("the compiler wrote an image that does not open: {e}")),
+                );
+            }
+            Err(Unfit::Seed) => {}
+            Err(Unfit::TooLarge) => {
+                findings.zone("the zone is too large: its image would exceed 1 TiB", "split the zone");
+                return None;
+            }
+            Err(Unfit::TooRepetitive) => {
+                let message =
+                    "the zone has the same large RRset at so many names that it would fill 4096 times its image";
+                findings.zone(message, "use a CNAME to one name that has the RRset");
+                return None;
+            }
         }
     }
+    findings.zone(
+        &format!(
+            "the zone's names or records collide in its index under each of {SEEDS_MAX} seeds: they were chosen to"
+        ),
+        "find out who added so many unusual names or records, and remove them",
+    );
+    None
+}
+
+/// Why records can't be laid out.
+enum Unfit {
+    /// Some place of the index is too full under this seed.
+    Seed,
+    /// The image would exceed [`super::layout::IMAGE_MAX`].
+    TooLarge,
+    /// It would stand for more than [`super::layout::EXPANSION_MAX`] times its octets.
+    TooRepetitive,
 }
 
 /// What the header takes from the SOA.
@@ -103,6 +156,13 @@ impl Findings {
             }
         }
         self.list
+    }
+
+    /// Takes those of another, too.
+    fn append(&mut self, other: Findings) {
+        self.errors += other.errors;
+        self.warnings += other.warnings;
+        self.list.extend(other.list);
     }
 
     fn error(&mut self, at: &Record, message: String, remedy: &str) {
@@ -176,28 +236,6 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
     let (_, numbers) = records.rdata(soas[0]).split_last_chunk::<20>()?;
     let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
     Some(Soa { serial: number(0), negative_ttl_secs: ttl_secs.min(number(16)) })
-}
-
-/// Finds a seed under which no bucket is too full. The choice depends on the names alone.
-fn index_names<'a>(apex: &Name, records: &'a Records, findings: &mut Findings) -> Option<(u64, Names<'a>)> {
-    for seed in 0..SEEDS_MAX {
-        let Ok(names) = Names::collect(apex, records, seed) else {
-            findings.zone(
-                "the zone has more than 32 empty non-terminals (names with nothing but names below them) for each name that \
-                 owns records",
-                "shorten its names: so many labels are of no use",
-            );
-            return None;
-        };
-        if names.fullest_bucket() <= layout::BUCKET_MAX {
-            return Some((seed, names));
-        }
-    }
-    findings.zone(
-        &format!("the zone's names collide in its index under each of {SEEDS_MAX} seeds: they were chosen to"),
-        "find out who added so many unusual names, and remove them",
-    );
-    None
 }
 
 #[cfg(test)]

@@ -1,29 +1,45 @@
 //! The layout of a zone image: the numbers that its writer (`compile`) and its reader (`image`) share.
 //!
-//! All integers are little-endian, except the RDLENGTHs, which are copied into messages as they are. A *ref* is a byte
-//! offset from the image's start in 40 bits.
+//! An image of up to 256 KiB is *flat*: one run of octets. A larger one is a *root* and *segments*, each a blob of its own, so that
+//! versions of a zone share those that are equal. All integers are little-endian, except the RDLENGTHs, which are copied into
+//! messages as they are. A *place* is an octet's distance, in 24 bits, from the start of the run that it is in: flat image, root or
+//! segment.
 //!
 //! ```text
-//! image      header | apex name | directory | buckets | shared RRsets | hidden nodes | BLAKE3 digest of all before (32)
-//! directory  (buckets + 1) x ref: bucket b is what lies between entries b and b + 1
-//! bucket     count u8 | count x (tag u8, place in the bucket u24) | the nodes, each followed by the RRsets that only it has
-//! node       flags u8 | name length u8 | RRsets u8 | name | [wildcard ref] | RRsets x (type u16, ref), by type
-//! RRset      TTL u32 | count u16 | length of all RDATA u16 | flags u8 | count x (RDLENGTH u16 big-endian, RDATA)
-//!            | [hints] | [extras]
-//! hints      for each name in the RDATA of a compressible type: cut u8 | target u8 | place u8
-//! extras     count u8 | count x (index of the RR u8, place of the name in its RDATA u8, flags u8, node ref)
-//! hidden     hidden nodes, each behind its length with RRsets u32, in canonical order
+//! flat image    header | apex name | apex node | table of names | table of far items | BLAKE3 digest of all before (32)
+//! root          header | apex name | apex node | segments x (BLAKE3 digest (32), length u32) | BLAKE3 digest of all before (32)
+//! segment       table of names or of far items, 5 zeros; those of names come first
+//! table         (buckets + 1) x place: bucket b is what lies between entries b and b + 1 | the buckets
+//! names' bucket count u8 | count x (tag u8, place u24) | the nodes
+//! far bucket    count u8 | count x (key u12, place u20) | nodes and RRsets
+//! node          flags u8 | name length u8 | RRsets u8 | name | [wildcard's place, if flat] | RRsets x (type u16, ref), by type
+//!               | the RRsets that only it has | the nodes that only it needs
+//! RRset         TTL u32 | count u16 | length of all RDATA u16 | flags u8 | count x (RDLENGTH u16 big-endian, RDATA)
+//!               | [hints] | [extras]
+//! hints         for each name in the RDATA of a compressible type: cut u8 | target u8 | place u8
+//! extras        count u8 | count x (index of the RR u8, place of the name in its RDATA u8, flags u8, target)
+//! ref           place u24, bit 23 clear; or a far ref u40, its bit 23 set
+//! target        by the flags: place u24, far ref u40, the name's hash u64, or nothing for the apex
+//! far ref       bits 0 to 11: key; 23: set; the others: the first 27 bits of the item's hash, bits 24 to 39 the higher ones
 //! ```
 //!
-//! A node's name is the owner without the apex and without the root's zero, case as written; the apex node's is empty.
-//! A name's bucket is `hash * buckets / 2^64`, its tag the hash's low 8 bits, with hash = XXH3-64 (with the header's
-//! seed) of that name in lower case. Hidden nodes are the occluded names (RFC 9499 section 7: below a cut or DNAME, glue
-//! among them): they are no answer to any question, so no bucket has them; extras point to them.
+//! A node's name is the owner without the apex and without the root's zero, case as written; the apex node's is empty. Its hash is
+//! XXH3-64, with the header's seed, of that name in lower case; its tag the hash's low 8 bits. A [`Grid`] says in which segment and
+//! bucket a hash lies: by its first bits, so that what is added to a zone moves nothing else.
+//!
+//! **Hidden nodes** are the occluded names (RFC 9499 section 7: below a cut or DNAME, glue among them): they are no answer to any
+//! question, so no names' bucket has them; extras point to them. Glue that nothing but its own cut needs lies behind that cut.
+//!
+//! **Far items** are what several need: RRsets that are equal at several names, other hidden nodes, and RRsets too large for a
+//! bucket. An item's hash is that of its name or content (the extras' targets by their hashes), its key an 11-bit tag and, lowest,
+//! whether it is a node. The tag is the hash's low 11 bits; where two in a bucket have the same, the one of the smaller hash has
+//! it, and the other the next free one. So a ref stays what it is whatever is added elsewhere. In a flat image nothing has a far
+//! ref: a place will do.
 
 /// First octets of each image.
 pub(super) const MAGIC: [u8; 8] = *b"CATCHMNT";
 /// This build's layout. A reader takes this version and the one before (there is none yet).
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Where the header's fields lie.
 pub(super) mod header {
@@ -31,45 +47,159 @@ pub(super) mod header {
     pub(crate) const VERSION: usize = 8;
     /// u32
     pub(crate) const SERIAL: usize = 12;
-    /// u64: octets of the whole image, digest included.
+    /// u64: octets of the whole image, segments and digest included.
     pub(crate) const LEN: usize = 16;
+    /// u64: octets of the flat image or root, digest included.
+    pub(crate) const ROOT_LEN: usize = 24;
     /// u64
-    pub(crate) const RECORDS: usize = 24;
+    pub(crate) const RECORDS: usize = 32;
     /// u64
-    pub(crate) const SEED: usize = 32;
-    /// u64: number of buckets, 1 at least.
-    pub(crate) const BUCKETS: usize = 40;
-    /// u64
-    pub(crate) const DIRECTORY: usize = 48;
-    /// u64
-    pub(crate) const HIDDEN: usize = 56;
-    /// u64: where the hidden nodes end.
-    pub(crate) const HIDDEN_END: usize = 64;
-    /// u64: the apex node.
-    pub(crate) const APEX_NODE: usize = 72;
+    pub(crate) const SEED: usize = 40;
+    /// u32: buckets of names in a segment, 1 at least.
+    pub(crate) const NAME_BUCKETS: usize = 48;
+    /// u32: buckets of far items in a segment; 0: there are no far items, nor segments of them.
+    pub(crate) const FAR_BUCKETS: usize = 52;
+    /// u32: place of the names' table in its run.
+    pub(crate) const NAME_TABLE: usize = 56;
+    /// u32: place of the far items' table in its run.
+    pub(crate) const FAR_TABLE: usize = 60;
+    /// u32: place of the apex node.
+    pub(crate) const APEX_NODE: usize = 64;
     /// u32: the SOA's TTL in negative answers (RFC 2308 section 3).
-    pub(crate) const NEGATIVE_TTL: usize = 80;
+    pub(crate) const NEGATIVE_TTL: usize = 68;
+    /// u8: 0 for a flat image, 1 for a root.
+    pub(crate) const FORM: usize = 72;
+    /// u8: a hash's bits that choose the segment of a name.
+    pub(crate) const NAME_BITS: usize = 73;
+    /// u8: a hash's bits that choose the segment of a far item.
+    pub(crate) const FAR_BITS: usize = 74;
     /// u8: labels below the apex of the deepest name in a bucket.
-    pub(crate) const DEPTH: usize = 84;
+    pub(crate) const DEPTH: usize = 75;
     /// u8: octets of the apex name.
-    pub(crate) const APEX_LEN: usize = 85;
+    pub(crate) const APEX_LEN: usize = 76;
     /// The whole header; the apex name follows.
-    pub(crate) const SIZE: usize = 88;
+    pub(crate) const SIZE: usize = 77;
 }
 
-/// Octets of a ref.
-pub(super) const REF: usize = 5;
-/// Largest ref.
-pub(super) const REF_MAX: u64 = (1 << 40) - 1;
+/// Largest flat image. As large as what synchronization packs together: a larger one is fetched by its parts.
+pub(super) const FLAT_MAX: u64 = 256 << 10;
+/// Octets that a segment is meant to have at most; half as many at least, on average.
+pub(super) const SEGMENT_AIM: u64 = 256 << 10;
+/// Most octets of a segment: random names and contents keep well below it; chosen ones make the compiler choose another seed.
+pub(super) const SEGMENT_MAX: usize = 1 << 20;
+/// Octets of a segment's entry in the root.
+pub(super) const SEGMENT_ENTRY: usize = DIGEST + 4;
+/// Most bits of a hash that choose a segment.
+pub(super) const BITS_MAX: u8 = 22;
+/// Largest image: 2^22 segments of names have that on average.
+pub(super) const IMAGE_MAX: u64 = 1 << 40;
+/// Octets of a place.
+pub(super) const PLACE: usize = 3;
+/// Largest place.
+pub(super) const PLACE_MAX: u64 = (1 << (8 * PLACE)) - 1;
+/// Zeros at the end of a segment, so that its last place can be read with one load of eight octets.
+pub(super) const PADDING: usize = 8 - PLACE;
 /// Octets of the digest at the end.
 pub(super) const DIGEST: usize = 32;
-/// Names that a bucket has on average.
+/// Names or far items that a bucket has on average, at most.
 pub(super) const BUCKET_MEAN: usize = 4;
-/// Most names in one bucket: the stated bound on a lookup. Random names exceed it with a chance of 1e-18 a bucket; names
-/// chosen to collide make the compiler choose another seed.
+/// Most names or far items in one bucket: the stated bound on a lookup. Random names exceed it with a chance of 1e-18 a bucket;
+/// names chosen to collide make the compiler choose another seed.
 pub(super) const BUCKET_MAX: usize = 32;
 /// An RRset larger than this lies apart from its node, so that buckets stay within a few cache lines.
 pub(super) const INLINE_MAX: usize = 256;
+/// The apex's own RRsets lie in the root, beside the SOA that changes with each version: up to this size.
+pub(super) const APEX_INLINE_MAX: usize = 16 << 10;
+/// Octets of the zone's records written out, for each octet of the image: equal RRsets are kept once, and without a bound an image
+/// of a megabyte could stand for more records than anybody can read.
+pub(super) const EXPANSION_MAX: u64 = 4096;
+
+/// Where hashes lie: a table in 2^bits segments, each of so many buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grid {
+    /// The hash's first bits that choose the segment.
+    pub(super) bits: u8,
+    /// Buckets of each segment.
+    pub(super) buckets: u32,
+}
+
+impl Grid {
+    /// For so many items with so many octets. In steps, a power of two of segments and eight steps an octave for the buckets: so
+    /// that one item more hardly ever moves all others.
+    pub(super) fn new(items: usize, octets: u64) -> Grid {
+        let bits = octets.div_ceil(SEGMENT_AIM).next_power_of_two().trailing_zeros();
+        let buckets = items.div_ceil(BUCKET_MEAN << bits).max(1);
+        let step = 1usize << buckets.ilog2().saturating_sub(3);
+        Grid { bits: bits as u8, buckets: buckets.next_multiple_of(step) as u32 }
+    }
+
+    /// For so many items in one run.
+    pub(super) fn flat(items: usize) -> Grid {
+        Grid::new(items, 0)
+    }
+
+    /// How many segments.
+    pub(super) fn segments(self) -> usize {
+        if self.buckets == 0 { 0 } else { 1 << self.bits }
+    }
+
+    /// The segment of a hash, and its bucket there.
+    #[inline]
+    pub(super) fn place(self, hash: u64) -> (usize, usize) {
+        // In two shifts: one by 64 is none.
+        let segment = hash >> 1 >> (63 - self.bits);
+        let bucket = (u128::from(hash << self.bits) * u128::from(self.buckets)) >> 64;
+        (segment as usize, bucket as usize)
+    }
+}
+
+/// Far refs.
+pub(super) mod far {
+    /// This bit tells a far ref from a place.
+    pub(crate) const FLAG: u64 = 1 << 23;
+    /// Octets of a far ref.
+    pub(crate) const LEN: usize = 5;
+    /// Largest far ref.
+    pub(crate) const MAX: u64 = (1 << (8 * LEN)) - 1;
+    /// Bits of a key.
+    pub(crate) const KEY_BITS: u32 = 12;
+    /// A key's lowest bit: the item is a node, not an RRset.
+    pub(crate) const NODE: u16 = 1;
+    /// Bits of the hash in a ref.
+    const HASH_BITS: u32 = 27;
+    /// Of these, those below bit 23.
+    const LOW_BITS: u32 = 11;
+
+    /// The key of an item whose tag is not taken in its bucket.
+    pub(crate) fn key(hash: u64, is_node: bool) -> u16 {
+        (hash as u16) << 1 & ((1 << KEY_BITS) - 1) | if is_node { NODE } else { 0 }
+    }
+
+    /// The key with the next tag.
+    pub(crate) fn next_key(key: u16) -> u16 {
+        (key + 2) & ((1 << KEY_BITS) - 1)
+    }
+
+    /// That part of a hash which refs have: it alone chooses the bucket.
+    pub(crate) fn prefix(hash: u64) -> u64 {
+        hash & (u64::MAX << (64 - HASH_BITS))
+    }
+
+    /// The ref to an item.
+    pub(crate) fn reference(hash: u64, key: u16) -> u64 {
+        let prefix = hash >> (64 - HASH_BITS);
+        let low = prefix & ((1 << LOW_BITS) - 1);
+        u64::from(key) | low << KEY_BITS | FLAG | prefix >> LOW_BITS << 24
+    }
+
+    /// Prefix and key of a ref.
+    #[inline]
+    pub(crate) fn parts(reference: u64) -> (u64, u16) {
+        let low = reference >> KEY_BITS & ((1 << LOW_BITS) - 1);
+        let prefix = reference >> 24 << LOW_BITS | low;
+        (prefix << (64 - HASH_BITS), reference as u16 & ((1 << KEY_BITS) - 1))
+    }
+}
 
 /// Flags of a node.
 pub(super) mod node {
@@ -77,12 +207,14 @@ pub(super) mod node {
     pub(crate) const CUT: u8 = 1;
     /// Has a DNAME.
     pub(crate) const DNAME: u8 = 2;
-    /// Has a child `*`, whose ref follows the name.
+    /// Has a child `*`; in a flat image its place follows the name.
     pub(crate) const WILDCARD: u8 = 4;
     /// Octets before the name.
     pub(crate) const FIXED: usize = 3;
-    /// Octets of an RRset's entry.
-    pub(crate) const ENTRY: usize = 2 + super::REF;
+    /// Octets of an RRset's entry whose ref is a place.
+    pub(crate) const ENTRY: usize = 2 + super::PLACE;
+    /// Octets of an RRset's entry whose ref is far.
+    pub(crate) const FAR_ENTRY: usize = 2 + super::far::LEN;
 }
 
 /// Flags of an RRset, and its sizes.
@@ -95,8 +227,6 @@ pub(super) mod rrset {
     pub(crate) const FIXED: usize = 9;
     /// Octets of one hint.
     pub(crate) const HINT: usize = 3;
-    /// Octets of one extra.
-    pub(crate) const EXTRA: usize = 3 + super::REF;
 }
 
 /// Targets of a hint: the name from its octet `cut` on equals, byte for byte ...
@@ -116,6 +246,29 @@ pub(super) mod extra {
     /// Glue for a name server below the cut itself: without it the referral is useless, so that it must fit or TC is set
     /// (RFC 9471 section 3.1).
     pub(crate) const REQUIRED: u8 = 1;
+    /// The node lies behind this cut, and is found nowhere else.
+    pub(crate) const OWN: u8 = 2;
+    /// What the target is given by: these two bits.
+    pub(crate) const TARGET: u8 = 4 | 8;
+    /// A place in the same run.
+    pub(crate) const PLACE: u8 = 0;
+    /// A far ref.
+    pub(crate) const FAR: u8 = 4;
+    /// The hash of the name of a node in a names' bucket.
+    pub(crate) const HASH: u8 = 8;
+    /// Nothing: it is the apex.
+    pub(crate) const APEX: u8 = 4 | 8;
+    /// Octets before the target.
+    pub(crate) const FIXED: usize = 3;
+    /// Octets of the target.
+    pub(crate) const fn target_len(flags: u8) -> usize {
+        match flags & TARGET {
+            PLACE => super::PLACE,
+            FAR => super::far::LEN,
+            HASH => 8,
+            _ => 0,
+        }
+    }
     /// Instead of a place in the RDATA: the name is the RRset's owner (SVCB with target `.`, RFC 9460 section 2.5.2).
     pub(crate) const AT_OWNER: u8 = 0xff;
     /// Most extras of an RRset; and only its first so many RRs have any.
@@ -130,17 +283,51 @@ pub(super) fn hash(seed: u64, relative_lower: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(relative_lower, seed)
 }
 
-/// The bucket of a hash.
-pub(super) fn bucket(hash: u64, buckets: u64) -> u64 {
-    ((hash as u128 * buckets as u128) >> 64) as u64
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     /// The hash is part of the format: these values are those of the XXH3 specification's reference implementation.
     #[test]
     fn hash_is_xxh3() {
         assert_eq!(super::hash(0, b""), 0x2d06800538d394c2);
         assert_eq!(super::hash(0, b"abc"), 0x78af5f94892f3950);
+    }
+
+    #[test]
+    fn far_refs_there_and_back() {
+        for hash in [0, u64::MAX, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210] {
+            for is_node in [false, true] {
+                let key = far::key(hash, is_node);
+                let reference = far::reference(hash, key);
+                assert!(reference & far::FLAG != 0 && reference < 1 << 40);
+                assert_eq!(far::parts(reference), (far::prefix(hash), key));
+                assert_eq!(key & far::NODE != 0, is_node);
+            }
+        }
+    }
+
+    /// One name more moves the others at one in ten steps of a hundredth, not at each; and no bucket has more than four, or much
+    /// less than that, on average.
+    #[test]
+    fn grids_change_seldom() {
+        let (mut last, mut changes) = (Grid::flat(1), 0);
+        for names in (1..200_000).step_by(7) {
+            let grid = Grid::new(names, 64 * names as u64);
+            changes += usize::from(grid != last);
+            last = grid;
+            let mean = names as f64 / (grid.segments() * grid.buckets as usize) as f64;
+            assert!(mean <= 4.0 && (names < 40 || mean > 3.4), "{names}: {mean}");
+            assert!((64 * names as u64) >> grid.bits <= SEGMENT_AIM);
+        }
+        assert!(changes < 130, "{changes}");
+    }
+
+    #[test]
+    fn every_hash_has_its_bucket() {
+        for grid in [Grid { bits: 0, buckets: 1 }, Grid { bits: 0, buckets: 7 }, Grid { bits: 8, buckets: 900 }] {
+            assert_eq!(grid.place(0), (0, 0));
+            assert_eq!(grid.place(u64::MAX), (grid.segments() - 1, grid.buckets as usize - 1));
+        }
     }
 }

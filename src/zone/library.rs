@@ -228,7 +228,7 @@ impl Library {
             let apex = image.apex().to_lower();
             let good = Good::new(image, now);
             if let Some(before) = self.followed.insert(apex.clone(), good) {
-                self.replaced_len += before.image.bytes().len();
+                self.replaced_len += before.image.len() as usize;
             } else if let Some(local) = self.local.get(&apex) {
                 conflicts.push(self.conflict(&apex, local));
             }
@@ -237,7 +237,7 @@ impl Library {
         let mut gone = Vec::new();
         for apex in removed.iter().map(Name::to_lower) {
             if let Some(before) = self.followed.remove(&apex) {
-                self.replaced_len += before.image.bytes().len();
+                self.replaced_len += before.image.len() as usize;
             }
             // A file that had to stand back comes into its own.
             match self.local.contains_key(&apex) {
@@ -323,6 +323,10 @@ impl Library {
         if before.is_some_and(|before| before.digest == digest) {
             return None;
         }
+        let image = match self.good.get(apex) {
+            Some(good) => image.sharing(&good.image),
+            None => image,
+        };
         let zone = image.apex();
         let good = Good::new(image, now);
         let version = good.version;

@@ -4,19 +4,32 @@
 /// Transparent huge pages pay from here on: below, there is no whole one to be had.
 const HUGE_PAGE: usize = 2 << 20;
 
+/// Segments lie together in allocations of about this size. From 32 MiB on an allocation is a mapping of its own, which has no pages
+/// yet that are small; and it is given back when later versions of a zone share little with it.
+pub(super) const ARENA: usize = 32 << 20;
+
 /// Asks for huge pages under `buffer`'s capacity, before it is filled: a lookup in a large image is all cache misses, and a
 /// page-table walk beside each costs as much again.
 pub fn prefer_huge_pages(buffer: &mut Vec<u8>) {
-    if buffer.capacity() < 2 * HUGE_PAGE {
+    advise(buffer.as_ptr() as usize, buffer.capacity(), libc::MADV_HUGEPAGE);
+}
+
+/// Has what was filled moved into huge pages now, where it lies in small ones: memory that was used before has such.
+pub(super) fn collapse(filled: &[u8]) {
+    advise(filled.as_ptr() as usize, filled.len(), libc::MADV_COLLAPSE);
+}
+
+/// Advises the kernel about the whole huge pages of an allocation, if they are worth the call.
+fn advise(start: usize, len: usize, advice: libc::c_int) {
+    if len < 2 * HUGE_PAGE {
         return;
     }
-    let start = buffer.as_mut_ptr() as usize;
     let from = start.next_multiple_of(HUGE_PAGE);
-    let to = (start + buffer.capacity()) & !(HUGE_PAGE - 1);
-    // SAFETY: [from, to) lies within the buffer's own allocation, and MADV_HUGEPAGE changes no content. A failure means
-    // that the kernel has no transparent huge pages, which is no error.
+    let to = (start + len) & !(HUGE_PAGE - 1);
+    // SAFETY: [from, to) lies within one allocation of the caller's, and neither MADV_HUGEPAGE nor MADV_COLLAPSE changes any
+    // content. A failure means that the kernel has no transparent huge pages, or none to spare, which is no error.
     unsafe {
-        libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_HUGEPAGE);
+        libc::madvise(from as *mut libc::c_void, to - from, advice);
     }
 }
 

@@ -87,7 +87,7 @@ impl Zones {
     }
 
     fn over(zones: Vec<Zone>, index: Arc<Index>) -> Zones {
-        let image_len = zones.iter().filter_map(|zone| zone.image.as_ref()).map(|image| image.bytes().len()).sum();
+        let image_len = zones.iter().filter_map(|zone| zone.image.as_ref()).map(|image| image.len() as usize).sum();
         Zones { zones, index, image_len }
     }
 

@@ -270,10 +270,10 @@ fn lies(publisher: &mut Publisher) -> Vec<(&'static str, Release)> {
         name: (&name.parse::<catchment::wire::name::Name>().unwrap()).into(),
         serial,
         image: digest,
-        len: image.bytes().len() as u64,
+        len: image.len(),
         place: Place::Own,
     };
-    let blobs = || vec![(digest, image.bytes().to_vec())];
+    let blobs = || vec![(digest, image.root().to_vec())];
     lies.push(("image", publisher.release_with("1.9", vec![leaf("b.test.", 1)], blobs())));
     lies.push(("image", publisher.release_with("1.9", vec![leaf("a.test.", 2)], blobs())));
     lies

@@ -121,13 +121,13 @@ impl Publisher {
         images.sort_by(|a, b| a.0.cmp(&b.0));
         let mut blobs = Vec::new();
         let candidate = |(_, image): &(ZoneName, Image)| Candidate {
-            len: image.bytes().len() as u64,
+            len: image.len(),
             // Images stay where they are.
             place: self.places.get(&Digest(image.digest())).map(|_| Place::Own),
         };
         let candidates: Vec<Candidate> = images.iter().map(candidate).collect();
-        for pack in plan(&candidates) {
-            let new: Vec<&[u8]> = pack.iter().map(|index| images[*index].1.bytes()).collect();
+        for pack in plan(&candidates, &tree::leaf_pages(images.iter().map(|(name, _)| name))) {
+            let new: Vec<&[u8]> = pack.iter().map(|index| images[*index].1.root()).collect();
             let pack = Pack::build(&new).unwrap();
             for entry in pack.entries() {
                 self.places.insert(entry.image, (pack.digest(), entry.offset));
@@ -138,7 +138,7 @@ impl Publisher {
             let digest = Digest(image.digest());
             let (pack, offset) = self.places[&digest];
             let place = Place::Pack { pack, offset };
-            Leaf { name: name.clone(), serial: image.serial(), image: digest, len: image.bytes().len() as u64, place }
+            Leaf { name: name.clone(), serial: image.serial(), image: digest, len: image.len(), place }
         });
         let leaves: Vec<Leaf> = leaves.collect();
         self.release_with(at, leaves, blobs)

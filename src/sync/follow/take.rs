@@ -104,6 +104,8 @@ pub(super) struct Taker {
     /// Damage of the cache that is known.
     damaged: u64,
     mend_now: bool,
+    /// When something was mended last.
+    mended: Option<Instant>,
 }
 
 impl Taker {
@@ -121,6 +123,7 @@ impl Taker {
             bad: None,
             damaged: 0,
             mend_now: false,
+            mended: None,
         };
         if let Err(error) = taker.read_cache(shared).await {
             taker.cannot_keep(shared, format!("the cache can't be read: {error}"));
@@ -253,9 +256,10 @@ impl Taker {
         }
     }
 
-    /// What is damaged is mended at once; a disk that does not take anything gets some time.
+    /// What is damaged is mended at once, but not over and over; a disk that does not take anything gets some time.
     fn mend_pause(&mut self, shared: &Shared) -> Duration {
-        if std::mem::take(&mut self.mend_now) { Duration::ZERO } else { shared.jittered(MEND_PAUSE) }
+        let rested = self.mended.is_none_or(|mended| mended.elapsed() >= MEND_PAUSE);
+        if std::mem::take(&mut self.mend_now) && rested { Duration::ZERO } else { shared.jittered(MEND_PAUSE) }
     }
 
     fn refused(&self, shared: &Shared, sighting: &Sighting, refused: &Refused) {
@@ -526,6 +530,7 @@ impl Taker {
 
     /// Brings what is served onto the disk, after that could not be written, or was damaged.
     async fn mend(&mut self, shared: &Shared) {
+        self.mended = Some(Instant::now());
         let Some((held, state)) = self.serving.clone() else {
             self.unkept = None;
             return;

@@ -39,8 +39,8 @@ impl Images {
         self.zones.contains_key(name)
     }
 
-    fn bytes(&self, digest: &Digest) -> Option<&[u8]> {
-        self.by_digest.get(digest).and_then(|name| self.zones.get(name)).map(Image::bytes)
+    fn bytes(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.by_digest.get(digest).and_then(|name| self.zones.get(name)).map(Image::whole)
     }
 }
 
@@ -61,11 +61,6 @@ impl Release {
     }
 }
 
-/// The blobs of an image that is too large for a pack.
-fn blobs_of(digest: Digest, image: &[u8]) -> Vec<(Digest, Vec<u8>)> {
-    vec![(digest, image.to_vec())]
-}
-
 /// Builds the release of these zones. `parent` is what they were made from: its pages need not be put again.
 pub(super) async fn release(
     publisher: &Publisher,
@@ -79,13 +74,14 @@ pub(super) async fn release(
     let others = others(publisher, &zones, &packs, images, parent).await?;
     let bytes = |wanted: &Wanted| match images.bytes(&wanted.image) {
         Some(bytes) => Ok(bytes),
-        None => others.get(&wanted.image).map(Vec::as_slice).ok_or_else(|| lost(&wanted.image)),
+        None => others.get(&wanted.image).cloned().ok_or_else(|| lost(&wanted.image)),
     };
     let mut blobs = Vec::new();
     let names: Vec<ZoneName> = zones.keys().cloned().collect();
     for indices in packs {
-        let members: Vec<&[u8]> =
+        let members: Vec<Vec<u8>> =
             indices.iter().map(|index| bytes(&zones[&names[*index]])).collect::<Result<_, Error>>()?;
+        let members: Vec<&[u8]> = members.iter().map(Vec::as_slice).collect();
         let pack = Pack::build(&members)?;
         let name = pack.digest();
         for (index, entry) in indices.iter().zip(pack.entries()) {
@@ -96,7 +92,7 @@ pub(super) async fn release(
         blobs.push((name, pack.bytes().to_vec()));
     }
     for wanted in zones.values_mut().filter(|wanted| wanted.place.is_none()) {
-        blobs.extend(blobs_of(wanted.image, bytes(wanted)?));
+        blobs.extend([(wanted.image, bytes(wanted)?)]);
         wanted.place = Some(Place::Own);
     }
     let leaves = zones.into_iter().map(|(name, wanted)| {
@@ -112,7 +108,8 @@ pub(super) async fn release(
             blobs.push((digest, page));
         }
     })?;
-    blobs.iter().for_each(|(name, _)| drop(kept.remove(name)));
+    let put: HashSet<Digest> = blobs.iter().map(|(name, _)| *name).collect();
+    kept.retain(|name| !put.contains(name));
     publisher.progress.at(Step::Building, total, Some(total));
     Ok(Release { root, blobs, kept })
 }

@@ -39,7 +39,7 @@ impl Changes {
         let mut zones = BTreeMap::new();
         for (name, image) in images.zones() {
             if base.zones.get(name).is_none_or(|leaf| leaf.image.0 != image.digest()) {
-                let (serial, digest, len) = (image.serial(), Digest(image.digest()), image.bytes().len() as u64);
+                let (serial, digest, len) = (image.serial(), Digest(image.digest()), image.len());
                 zones.insert(name.clone(), Some(Wanted { serial, image: digest, len, place: None }));
             }
         }

@@ -105,7 +105,8 @@ type States = BTreeMap<crate::sync::channel::Channel, Option<Version>>;
 async fn states(store: &Store) -> Result<States, Error> {
     let mut states = States::new();
     for channel in persist(|| store.channels.channels()).await.map_err(Error::store("listing channels"))? {
-        let state = persist(|| store.channels.state(&channel)).await.map_err(Error::store("reading a channel's state"))?;
+        let state =
+            persist(|| store.channels.state(&channel)).await.map_err(Error::store("reading a channel's state"))?;
         states.insert(channel, state.map(|state| state.version));
     }
     Ok(states)

@@ -12,7 +12,7 @@ use crate::sync::key_set::Use;
 use crate::sync::manifest::Manifest;
 use crate::sync::page::IMAGE_MAX;
 use crate::sync::signed::{DOCUMENT_LEN_MAX, Signed};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::sync::Arc;
 
 /// A release that was the head once, or is.
@@ -52,14 +52,16 @@ impl Publisher {
         let mut next = tip.state.head.as_ref().map(|head| head.manifest.clone());
         while let Some(manifest) = next.take() {
             let version = manifest.claims().generation.key_set;
-            if !key_sets.contains_key(&version) {
-                let ours = Some(tip.state.key_set.clone()).filter(|set| set.claims().version == version);
-                let set = if ours.is_some() { ours } else { self.key_set(version).await? };
-                key_sets.insert(version, set);
-            }
+            let key_set = match key_sets.entry(version) {
+                hash_map::Entry::Occupied(known) => known.into_mut(),
+                hash_map::Entry::Vacant(unknown) => {
+                    let ours = Some(tip.state.key_set.clone()).filter(|set| set.claims().version == version);
+                    unknown.insert(if ours.is_some() { ours } else { self.key_set(version).await? })
+                }
+            };
             let by = manifest.signers().next();
-            let key = by.and_then(|id| key_sets[&version].as_ref()?.claims().key(id));
-            let doubt = match (key, &key_sets[&version]) {
+            let key = by.and_then(|id| key_set.as_ref()?.claims().key(id));
+            let doubt = match (key, &*key_set) {
                 (_, None) => Some(format!("its key set {version} is not in the store")),
                 (None, _) => Some(format!("its key is none of key set {version}")),
                 (Some(key), _) if key.signs != Use::Releases => Some("its key may not sign releases".into()),

@@ -22,7 +22,10 @@ impl Publisher {
     pub async fn lay_key_set(&self, set: &Signed<KeySet>) -> Result<Laid, Error> {
         let claims = set.claims();
         if claims.channel != self.channel {
-            return Err(Error::KeySet(format!("the key set is one of channel {}, not {}", claims.channel, self.channel)));
+            return Err(Error::KeySet(format!(
+                "the key set is one of channel {}, not {}",
+                claims.channel, self.channel
+            )));
         }
         for _ in 0..=REBASES_MAX {
             let tip = match self.tip().await {

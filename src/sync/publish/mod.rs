@@ -91,6 +91,8 @@ pub trait Progress: Send + Sync {
     fn at(&self, step: Step, done: u64, of: Option<u64>);
     /// Something that the operator should know, and that stops nothing.
     fn note(&self, text: &str);
+    /// Nothing more is done for now.
+    fn end(&self) {}
 }
 
 /// Tells nobody.
@@ -181,7 +183,9 @@ pub enum Error {
     #[error("channel {0} has no release yet")]
     NoRelease(Channel),
     /// Octets that are no state.
-    #[error("the state of channel {channel} in the store is damaged: {error}; restore the store, or publish to a new one")]
+    #[error(
+        "the state of channel {channel} in the store is damaged: {error}; restore the store, or publish to a new one"
+    )]
     State {
         /// Whose.
         channel: Channel,
@@ -199,7 +203,9 @@ pub enum Error {
         remedy: &'static str,
     },
     /// The key set has no such key.
-    #[error("key {key} is not one that key set {key_set} of channel {channel} lets sign {what}; sign with one of its keys, or add this one with catchment keyset")]
+    #[error(
+        "key {key} is not one that key set {key_set} of channel {channel} lets sign {what}; sign with one of its keys, or add this one with catchment keyset"
+    )]
     Key {
         /// Ours.
         key: KeyId,
@@ -227,7 +233,9 @@ pub enum Error {
     #[error("{0}")]
     Release(String),
     /// Blobs are gone although they were put.
-    #[error("{missing} blobs of the release are not in the store, {example} for one, though all were put; does somebody else remove blobs? publish again")]
+    #[error(
+        "{missing} blobs of the release are not in the store, {example} for one, though all were put; does somebody else remove blobs? publish again"
+    )]
     Vanished {
         /// How many.
         missing: usize,
@@ -288,7 +296,8 @@ impl Publisher {
             let version = tip.version.clone();
             let signed = sign(&tip, key, release.root, options.now_secs)?;
             let (generation, manifest) = (signed.generation, signed.manifest.digest());
-            let (blobs, octets) = (release.blobs.len() as u64 + 1, release.octets() + signed.manifest.bytes().len() as u64);
+            let (blobs, octets) =
+                (release.blobs.len() as u64 + 1, release.octets() + signed.manifest.bytes().len() as u64);
             let zones = release.root.totals.zones;
             if self.release(signed, release, version, options.first_key_set.as_ref()).await? {
                 let Counts { added, changed, removed } = counts;
@@ -364,7 +373,8 @@ impl Publisher {
         }
         // Whatever becomes of this, the head has moved.
         if let Err(error) = self.put_again(release.blobs, &revived).await {
-            self.progress.note(&format!("the release is the head, but was not looked at again: {error}; see catchment verify"));
+            self.progress
+                .note(&format!("the release is the head, but was not looked at again: {error}; see catchment verify"));
         }
         Ok(true)
     }

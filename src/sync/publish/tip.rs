@@ -52,12 +52,7 @@ impl Tip {
         let set = self.state.key_set.claims();
         match set.key(key.public().id()) {
             Some(known) if uses.contains(&known.signs) => Ok(()),
-            _ => Err(Error::Key {
-                key: key.public().id(),
-                key_set: set.version,
-                channel: set.channel.clone(),
-                what,
-            }),
+            _ => Err(Error::Key { key: key.public().id(), key_set: set.version, channel: set.channel.clone(), what }),
         }
     }
 
@@ -106,10 +101,8 @@ impl Publisher {
                 .learn_freshness(&head.freshness)
                 .and_then(|_| trust.judge_head(head.freshness.claims(), &head.manifest));
             match judged {
-                Ok(_) => trust.applied(Held {
-                    generation: head.manifest.claims().generation,
-                    manifest: head.manifest.digest(),
-                }),
+                Ok(_) => trust
+                    .applied(Held { generation: head.manifest.claims().generation, manifest: head.manifest.digest() }),
                 Err(refusal @ Refusal::WrongKey { .. }) => disowned = Some(refusal),
                 Err(refusal) => {
                     return Err(Error::Refused { what: "head", refusal: Box::new(refusal), remedy: HEAD_REMEDY });
@@ -121,8 +114,7 @@ impl Publisher {
 
     /// A node's trust that has the state's key set in force; walks through those between where root keys changed.
     async fn learn_key_sets(&self, newest: &Signed<KeySet>) -> Result<Trust, Error> {
-        let refused =
-            |refusal| Error::Refused { what: "key set", refusal: Box::new(refusal), remedy: ROOTS_REMEDY };
+        let refused = |refusal| Error::Refused { what: "key set", refusal: Box::new(refusal), remedy: ROOTS_REMEDY };
         let first = match &self.anchor {
             Anchor::Roots(_) => None,
             Anchor::KeySet(set) => Some((**set).clone()),
@@ -134,13 +126,8 @@ impl Publisher {
             (_, None) => newest.claims().roots.clone(),
         };
         let (channel, version) = (self.channel.clone(), newest.claims().version);
-        let policy = Policy {
-            roots,
-            channel,
-            min_generation: Generation::default(),
-            zones_max: u64::MAX,
-            octets_max: u64::MAX,
-        };
+        let policy =
+            Policy { roots, channel, min_generation: Generation::default(), zones_max: u64::MAX, octets_max: u64::MAX };
         let mut trust = Trust::new(policy);
         if let Some(first) = first {
             let ours = first.claims().version;

@@ -123,7 +123,12 @@ async fn check(blobs: &dyn Blobs, name: Digest, members: HashMap<Digest, Member>
         Err(error) => return Err(Error::Store { what: format!("reading blob {name}"), error }),
     };
     if own {
-        return Ok(first.open(bytes).err().map(|refusal| format!("{of}: image {name}: {refusal}")).into_iter().collect());
+        return Ok(first
+            .open(bytes)
+            .err()
+            .map(|refusal| format!("{of}: image {name}: {refusal}"))
+            .into_iter()
+            .collect());
     }
     let pack = match Pack::open(bytes, &name) {
         Ok(pack) => pack,

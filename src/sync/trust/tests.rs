@@ -352,23 +352,23 @@ fn an_image_of_another_zone_is_refused() {
         name: ZoneName::from(&"example".parse::<Name>().unwrap()),
         serial: 7,
         image: good.digest().into(),
-        len: good.bytes().len() as u64,
+        len: good.root().len() as u64,
         place: Place::Own,
     };
-    assert_eq!(leaf.open(good.bytes().to_vec()).unwrap().serial(), 7);
+    assert_eq!(leaf.open(good.root().to_vec()).unwrap().serial(), 7);
     let other = image("exampla.", 7);
-    assert_eq!(other.bytes().len(), good.bytes().len());
+    assert_eq!(other.root().len(), good.root().len());
     let (wanted, found) = (leaf.image, other.digest().into());
-    assert_eq!(leaf.open(other.bytes().to_vec()).err(), Some(ImageRefusal::Digest { wanted, found }));
+    assert_eq!(leaf.open(other.root().to_vec()).err(), Some(ImageRefusal::Digest { wanted, found }));
     // The release itself says so.
     let named = Leaf { image: found, ..leaf.clone() };
-    assert_eq!(named.open(other.bytes().to_vec()).err(), Some(ImageRefusal::Zone("exampla.".into())));
+    assert_eq!(named.open(other.root().to_vec()).err(), Some(ImageRefusal::Zone("exampla.".into())));
     let later = Leaf { serial: 8, ..leaf.clone() };
-    assert_eq!(later.open(good.bytes().to_vec()).err(), Some(ImageRefusal::Serial { has: 7, wants: 8 }));
+    assert_eq!(later.open(good.root().to_vec()).err(), Some(ImageRefusal::Serial { has: 7, wants: 8 }));
     let has = leaf.len - 1;
-    let cut = good.bytes()[1..].to_vec();
+    let cut = good.root()[1..].to_vec();
     assert_eq!(leaf.open(cut).err(), Some(ImageRefusal::Length { has, wants: leaf.len }));
-    let mut damaged = good.bytes().to_vec();
+    let mut damaged = good.root().to_vec();
     damaged[100] ^= 1;
     assert_eq!(leaf.open(damaged).err(), Some(ImageRefusal::Image(crate::zone::image::ImageError::Digest)));
 }

@@ -2,7 +2,6 @@
 
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
-use crate::zone::image::canonical_key;
 use crate::zone::layout;
 use crate::zone::records::{Record, Records};
 use std::collections::hash_map::Entry;
@@ -26,8 +25,6 @@ pub(super) struct Names<'a> {
     records: &'a Records,
     apex_len: usize,
     seed: u64,
-    /// Occluded names, in canonical order.
-    pub(super) hidden: Vec<usize>,
 }
 
 /// One name.
@@ -89,7 +86,7 @@ impl<'a> Names<'a> {
                 order.extend(name.iter().map(|&(_, index)| index));
             }
         }
-        let mut names = Names { list, starts: Vec::new(), order, records, apex_len, seed, hidden: Vec::new() };
+        let mut names = Names { list, starts: Vec::new(), order, records, apex_len, seed };
         names.index();
         names.add_empty_non_terminals()?;
         names.classify();
@@ -106,9 +103,19 @@ impl<'a> Names<'a> {
         &self.list[index]
     }
 
+    /// What names are hashed with.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// How many.
     pub(super) fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// The number of the apex.
+    pub(super) fn apex(&self) -> usize {
+        self.find(&[]).expect("the apex has a SOA")
     }
 
     /// The records of a name, in no stated order.
@@ -155,26 +162,14 @@ impl<'a> Names<'a> {
         name::is_at_or_below(wire, apex.as_wire()).then(|| self.find(&wire[..wire.len() - self.apex_len]))?
     }
 
-    /// Names that the index holds: all but the hidden ones, by hash.
+    /// Names that the index holds, by hash: all but the apex and the hidden ones.
     pub(super) fn indexed(&self) -> impl Iterator<Item = (usize, &NameEntry<'a>)> {
-        self.list.iter().enumerate().filter(|(_, name)| !name.is_hidden)
+        self.list.iter().enumerate().filter(|(_, name)| !name.is_hidden && !name.relative.is_empty())
     }
 
-    /// Buckets of the index.
-    pub(super) fn bucket_count(&self) -> u64 {
-        (self.list.len() - self.hidden.len()).div_ceil(layout::BUCKET_MEAN).max(1) as u64
-    }
-
-    /// Names in the fullest bucket.
-    pub(super) fn fullest_bucket(&self) -> usize {
-        let buckets = self.bucket_count();
-        let (mut last, mut run, mut fullest) = (u64::MAX, 0, 0);
-        for (_, name) in self.indexed() {
-            let bucket = layout::bucket(name.hash, buckets);
-            run = if bucket == last { run + 1 } else { 1 };
-            (last, fullest) = (bucket, fullest.max(run));
-        }
-        fullest
+    /// Whether two names have the same hash.
+    pub(super) fn share_a_hash(&self) -> bool {
+        self.list.windows(2).any(|pair| pair[0].hash == pair[1].hash)
     }
 
     /// Marks cuts, DNAMEs and what they occlude; drops empty non-terminals that are occluded.
@@ -202,9 +197,6 @@ impl<'a> Names<'a> {
         }
         self.list.retain(|name| name.count > 0 || !name.is_hidden);
         self.index();
-        self.hidden = (0..self.list.len()).filter(|&index| self.list[index].is_hidden).collect();
-        let list = &self.list;
-        self.hidden.sort_by_cached_key(|&index| canonical_key(list[index].relative));
     }
 
     /// The highest proper ancestor of the name that is a cut or has a DNAME.

@@ -5,7 +5,8 @@ use super::{Findings, TYPES_MAX};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;
-use crate::zone::layout::{REF, RRSET_WIRE_MAX, extra, hint, rrset};
+use crate::zone::image::expanded_len;
+use crate::zone::layout::{self, APEX_INLINE_MAX, INLINE_MAX, RRSET_WIRE_MAX, extra, hint, rrset};
 use crate::zone::records::{Record, Records};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ const SHARE_MIN: usize = 32;
 pub(super) struct Rrsets {
     bytes: Vec<u8>,
     sets: Vec<Set>,
+    /// The extras of all sets.
+    extras: Vec<Extra>,
     /// (type, set) of all names, one name after the other, each by type.
     entries: Vec<(u16, u32)>,
     /// Where each name's entries start; one more at the end.
@@ -26,22 +29,48 @@ pub(super) struct Rrsets {
     pub(super) record_count: u64,
 }
 
-/// One encoded RRset. Its extras hold the numbers of names where the image will have their refs.
+/// One RRset, encoded but for its extras.
 pub(super) struct Set {
     at: usize,
     len: u32,
+    /// Of its content, its extras' targets among it.
+    pub(super) hash: u64,
     /// How many names have it.
     pub(super) uses: u32,
+    /// Whether it lies beside its node, if no other name has it.
+    may_be_inline: bool,
+    extras_at: u32,
     extras: u8,
 }
+
+impl Set {
+    /// Whether it lies beside its node. Its length counts with each extra's target by hash, so that where it lies does not depend on
+    /// where they do.
+    pub(super) fn is_inline(&self) -> bool {
+        self.uses == 1 && self.may_be_inline
+    }
+}
+
+/// A name whose addresses go along with an RRset.
+#[derive(Clone, Copy)]
+pub(super) struct Extra {
+    pub(super) record: u8,
+    pub(super) place: u8,
+    pub(super) is_required: bool,
+    /// Number of the name.
+    pub(super) target: u32,
+}
+
+/// Octets of an extra as they are hashed: record, place, whether it is required, hash of the target.
+const HASHED_EXTRA: usize = 3 + 8;
 
 impl Rrsets {
     /// Sorts, checks and encodes the records of each name.
     pub(super) fn build(apex: &Name, records: &Records, names: &Names, findings: &mut Findings) -> Rrsets {
         let mut all = Rrsets::default();
-        let mut encoder = Encoder { apex, records, names, findings, encoded: Vec::new(), extras: 0 };
+        let mut encoder = Encoder { apex, records, names, findings, encoded: Vec::new(), extras: Vec::new() };
         let mut list = Vec::new();
-        // Keyed by the hash of the content; where two differ under one hash, the later one is simply not shared.
+        // Keyed by the hash of the content; where two differ under one hash, the later name's is simply not shared.
         let mut known: HashMap<u64, u32> = HashMap::new();
         for entry in names.iter() {
             all.starts.push(all.entries.len() as u32);
@@ -50,7 +79,7 @@ impl Rrsets {
             for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
                 let count = encoder.encode(entry, group);
                 all.record_count += count as u64;
-                let set = all.keep(&encoder.encoded, encoder.extras, &mut known);
+                let set = all.keep(names, entry, &mut encoder.encoded, &encoder.extras, &mut known);
                 all.entries.push((group[0].record.rtype, set));
             }
         }
@@ -68,38 +97,74 @@ impl Rrsets {
         &self.sets
     }
 
-    /// Octets of a set in the image.
-    pub(super) fn len_of(&self, set: u32) -> usize {
-        self.sets[set as usize].len as usize
-    }
-
-    /// Appends a set, with `place` telling where in the image the name with a number lies.
-    pub(super) fn write(&self, set: u32, place: impl Fn(usize) -> u64, out: &mut Vec<u8>) {
+    /// The octets of a set but for its extras: its number of extras is the last one, if it has any.
+    pub(super) fn octets(&self, set: u32) -> &[u8] {
         let set = &self.sets[set as usize];
-        out.extend_from_slice(&self.bytes[set.at..set.at + set.len as usize]);
-        let extras_at = out.len() - set.extras as usize * rrset::EXTRA;
-        for extra in out[extras_at..].chunks_exact_mut(rrset::EXTRA) {
-            let reference = &mut extra[3..];
-            let mut name = [0; 8];
-            name[..REF].copy_from_slice(reference);
-            reference.copy_from_slice(&place(u64::from_le_bytes(name) as usize).to_le_bytes()[..REF]);
-        }
+        &self.bytes[set.at..set.at + set.len as usize]
     }
 
-    fn keep(&mut self, encoded: &[u8], extras: u8, known: &mut HashMap<u64, u32>) -> u32 {
+    /// Octets of all records written out.
+    pub(super) fn expanded_len(&self, apex: &Name, names: &Names) -> u64 {
+        let mut len = 0;
+        for (number, name) in names.iter().enumerate() {
+            let owner_len = name.relative.len() + apex.as_wire().len();
+            for &(_, set) in self.of(number) {
+                let [.., c0, c1, l0, l1, _] =
+                    *self.octets(set).first_chunk::<{ rrset::FIXED }>().expect("it was encoded");
+                let (count, items_len) = (u16::from_le_bytes([c0, c1]) as usize, u16::from_le_bytes([l0, l1]) as usize);
+                len += expanded_len(owner_len, count, items_len - 2 * count);
+            }
+        }
+        len
+    }
+
+    /// The extras of a set.
+    pub(super) fn extras(&self, set: u32) -> &[Extra] {
+        let set = &self.sets[set as usize];
+        &self.extras[set.extras_at as usize..set.extras_at as usize + set.extras as usize]
+    }
+
+    /// Keeps what the encoder made: again, or as one that is known.
+    fn keep(
+        &mut self,
+        names: &Names,
+        entry: &NameEntry,
+        encoded: &mut Vec<u8>,
+        extras: &[Extra],
+        known: &mut HashMap<u64, u32>,
+    ) -> u32 {
         let number = self.sets.len() as u32;
+        let len = encoded.len();
+        for extra in extras {
+            encoded.extend_from_slice(&[extra.record, extra.place, extra.is_required as u8]);
+            encoded.extend_from_slice(&names.at(extra.target as usize).hash.to_le_bytes());
+        }
+        let hash = layout::hash(names.seed(), encoded);
         if encoded.len() >= SHARE_MIN {
-            let first = *known.entry(xxhash_rust::xxh3::xxh3_64(encoded)).or_insert(number);
-            if let Some(set) = self.sets.get_mut(first as usize)
-                && self.bytes[set.at..set.at + set.len as usize] == *encoded
-            {
-                set.uses += 1;
+            let first = *known.entry(hash).or_insert(number);
+            if (first as usize) < self.sets.len() && self.is_same(first, &encoded[..len], extras) {
+                self.sets[first as usize].uses += 1;
                 return first;
             }
         }
-        self.sets.push(Set { at: self.bytes.len(), len: encoded.len() as u32, uses: 1, extras });
-        self.bytes.extend_from_slice(encoded);
+        let max = if entry.relative.is_empty() { APEX_INLINE_MAX } else { INLINE_MAX };
+        self.sets.push(Set {
+            at: self.bytes.len(),
+            len: len as u32,
+            hash,
+            uses: 1,
+            may_be_inline: len + extras.len() * HASHED_EXTRA <= max,
+            extras_at: self.extras.len() as u32,
+            extras: extras.len() as u8,
+        });
+        self.bytes.extend_from_slice(&encoded[..len]);
+        self.extras.extend_from_slice(extras);
         number
+    }
+
+    fn is_same(&self, set: u32, octets: &[u8], extras: &[Extra]) -> bool {
+        let key = |extra: &Extra| (extra.record, extra.place, extra.is_required, extra.target);
+        self.octets(set) == octets && self.extras(set).iter().map(key).eq(extras.iter().map(key))
     }
 }
 
@@ -117,7 +182,7 @@ struct Encoder<'a, 'f> {
     names: &'a Names<'a>,
     findings: &'f mut Findings,
     encoded: Vec<u8>,
-    extras: u8,
+    extras: Vec<Extra>,
 }
 
 impl<'a> Encoder<'a, '_> {
@@ -218,15 +283,17 @@ impl<'a> Encoder<'a, '_> {
             self.encoded.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
             self.encoded.extend_from_slice(rdata);
         }
-        self.extras = 0;
+        self.extras.clear();
         // Hidden RRsets are never an answer of their own: addresses need neither.
         if !entry.is_hidden {
             if rdata::is_compressible(rtype) {
                 self.encoded[flags_at] |= rrset::HINTS;
                 self.encode_hints(entry, rtype, &unique);
             }
-            if self.encode_extras(entry, rtype, &unique) {
+            self.find_extras(entry, rtype, &unique);
+            if !self.extras.is_empty() {
                 self.encoded[flags_at] |= rrset::EXTRAS;
+                self.encoded.push(self.extras.len() as u8);
             }
         }
         unique.len()
@@ -248,11 +315,11 @@ impl<'a> Encoder<'a, '_> {
         }
     }
 
-    /// Appends the nodes whose addresses go along. Whether there are any.
-    fn encode_extras(&mut self, entry: &NameEntry, rtype: u16, items: &[&[u8]]) -> bool {
+    /// Finds the names whose addresses go along.
+    fn find_extras(&mut self, entry: &NameEntry, rtype: u16, items: &[&[u8]]) {
         use rtype::*;
         if !matches!(rtype, NS | MX | SRV | SVCB | HTTPS | NAPTR) {
-            return false;
+            return;
         }
         if rtype == NS && items.len() > extra::MAX {
             let message = format!("{} has more than {} name servers", self.owner_text(entry), extra::MAX);
@@ -260,7 +327,6 @@ impl<'a> Encoder<'a, '_> {
             self.findings.add(true, first, message, "keep fewer: no client tries so many");
         }
         let owner = self.owner(entry);
-        let mut found: Vec<(bool, u8, u8, usize)> = Vec::new();
         for (index, rdata) in items.iter().take(extra::MAX).enumerate() {
             let Some(place) = rdata::names(rtype, rdata).last() else { continue };
             let target = &rdata[place.clone()];
@@ -275,26 +341,16 @@ impl<'a> Encoder<'a, '_> {
                 }
             };
             let Some(number) = number else { continue };
-            let known = found.iter().any(|(.., same)| *same == number);
+            let known = self.extras.iter().any(|extra| extra.target as usize == number);
             let target_entry = self.names.at(number);
             if known || target_entry.is_redirected || !target_entry.has_address {
                 continue;
             }
-            let required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &owner);
-            found.push((required, index as u8, place, number));
-        }
-        if found.is_empty() {
-            return false;
+            let is_required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &owner);
+            self.extras.push(Extra { record: index as u8, place, is_required, target: number as u32 });
         }
         // What must fit goes first (RFC 9471 section 3.1).
-        found.sort_by_key(|(required, index, ..)| (!required, *index));
-        self.extras = found.len() as u8;
-        self.encoded.push(self.extras);
-        for (required, index, place, number) in found {
-            self.encoded.extend_from_slice(&[index, place, if required { extra::REQUIRED } else { 0 }]);
-            self.encoded.extend_from_slice(&(number as u64).to_le_bytes()[..REF]);
-        }
-        true
+        self.extras.sort_by_key(|extra| (!extra.is_required, extra.record));
     }
 }
 

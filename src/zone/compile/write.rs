@@ -1,202 +1,295 @@
-//! Lays the parts of an image out, and writes them.
+//! Writes an image as it was planned.
 
-use super::Soa;
-use super::names::{NameEntry, Names, depth, parent};
-use super::rrsets::Rrsets;
+use super::names::{NameEntry, depth};
+use super::plan::{Item, Plan};
+use super::{Soa, Unfit};
 use crate::wire::name::Name;
-use crate::zone::layout::{self, DIGEST, INLINE_MAX, MAGIC, REF, REF_MAX, VERSION, header, node};
-use crate::zone::memory;
-use std::collections::HashMap;
+use crate::zone::image::Piece;
+use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, extra, far, header, node};
+use crate::zone::memory::{self, ARENA};
 
-/// The image would exceed what a ref can hold.
-pub(super) struct TooLarge;
-
-/// Writes the image, digest included.
-pub(super) fn image(apex: &Name, soa: &Soa, seed: u64, names: &Names, rrsets: &Rrsets) -> Result<Vec<u8>, TooLarge> {
-    let plan = Plan::new(apex, names, rrsets);
-    if plan.len > REF_MAX {
-        return Err(TooLarge);
+/// Writes the image: its flat bytes, or its root and segments.
+pub(super) fn image(apex: &Name, soa: &Soa, plan: &Plan) -> Result<(Vec<u8>, Vec<Piece>), Unfit> {
+    let mut refs = Refs::new(plan);
+    if plan.is_flat {
+        // The first time to learn the places, the second to write them.
+        flat(apex, soa, plan, &mut refs);
+        return Ok((flat(apex, soa, plan, &mut refs), Vec::new()));
     }
-    let mut out = Vec::with_capacity(plan.len as usize);
-    memory::prefer_huge_pages(&mut out);
-    out.resize(header::SIZE, 0);
-    let apex_node = plan.names[names.find(&[]).expect("the apex has a SOA")];
-    let deepest = names.indexed().map(|(_, name)| depth(name.relative)).max().unwrap_or(0);
+    let segments = segments(plan, &mut refs)?;
+    Ok((root(apex, soa, plan, &segments, &mut refs), segments))
+}
+
+fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
+    let mut root = start_root(apex, soa, plan, refs);
+    let name_table = root.len() as u32;
+    let mut run = Run { plan, refs, out: root, start: 0 };
+    run.put_names(0, &mut &indexed(plan)[..]);
+    let far_table = run.out.len() as u32;
+    if !plan.far.is_empty() {
+        run.put_far(0, &mut &plan.far[..]);
+    }
+    root = run.out;
+    root[header::NAME_TABLE..][..4].copy_from_slice(&name_table.to_le_bytes());
+    root[header::FAR_TABLE..][..4].copy_from_slice(&far_table.to_le_bytes());
+    finish_root(root, 0)
+}
+
+fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[Piece], refs: &mut Refs) -> Vec<u8> {
+    let mut root = start_root(apex, soa, plan, refs);
+    let mut segments_len = 0;
+    for segment in segments {
+        let len = segment.bytes().len();
+        root.extend_from_slice(blake3::hash(segment.bytes()).as_bytes());
+        root.extend_from_slice(&(len as u32).to_le_bytes());
+        segments_len += len as u64;
+    }
+    finish_root(root, segments_len)
+}
+
+/// Header, apex name, apex node.
+fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
+    let mut out = vec![0; header::SIZE];
+    let deepest = plan.names.indexed().map(|(_, name)| depth(name.relative)).max().unwrap_or(0);
     let mut field = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
     field(0, &MAGIC);
     field(header::VERSION, &VERSION.to_le_bytes());
     field(header::SERIAL, &soa.serial.to_le_bytes());
-    field(header::LEN, &plan.len.to_le_bytes());
-    field(header::RECORDS, &rrsets.record_count.to_le_bytes());
-    field(header::SEED, &seed.to_le_bytes());
-    field(header::BUCKETS, &(plan.directory.len() as u64 - 1).to_le_bytes());
-    field(header::DIRECTORY, &((header::SIZE + apex.as_wire().len()) as u64).to_le_bytes());
-    field(header::HIDDEN, &plan.hidden.to_le_bytes());
-    field(header::HIDDEN_END, &plan.hidden_end.to_le_bytes());
-    field(header::APEX_NODE, &apex_node.to_le_bytes());
+    field(header::RECORDS, &plan.rrsets.record_count.to_le_bytes());
+    field(header::SEED, &plan.names.seed().to_le_bytes());
+    field(header::NAME_BUCKETS, &plan.name_grid.buckets.to_le_bytes());
+    field(header::FAR_BUCKETS, &plan.far_grid.buckets.to_le_bytes());
+    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len()) as u32).to_le_bytes());
     field(header::NEGATIVE_TTL, &soa.negative_ttl_secs.to_le_bytes());
+    field(header::FORM, &[!plan.is_flat as u8]);
+    field(header::NAME_BITS, &[plan.name_grid.bits]);
+    field(header::FAR_BITS, &[plan.far_grid.bits]);
     field(header::DEPTH, &[deepest as u8]);
     field(header::APEX_LEN, &[apex.as_wire().len() as u8]);
     out.extend_from_slice(apex.as_wire());
-    for place in &plan.directory {
-        push_ref(&mut out, *place);
-    }
-    plan.write_buckets(names, rrsets, &mut out);
-    for set in plan.apart(rrsets) {
-        plan.write_set(rrsets, set, &mut out);
-    }
-    plan.write_hidden(names, rrsets, &mut out);
-    debug_assert_eq!(out.len() as u64 + DIGEST as u64, plan.len);
-    let digest = blake3::hash(&out);
-    out.extend_from_slice(digest.as_bytes());
-    Ok(out)
+    let mut run = Run { plan, refs, out, start: 0 };
+    run.put_node(plan.apex);
+    run.out
 }
 
-/// Where everything will lie.
-struct Plan {
-    len: u64,
-    /// Start of each bucket, and the end of the last.
-    directory: Vec<u64>,
-    hidden: u64,
-    hidden_end: u64,
-    /// Place of each name's node.
+/// Lengths and digest.
+fn finish_root(mut root: Vec<u8>, segments_len: u64) -> Vec<u8> {
+    let len = (root.len() + blake3::OUT_LEN) as u64;
+    root[header::LEN..][..8].copy_from_slice(&(len + segments_len).to_le_bytes());
+    root[header::ROOT_LEN..][..8].copy_from_slice(&len.to_le_bytes());
+    let digest = blake3::hash(&root);
+    root.extend_from_slice(digest.as_bytes());
+    root
+}
+
+fn segments(plan: &Plan, refs: &mut Refs) -> Result<Vec<Piece>, Unfit> {
+    let mut left = plan.segments_len as usize;
+    let mut run = Run { plan, refs, out: new_arena(&mut left), start: 0 };
+    let (mut pieces, mut lens) = (Vec::new(), Vec::new());
+    let (indexed, mut far) = (indexed(plan), &plan.far[..]);
+    let (mut names, name_segments) = (&indexed[..], plan.name_grid.segments());
+    for segment in 0..name_segments + plan.far_grid.segments() {
+        if run.out.len() + SEGMENT_MAX > ARENA {
+            let full = std::mem::replace(&mut run.out, new_arena(&mut left));
+            pieces.extend(Piece::cut(full, std::mem::take(&mut lens)));
+        }
+        run.start = run.out.len();
+        match segment.checked_sub(name_segments) {
+            None => run.put_names(segment, &mut names),
+            Some(segment) => run.put_far(segment, &mut far),
+        }
+        run.out.extend_from_slice(&[0; PADDING]);
+        let len = run.out.len() - run.start;
+        if len > SEGMENT_MAX {
+            return Err(Unfit::Seed);
+        }
+        lens.push(len);
+    }
+    run.out.shrink_to_fit();
+    pieces.extend(Piece::cut(run.out, lens));
+    Ok(pieces)
+}
+
+/// Room for the next segments, of which about `left` octets are to come.
+fn new_arena(left: &mut usize) -> Vec<u8> {
+    let len = ARENA.min(*left + SEGMENT_MAX);
+    *left = left.saturating_sub(len - SEGMENT_MAX);
+    let mut arena = Vec::with_capacity(len);
+    memory::prefer_huge_pages(&mut arena);
+    arena
+}
+
+/// The names of the index, by hash.
+fn indexed(plan: &Plan) -> Vec<u32> {
+    plan.names.indexed().map(|(number, _)| number as u32).collect()
+}
+
+/// What refs say: places where the image is flat, far refs where it is in segments.
+struct Refs {
     names: Vec<u64>,
-    /// Place of each RRset.
     sets: Vec<u64>,
-    /// The child `*` of a name.
-    wildcards: HashMap<usize, usize>,
 }
 
-impl Plan {
-    fn new(apex: &Name, names: &Names, rrsets: &Rrsets) -> Plan {
-        let buckets = names.bucket_count();
-        let mut plan = Plan {
-            len: 0,
-            directory: Vec::with_capacity(buckets as usize + 1),
-            hidden: 0,
-            hidden_end: 0,
-            names: vec![0; names.len()],
-            sets: vec![0; rrsets.sets().len()],
-            wildcards: wildcards(names),
-        };
-        let mut at = (header::SIZE + apex.as_wire().len() + (buckets as usize + 1) * REF) as u64;
-        let mut indexed = names.indexed().peekable();
-        let mut members = Vec::with_capacity(layout::BUCKET_MAX);
-        for bucket in 0..buckets {
-            plan.directory.push(at);
-            members.clear();
-            while let Some((number, _)) = indexed.next_if(|(_, name)| layout::bucket(name.hash, buckets) == bucket) {
-                members.push(number);
-            }
-            at += 1 + 4 * members.len() as u64;
-            for &number in &members {
-                plan.place_name(number, names.at(number), rrsets, &mut at);
+impl Refs {
+    fn new(plan: &Plan) -> Refs {
+        let mut refs = Refs { names: vec![0; plan.names.len()], sets: vec![0; plan.rrsets.sets().len()] };
+        if !plan.is_flat {
+            for item in &plan.far {
+                let kind = if item.is_node() { &mut refs.names } else { &mut refs.sets };
+                kind[item.number as usize] = far::reference(item.hash, item.key);
             }
         }
-        plan.directory.push(at);
-        for set in plan.apart(rrsets) {
-            plan.sets[set as usize] = at;
-            at += rrsets.len_of(set) as u64;
-        }
-        plan.hidden = at;
-        for &number in &names.hidden {
-            at += 4;
-            plan.place_name(number, names.at(number), rrsets, &mut at);
-        }
-        plan.hidden_end = at;
-        plan.len = at + DIGEST as u64;
-        plan
+        refs
+    }
+}
+
+/// A run that is being written: it starts at `start` of `out`.
+struct Run<'a> {
+    plan: &'a Plan<'a>,
+    refs: &'a mut Refs,
+    out: Vec<u8>,
+    start: usize,
+}
+
+impl Run<'_> {
+    /// The next place.
+    fn here(&self) -> usize {
+        self.out.len() - self.start
     }
 
-    fn place_name(&mut self, number: usize, name: &NameEntry, rrsets: &Rrsets, at: &mut u64) {
-        self.names[number] = *at;
-        let wildcard = if self.wildcards.contains_key(&number) { REF } else { 0 };
-        let entries = rrsets.of(number);
-        *at += (node::FIXED + name.relative.len() + wildcard + entries.len() * node::ENTRY) as u64;
-        for &(_, set) in entries {
-            if is_inline(rrsets, set) {
-                self.sets[set as usize] = *at;
-                *at += rrsets.len_of(set) as u64;
+    /// The table of a segment's names: the first of `names`, which are taken off.
+    fn put_names(&mut self, segment: usize, names: &mut &[u32]) {
+        let plan = self.plan;
+        let hash = |&number: &u32| plan.names.at(number as usize).hash;
+        self.put_table(plan.name_grid, segment, names, hash, |run, &number| {
+            let slot = hash(&number) as u8 as u32 | (run.here() as u32) << 8;
+            run.put_node(number as usize);
+            slot
+        });
+    }
+
+    /// The table of a segment's far items.
+    fn put_far(&mut self, segment: usize, items: &mut &[Item]) {
+        let plan = self.plan;
+        self.put_table(
+            plan.far_grid,
+            segment,
+            items,
+            |item| far::prefix(item.hash),
+            |run, item| {
+                let slot = u32::from(item.key) | (run.here() as u32) << far::KEY_BITS;
+                if item.is_node() {
+                    run.put_node(item.number as usize);
+                } else {
+                    let own = run.put_set(item.number);
+                    debug_assert!(own.is_empty(), "what only one cut needs lies beside it");
+                }
+                slot
+            },
+        );
+    }
+
+    /// Directory and buckets. `put` writes an item and gives its slot.
+    fn put_table<T>(
+        &mut self,
+        grid: Grid,
+        segment: usize,
+        items: &mut &[T],
+        hash: impl Fn(&T) -> u64,
+        put: impl Fn(&mut Self, &T) -> u32,
+    ) {
+        let directory = self.out.len();
+        self.out.resize(directory + (grid.buckets as usize + 1) * PLACE, 0);
+        for bucket in 0..grid.buckets as usize {
+            let start = self.here();
+            self.set_place(directory + bucket * PLACE, start);
+            let is_here = |item: &T| grid.place(hash(item)) == (segment, bucket);
+            let count = items.iter().take(BUCKET_MAX).take_while(|item| is_here(item)).count();
+            let (members, behind) = items.split_at(count);
+            *items = behind;
+            self.out.push(count as u8);
+            let slots = self.out.len();
+            self.out.resize(slots + 4 * count, 0);
+            for (index, item) in members.iter().enumerate() {
+                let slot = put(self, item);
+                self.out[slots + 4 * index..][..4].copy_from_slice(&slot.to_le_bytes());
             }
         }
+        let end = self.here();
+        self.set_place(directory + grid.buckets as usize * PLACE, end);
     }
 
-    /// RRsets that lie apart from their nodes: shared and large ones.
-    fn apart(&self, rrsets: &Rrsets) -> impl Iterator<Item = u32> + use<> {
-        let apart = (0..rrsets.sets().len() as u32).filter(|&set| !is_inline(rrsets, set));
-        apart.collect::<Vec<_>>().into_iter()
-    }
-
-    fn write_buckets(&self, names: &Names, rrsets: &Rrsets, out: &mut Vec<u8>) {
-        let buckets = names.bucket_count();
-        let mut indexed = names.indexed().peekable();
-        let mut members = Vec::with_capacity(layout::BUCKET_MAX);
-        for (bucket, &start) in self.directory[..buckets as usize].iter().enumerate() {
-            debug_assert_eq!(out.len() as u64, start);
-            members.clear();
-            while let Some(member) = indexed.next_if(|(_, n)| layout::bucket(n.hash, buckets) == bucket as u64) {
-                members.push(member);
-            }
-            out.push(members.len() as u8);
-            for (number, name) in &members {
-                let tag = name.hash as u8 as u64;
-                out.extend_from_slice(&((tag | (self.names[*number] - start) << 8) as u32).to_le_bytes());
-            }
-            for (number, name) in &members {
-                self.write_name(*number, name, rrsets, out);
-            }
+    fn put_node(&mut self, number: usize) {
+        let (plan, start) = (self.plan, self.here());
+        if plan.is_flat {
+            self.refs.names[number] = start as u64;
         }
-    }
-
-    fn write_hidden(&self, names: &Names, rrsets: &Rrsets, out: &mut Vec<u8>) {
-        for &number in &names.hidden {
-            let start = out.len();
-            out.extend_from_slice(&[0; 4]);
-            self.write_name(number, names.at(number), rrsets, out);
-            let len = (out.len() - start - 4) as u32;
-            out[start..start + 4].copy_from_slice(&len.to_le_bytes());
-        }
-    }
-
-    fn write_name(&self, number: usize, name: &NameEntry, rrsets: &Rrsets, out: &mut Vec<u8>) {
-        debug_assert_eq!(out.len() as u64, self.names[number]);
-        let wildcard = self.wildcards.get(&number);
+        let name: &NameEntry = plan.names.at(number);
+        let wildcard = plan.wildcards.get(&number);
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         let flags =
             flag(name.is_cut, node::CUT) | flag(name.has_dname, node::DNAME) | flag(wildcard.is_some(), node::WILDCARD);
-        let entries = rrsets.of(number);
-        out.extend_from_slice(&[flags, name.relative.len() as u8, entries.len() as u8]);
-        out.extend_from_slice(name.relative);
-        if let Some(&wildcard) = wildcard {
-            push_ref(out, self.names[wildcard]);
+        let entries = plan.rrsets.of(number);
+        self.out.extend_from_slice(&[flags, name.relative.len() as u8, entries.len() as u8]);
+        self.out.extend_from_slice(name.relative);
+        if let Some(&wildcard) = wildcard
+            && plan.is_flat
+        {
+            self.put_ref(self.refs.names[wildcard], PLACE);
         }
+        let is_inline = |set: u32| plan.rrsets.sets()[set as usize].is_inline();
+        let mut beside = start + plan.head_len(number);
         for &(rtype, set) in entries {
-            out.extend_from_slice(&rtype.to_le_bytes());
-            push_ref(out, self.sets[set as usize]);
-        }
-        for &(_, set) in entries {
-            if is_inline(rrsets, set) {
-                self.write_set(rrsets, set, out);
+            self.out.extend_from_slice(&rtype.to_le_bytes());
+            if is_inline(set) {
+                self.put_ref(beside as u64, PLACE);
+                beside += plan.set_len(set);
+            } else {
+                self.put_ref(self.refs.sets[set as usize], if plan.is_flat { PLACE } else { far::LEN });
             }
         }
+        let mut own = Vec::new();
+        for &(_, set) in entries.iter().filter(|(_, set)| is_inline(*set)) {
+            own.extend(self.put_set(set));
+        }
+        debug_assert_eq!(self.here(), beside);
+        for (at, target) in own {
+            let place = self.here();
+            self.set_place(at, place);
+            self.put_node(target);
+        }
+        debug_assert_eq!(self.here(), start + plan.node_len(number));
     }
 
-    fn write_set(&self, rrsets: &Rrsets, set: u32, out: &mut Vec<u8>) {
-        debug_assert_eq!(out.len() as u64, self.sets[set as usize]);
-        rrsets.write(set, |name| self.names[name], out);
+    /// Writes an RRset. Gives the nodes that are to lie behind it, each with where its place is to stand.
+    fn put_set(&mut self, set: u32) -> Vec<(usize, usize)> {
+        let plan = self.plan;
+        if plan.is_flat {
+            self.refs.sets[set as usize] = self.here() as u64;
+        }
+        self.out.extend_from_slice(plan.rrsets.octets(set));
+        let mut own = Vec::new();
+        for extra in plan.rrsets.extras(set) {
+            let (flags, target) = (plan.extra_flags(extra), extra.target as usize);
+            self.out.extend_from_slice(&[extra.record, extra.place, flags]);
+            if flags & extra::OWN != 0 {
+                own.push((self.out.len(), target));
+            }
+            let given = match flags & extra::TARGET {
+                extra::HASH => plan.names.at(target).hash,
+                _ => self.refs.names[target],
+            };
+            self.put_ref(given, extra::target_len(flags));
+        }
+        own
     }
-}
 
-fn is_inline(rrsets: &Rrsets, set: u32) -> bool {
-    rrsets.sets()[set as usize].uses == 1 && rrsets.len_of(set) <= INLINE_MAX
-}
+    fn put_ref(&mut self, value: u64, len: usize) {
+        self.out.extend_from_slice(&value.to_le_bytes()[..len]);
+    }
 
-/// Which name has which as its child `*`.
-fn wildcards(names: &Names) -> HashMap<usize, usize> {
-    let stars = names.indexed().filter(|(_, name)| name.relative.starts_with(b"\x01*"));
-    stars.filter_map(|(number, name)| Some((names.find(parent(name.relative))?, number))).collect()
-}
-
-fn push_ref(out: &mut Vec<u8>, place: u64) {
-    out.extend_from_slice(&place.to_le_bytes()[..REF]);
+    /// Writes a place at octet `at` of `out`.
+    fn set_place(&mut self, at: usize, place: usize) {
+        self.out[at..at + PLACE].copy_from_slice(&(place as u64).to_le_bytes()[..PLACE]);
+    }
 }

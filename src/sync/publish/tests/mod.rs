@@ -1,4 +1,5 @@
 mod memory;
+mod scale;
 
 use super::gc::{YOUNG, collect};
 use super::keys::{self, Laid};
@@ -111,10 +112,7 @@ async fn first_release_then_one_zone_then_nothing() {
     let (writes, ..) = memory.counts();
     let options = options(200);
     let outcome = publisher(&memory).publish(&key(2), images(&zones), &options).await.unwrap();
-    assert_eq!(
-        outcome,
-        Outcome::Unchanged { generation: second.generation, manifest: second.manifest, zones: 30 }
-    );
+    assert_eq!(outcome, Outcome::Unchanged { generation: second.generation, manifest: second.manifest, zones: 30 });
     assert_eq!(memory.counts().0, writes + 1, "the state alone");
     let tip = publisher(&memory).tip().await.unwrap();
     assert_eq!(tip.trust.head_age_secs(230), Some(30));
@@ -135,10 +133,8 @@ async fn who_may_not_publish_changes_nothing() {
     assert_eq!(memory.counts().0, 0, "nothing was written");
 
     published(&memory, &zones).await;
-    let other = Publisher {
-        anchor: Anchor::Roots(Roots::new(vec![key(9).public()], 1).unwrap()),
-        ..publisher(&memory)
-    };
+    let other =
+        Publisher { anchor: Anchor::Roots(Roots::new(vec![key(9).public()], 1).unwrap()), ..publisher(&memory) };
     let error = other.publish(&key(2), images(&zones), &options(1)).await.unwrap_err();
     assert!(matches!(error, Error::Refused { what: "key set", .. }), "{error}");
 }
@@ -243,10 +239,8 @@ async fn two_publishers_of_one_zone() {
     let stop = Options { on_conflict: OnConflict::Stop, ..options(1) };
     let publisher = publisher(&memory);
     let k = key(2);
-    let (a, b) = tokio::join!(
-        publisher.publish(&k, images(&ours), &stop),
-        publisher.publish(&k, images(&theirs), &stop)
-    );
+    let (a, b) =
+        tokio::join!(publisher.publish(&k, images(&ours), &stop), publisher.publish(&k, images(&theirs), &stop));
     assert!(a.is_ok() != b.is_ok());
     let error = a.err().or(b.err()).unwrap();
     assert!(matches!(error, Error::Conflict { .. }), "{error}");
@@ -316,8 +310,7 @@ async fn what_the_head_lost_is_made_again() {
             let good = memory.bytes(&name).unwrap();
             let is_page = good.starts_with(b"CTCHPAGE");
             memory.damage(&name, other.clone());
-            let verified =
-                verify(&memory.store(), Arc::new(Silent), None, &publisher(&memory).anchor).await.unwrap();
+            let verified = verify(&memory.store(), Arc::new(Silent), None, &publisher(&memory).anchor).await.unwrap();
             let is_manifest = good.starts_with(b"CTCHMNFT");
             assert_eq!(verified.faults.is_empty(), is_manifest, "{:?}", verified.faults);
             let outcome = publish(&memory, &all).await.unwrap();
@@ -500,7 +493,8 @@ async fn the_fleet_and_waiting_for_it() {
     tell("e", &Report { serving: Some(other), ..at_head.clone() }, 1);
     let mut fleet = publisher.fleet(110, age).await.unwrap();
     assert_eq!((fleet.in_step, fleet.head_age_secs), (false, Some(10)));
-    let faults: Vec<String> = fleet.nodes.drain(..).map(|node| format!("{} {}", node.node, node.faults.join(", "))).collect();
+    let faults: Vec<String> =
+        fleet.nodes.drain(..).map(|node| format!("{} {}", node.node, node.faults.join(", "))).collect();
     let expected = [
         "a ",
         "b not ready",

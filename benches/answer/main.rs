@@ -2,7 +2,10 @@
 //! 1,000,000 delegations, names shuffled; beside it what one dependent load from memory takes on this machine in the same run,
 //! as a lookup in a large zone is little else.
 //!
-//! Run: `cargo bench --bench answer [-- --names N]`. Prints Markdown; each figure is the median of the rounds.
+//! Run: `cargo bench --bench answer [-- --names N]`. Prints Markdown; each figure is the median of the rounds. With `--change`
+//! instead: what one changed record of such a zone costs a node.
+
+mod change;
 
 use catchment::answer::{Query, Served, Settings, Transport, answer, cookie, prefetch};
 use catchment::wire::code::rtype;
@@ -24,12 +27,19 @@ const FEW: usize = 4_000;
 const BATCH: usize = 16;
 
 fn main() {
+    let (mut large_names, mut is_change) = (1_000_000, false);
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let large_names = match (arguments.next().as_deref(), arguments.next()) {
-        (Some("--names"), Some(names)) => names.parse().expect("--names takes a number"),
-        (None, _) => 1_000_000,
-        _ => panic!("usage: answer [--names N]"),
-    };
+    while let Some(argument) = arguments.next() {
+        match (&argument[..], if argument == "--change" { None } else { arguments.next() }) {
+            ("--names", Some(names)) => large_names = names.parse().expect("--names takes a number"),
+            ("--change", _) => is_change = true,
+            (change::NODE, Some(store)) => return change::node(store.as_ref()),
+            _ => panic!("usage: answer [--names N] [--change]"),
+        }
+    }
+    if is_change {
+        return change::publish(large_names);
+    }
     let random = &mut Random(20);
     println!(
         "| case | ns a query | ns a query, batches of {BATCH} prefetched | answer, octets |\n|---|---:|---:|---:|"
@@ -50,7 +60,7 @@ fn main() {
 struct Bench {
     served: Served,
     cases: Vec<(&'static str, Packets)>,
-    image_len: usize,
+    image_len: u64,
     records: u64,
 }
 
@@ -87,8 +97,9 @@ fn small_zone(names: usize, random: &mut Random) -> Bench {
     bench("small.test", &zone, cases)
 }
 
-/// Two name servers each, most of them hosters' shared by many delegations; glue of their own for one in ten.
-fn delegations(names: usize, random: &mut Random) -> Bench {
+/// Two name servers each, most of them hosters' shared by many delegations; glue of their own for one in ten. Gives the zone
+/// `bench` and the labels of the delegations.
+fn delegations_of(names: usize, random: &mut Random) -> (Records, Vec<String>) {
     let mut zone = Records::default();
     apex(&mut zone, "bench");
     let hosters: Vec<String> = (0..(names / 50).max(10)).map(|_| random.label()).collect();
@@ -110,6 +121,11 @@ fn delegations(names: usize, random: &mut Random) -> Bench {
         }
     }
     add(&mut zone, "*.wild.bench", rtype::A, &[192, 0, 2, 1]);
+    (zone, labels)
+}
+
+fn delegations(names: usize, random: &mut Random) -> Bench {
+    let (zone, labels) = delegations_of(names, random);
     let signed: Vec<&String> = labels.iter().skip(1).step_by(5).collect();
     let cases = vec![
         ("hit (DS)", packets(random, MANY, rtype::DS, |random| format!("{}.bench", random.pick(&signed)))),
@@ -123,7 +139,7 @@ fn delegations(names: usize, random: &mut Random) -> Bench {
 fn bench(apex: &str, records: &Records, cases: Vec<(&'static str, Packets)>) -> Bench {
     let (image, findings) = compile(&name(apex), records);
     let image = image.unwrap_or_else(|| panic!("{findings:?}"));
-    let (image_len, records) = (image.bytes().len(), image.record_count());
+    let (image_len, records) = (image.len(), image.record_count());
     let zones = Zones::new(vec![Zone { id: 0, name: name(apex), image: Some(image) }]);
     let settings = Settings {
         udp_size: 1232,

@@ -1,0 +1,122 @@
+//! `catchment status`.
+
+use super::store::{Trusted, block_on, now_secs, open, print_json, progress, told};
+use super::{done, fail};
+use crate::sync::channel::Channel;
+use crate::sync::publish::fleet::{AGE_MAX, Fleet};
+use crate::sync::publish::{Error, Publisher};
+use crate::sync::store::address::Address;
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Arguments of `catchment status`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Store
+    #[arg(long, value_name = "STORE")]
+    of: Address,
+    /// One channel alone
+    #[arg(long)]
+    channel: Option<Channel>,
+    #[command(flatten)]
+    trusted: Trusted,
+    /// Seconds after which a node that says nothing is out of step
+    #[arg(long, value_name = "SECONDS", default_value_t = AGE_MAX.as_secs())]
+    age_max: u64,
+    /// Show it again each second, until interrupted
+    #[arg(long)]
+    watch: bool,
+    /// Print one JSON document (with --watch: one a line)
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows the fleet; exit code 1 when a node is out of step.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let run = || {
+        let (store, anchor) = (open(&arguments.of)?, arguments.trusted.reader()?);
+        let progress = progress(true);
+        block_on(async {
+            loop {
+                let channels = match &arguments.channel {
+                    Some(channel) => vec![channel.clone()],
+                    None => store
+                        .channels
+                        .channels()
+                        .await
+                        .map_err(|error| Error::Store { what: "listing channels".into(), error })?,
+                };
+                let mut fleets = Vec::new();
+                for channel in channels {
+                    let (store, anchor, progress) = (store.clone(), anchor.clone(), progress.clone());
+                    let publisher = Publisher { store, channel, anchor, progress };
+                    fleets.push(publisher.fleet(now_secs(), Duration::from_secs(arguments.age_max)).await?);
+                }
+                let code = show(&fleets, arguments);
+                if !arguments.watch {
+                    return Ok(code);
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        })
+    };
+    told(run())
+}
+
+fn show(fleets: &[Fleet], arguments: &Arguments) -> ExitCode {
+    let in_step = !fleets.is_empty() && fleets.iter().all(|fleet| fleet.in_step);
+    if arguments.json && arguments.watch {
+        done(&serde_json::to_string(fleets).unwrap_or_default());
+    } else if arguments.json {
+        print_json(&fleets);
+    } else {
+        let clear = if arguments.watch && std::io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
+        let text: Vec<String> = fleets.iter().map(table).collect();
+        done(&format!("{clear}{}", text.join("\n")));
+    }
+    match fleets.is_empty() {
+        true => fail("error: the store has no channels; publish to it first"),
+        false if in_step => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn table(fleet: &Fleet) -> String {
+    let mut text = format!("channel {}: ", fleet.channel);
+    let _ = match (fleet.generation, fleet.head_age_secs) {
+        (Some(generation), Some(age)) => {
+            writeln!(text, "head {generation}, said {age} s ago; {} nodes", fleet.nodes.len())
+        }
+        _ => writeln!(text, "no release; {} nodes", fleet.nodes.len()),
+    };
+    if fleet.nodes.is_empty() {
+        return text;
+    }
+    let width = fleet.nodes.iter().map(|node| node.node.chars().count()).max().unwrap_or(0).clamp(4, 40);
+    let _ = writeln!(
+        text,
+        "{:<width$}  {:<10} {:>6}  {:<5}  {:<12} {:>9} {:>6}  FAULTS",
+        "NODE", "GENERATION", "BEHIND", "READY", "ANNOUNCE", "QUERIES/S", "AGE"
+    );
+    for node in &fleet.nodes {
+        let report = node.report.as_ref();
+        let serving = report.and_then(|report| report.serving);
+        // Whoever may write to the store chooses these texts.
+        let printable = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+        let _ = writeln!(
+            text,
+            "{:<width$}  {:<10} {:>6}  {:<5}  {:<12} {:>9} {:>4} s  {}",
+            printable(&node.node),
+            serving.map_or("-".into(), |serving| serving.generation.to_string()),
+            node.behind.map_or("-".into(), |behind| behind.to_string()),
+            report.map_or("-", |report| if report.ready { "yes" } else { "no" }),
+            printable(report.and_then(|report| report.announce.as_deref()).unwrap_or("-")),
+            report.map_or("-".into(), |report| report.qps.to_string()),
+            node.age_secs,
+            printable(&node.faults.join("; "))
+        );
+    }
+    text
+}

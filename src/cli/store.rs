@@ -1,0 +1,247 @@
+//! What the commands on a store share: which store and channel, whom they believe there, keys, progress, and exit codes.
+
+use super::{complain, fail};
+use crate::sync::channel::{Channel, Generation};
+use crate::sync::key::{KEY_FILE_MAX, KeyPair, PublicKey};
+use crate::sync::key_set::{KeySet, Roots};
+use crate::sync::publish::fleet::Waited;
+use crate::sync::publish::tip::Anchor;
+use crate::sync::publish::{Error, Progress, Publisher, Step};
+use crate::sync::signed::{DOCUMENT_LEN_MAX, Signed};
+use crate::sync::store::Store;
+use crate::sync::store::address::Address;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Exit code: another publisher was faster.
+pub(super) const CONFLICT: u8 = 3;
+/// Exit code: published, but not all nodes serve it in time.
+pub(super) const TIMED_OUT: u8 = 4;
+
+/// Whose channel it is, for commands that read.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Trusted {
+    /// A key set of the channel: it and those that follow it are believed [default: beside the key, if there is one there]
+    #[arg(long, value_name = "FILE", conflicts_with = "root_key")]
+    key_set: Option<PathBuf>,
+    /// A root key of the channel, ed25519:... or its file; can be repeated
+    #[arg(long, value_name = "KEY")]
+    root_key: Vec<String>,
+    /// How many of the root keys must have signed
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "root_key")]
+    root_threshold: u8,
+}
+
+impl Trusted {
+    /// The key set that was named, or that lies beside the key.
+    pub(super) fn key_set(&self, key: Option<&str>) -> Result<Option<Signed<KeySet>>, String> {
+        let beside = key.filter(|key| !key.starts_with(ENV)).map(|key| Path::new(key).with_extension("keyset"));
+        match (&self.key_set, beside.filter(|path| path.exists())) {
+            (Some(path), _) => read_key_set(path).map(Some),
+            (None, Some(path)) if self.root_key.is_empty() => read_key_set(&path).map(Some),
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// Whom to believe.
+    pub(super) fn anchor(&self, key_set: Option<&Signed<KeySet>>) -> Result<Anchor, String> {
+        if !self.root_key.is_empty() {
+            let keys = self.root_key.iter().map(|text| read_public(text)).collect::<Result<Vec<_>, _>>()?;
+            let roots = Roots::new(keys, self.root_threshold).map_err(|error| format!("error: --root-key: {error}"))?;
+            return Ok(Anchor::Roots(roots));
+        }
+        Ok(key_set.map_or(Anchor::Store, |set| Anchor::key_set(set.clone())))
+    }
+
+    /// Whom to believe, for commands without a key of their own.
+    pub(super) fn reader(&self) -> Result<Anchor, String> {
+        self.anchor(self.key_set(None)?.as_ref())
+    }
+}
+
+/// Text of keys that stand in the environment.
+const ENV: &str = "env:";
+
+/// Reads a small file. `what` is what it should hold.
+fn read(path: &Path, what: &str, max: usize) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("error: {}: {error}; give the path of a {what}", path.display());
+    let mut bytes = Vec::new();
+    // One octet more than is good: the decoders refuse what is too long, and say so.
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// Reads a key set's file.
+pub(super) fn read_key_set(path: &Path) -> Result<Signed<KeySet>, String> {
+    let bytes = read(path, "key set, as keygen and keyset make", DOCUMENT_LEN_MAX)?;
+    Signed::decode(&bytes).map_err(|error| format!("error: {}: {error}", path.display()))
+}
+
+/// Reads a public key: itself, or its file.
+pub(super) fn read_public(text: &str) -> Result<PublicKey, String> {
+    if text.starts_with("ed25519") {
+        return PublicKey::from_text(text, "the command line").map_err(|error| format!("error: {error}"));
+    }
+    let bytes = read(Path::new(text), "public key", KEY_FILE_MAX)?;
+    PublicKey::from_text(&String::from_utf8_lossy(&bytes), text).map_err(|error| format!("error: {error}"))
+}
+
+/// Reads a secret key from a file, or from the environment (`env:NAME`). Warns if others can read the file.
+pub(super) fn read_secret(place: &str) -> Result<KeyPair, String> {
+    if place.starts_with("ed25519") {
+        return Err("error: a key on the command line can be seen by all; give its file, or env:NAME".into());
+    }
+    if let Some(name) = place.strip_prefix(ENV) {
+        let text = std::env::var(name).map_err(|_| format!("error: there is no variable {name} with a key in it"))?;
+        return KeyPair::from_text(&text, name).map_err(|error| format!("error: {error}"));
+    }
+    let path = Path::new(place);
+    let bytes = read(path, "secret key, as keygen makes", KEY_FILE_MAX)?;
+    if path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0) {
+        complain(&format!("warning: {place} can be read by others: chmod 600 {place}"));
+    }
+    KeyPair::from_text(&String::from_utf8_lossy(&bytes), place).map_err(|error| format!("error: {error}"))
+}
+
+/// Opens a store.
+pub(super) fn open(address: &Address) -> Result<Store, String> {
+    address.open().map_err(|error| format!("error: {address}: {error}"))
+}
+
+/// A channel of a store.
+pub(super) fn publisher(address: &Address, channel: &Channel, anchor: Anchor, json: bool) -> Result<Publisher, String> {
+    Ok(Publisher { store: open(address)?, channel: channel.clone(), anchor, progress: progress(json) })
+}
+
+/// Seconds since 1970.
+pub(super) fn now_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+/// Runs a command to its end.
+pub(super) fn block_on<T>(command: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime.map_err(|error| format!("error: no threads: {error}"))?.block_on(command))
+}
+
+/// Says why nothing was done.
+pub(super) fn failed(error: &Error) -> ExitCode {
+    complain(&format!("error: {error}"));
+    match error {
+        Error::Conflict { .. } => ExitCode::from(CONFLICT),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The exit code of a command, whose errors of both kinds are told.
+pub(super) fn told(result: Result<Result<ExitCode, Error>, String>) -> ExitCode {
+    match result {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => failed(&error),
+        Err(message) => fail(&message),
+    }
+}
+
+/// Prints one JSON document.
+pub(super) fn print_json(value: &impl serde::Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => super::done(&text),
+        Err(error) => fail(&format!("error: {error}")),
+    }
+}
+
+/// Bars on a terminal; else nothing but notes.
+pub(super) fn progress(json: bool) -> Arc<dyn Progress> {
+    let terminal = std::io::stderr().is_terminal() && !json;
+    Arc::new(Bars(Mutex::new(terminal.then(|| (Step::Reading, ProgressBar::hidden())))))
+}
+
+/// The step that is shown, and its bar.
+struct Bars(Mutex<Option<(Step, ProgressBar)>>);
+
+impl Progress for Bars {
+    fn at(&self, step: Step, done: u64, of: Option<u64>) {
+        let Ok(mut shown) = self.0.lock() else { return };
+        let Some((at, bar)) = &mut *shown else { return };
+        if *at != step || bar.is_hidden() {
+            bar.finish_and_clear();
+            *bar = ProgressBar::new(0).with_prefix(match step {
+                Step::Reading => "reading pages",
+                Step::Building => "building",
+                Step::Uploading => "uploading",
+                Step::Checking => "checking",
+            });
+            if let Ok(style) = ProgressStyle::with_template("{prefix:14} {wide_bar} {pos}/{len}") {
+                bar.set_style(style);
+            }
+            *at = step;
+        }
+        bar.set_length(of.unwrap_or(done));
+        bar.set_position(done);
+    }
+
+    fn note(&self, text: &str) {
+        if let Ok(shown) = self.0.lock() {
+            match &*shown {
+                Some((_, bar)) => bar.suspend(|| complain(&format!("note: {text}"))),
+                None => complain(&format!("note: {text}")),
+            }
+        }
+    }
+
+    fn end(&self) {
+        if let Ok(Some((_, bar))) = self.0.lock().as_deref() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Waiting for nodes, for commands that move the head.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Wait {
+    /// Wait until all nodes that report serve it
+    #[arg(long)]
+    wait: bool,
+    /// Seconds to wait; exit code 4 after that
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+}
+
+impl Wait {
+    /// Waits, if that is wanted, and tells. `None`: it was not.
+    pub(super) async fn wait(&self, publisher: &Publisher, generation: Generation) -> Result<Option<Waited>, Error> {
+        if !self.wait {
+            return Ok(None);
+        }
+        let timeout = Duration::from_secs(self.timeout);
+        let mut told = None;
+        let each = |fleet: &crate::sync::publish::fleet::Fleet, there: usize| {
+            if told != Some(there) {
+                complain(&format!("{there} of {} nodes serve {generation}", fleet.nodes.len()));
+                told = Some(there);
+            }
+        };
+        publisher.wait(generation, timeout, each).await.map(Some)
+    }
+}
+
+/// The code for how a wait ended; says who is missing.
+pub(super) fn waited(waited: Option<&Waited>, generation: Generation) -> ExitCode {
+    let Some(Waited::TimedOut(fleet)) = waited else { return ExitCode::SUCCESS };
+    let late = fleet.nodes.iter().filter(|node| {
+        let serving = node.report.as_ref().and_then(|report| report.serving);
+        serving.is_none_or(|serving| serving.generation < generation)
+    });
+    let late: Vec<String> = late.map(|node| format!("{} ({})", node.node, node.faults.join(", "))).collect();
+    complain(&format!(
+        "error: {generation} is the head, but time is up and these nodes don't serve it: {}",
+        late.join(", ")
+    ));
+    ExitCode::from(TIMED_OUT)
+}

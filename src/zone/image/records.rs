@@ -1,0 +1,140 @@
+//! All records of an image, in canonical order: for dumps and differences.
+
+use super::bytes::Bytes;
+use super::{Image, ImageError, Node};
+use crate::wire::code::rtype;
+use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX};
+use crate::zone::layout::{EXPANSION_MAX, PLACE, far};
+
+impl Image {
+    /// Calls `each(owner, type, TTL in seconds, RDATA)` for every record, names in wire form: the SOA first, then in canonical
+    /// order (RFC 4034 sections 6.1 and 6.3). Allocates: for dumps and differences.
+    pub fn for_each_record(&self, mut each: impl FnMut(&[u8], u16, u32, &[u8])) -> Result<(), ImageError> {
+        let mut nodes = self.nodes()?;
+        nodes.sort_by_cached_key(|node| canonical_key(node.name));
+        let mut owner = Vec::with_capacity(NAME_LEN_MAX);
+        let mut left = self.record_count();
+        let mut octets_left = self.len().saturating_mul(EXPANSION_MAX);
+        for node in nodes {
+            owner.clear();
+            owner.extend_from_slice(node.name);
+            owner.extend_from_slice(self.apex_wire());
+            if name::wire_len(&owner) != Ok(owner.len()) {
+                return Err(ImageError::Inconsistent("an owner name is malformed"));
+            }
+            let is_apex = node.name.is_empty();
+            let soa = if is_apex { node.rrset(rtype::SOA)? } else { None };
+            let others = node.rrsets().filter(|set| !(is_apex && matches!(set, Ok(set) if set.rtype == rtype::SOA)));
+            for set in soa.map(Ok).into_iter().chain(others) {
+                let set = set?;
+                for rdata in set.iter() {
+                    let rdata = rdata?;
+                    let exceeded = ImageError::Inconsistent("it has more records than it says");
+                    left = left.checked_sub(1).ok_or(exceeded)?;
+                    let exceeded = ImageError::Inconsistent("it stands for more records than any zone has");
+                    let octets = expanded_len(owner.len(), 1, rdata.len());
+                    octets_left = octets_left.checked_sub(octets).ok_or(exceeded)?;
+                    each(&owner, set.rtype, set.ttl_secs, rdata);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All nodes, in no stated order.
+    fn nodes(&self) -> Result<Vec<Node<'_>>, ImageError> {
+        let mut nodes = vec![self.apex_node()?];
+        let (names, far) = (self.head.names, self.head.far);
+        for segment in 0..names.segments() {
+            let run = self.run(segment)?;
+            self.each_slot(run, self.head.name_table, names.buckets, |word| {
+                nodes.push(Node::read(self, run, (word >> 8) as usize)?);
+                Ok(())
+            })?;
+        }
+        for segment in 0..far.segments() {
+            let run = self.run(names.segments() + segment)?;
+            self.each_slot(run, self.head.far_table, far.buckets, |word| {
+                if word & u32::from(far::NODE) != 0 {
+                    nodes.push(Node::read(self, run, (word >> far::KEY_BITS) as usize)?);
+                }
+                Ok(())
+            })?;
+        }
+        // Each takes more octets than this, and is met once.
+        let max = self.len() as usize / 8;
+        for at in 0..nodes.len() {
+            if !nodes[at].is_cut() {
+                continue;
+            }
+            if let Some(set) = nodes[at].rrset(rtype::NS)? {
+                let hinted = if set.has_hints() { set.count as usize } else { 0 };
+                for extra in set.extras(hinted)? {
+                    let extra = extra?;
+                    if extra.is_own {
+                        nodes.push(extra.node);
+                    }
+                }
+            }
+            if nodes.len() > max {
+                return Err(ImageError::Inconsistent("it has more names than it has room for"));
+            }
+        }
+        Ok(nodes)
+    }
+
+    /// Calls `each` with every slot of a table.
+    fn each_slot<'a>(
+        &'a self,
+        run: Bytes<'a>,
+        table: usize,
+        buckets: u32,
+        mut each: impl FnMut(u32) -> Result<(), ImageError>,
+    ) -> Result<(), ImageError> {
+        let mut previous_end = 0;
+        for bucket in 0..buckets as usize {
+            let (start, end) = run.places(table + bucket * PLACE)?;
+            let slots = super::Bucket { run, start, end }.slots()?;
+            // Buckets follow one another: so a crafted image can't name the same nodes over and over.
+            if start < previous_end || start + 1 + 4 * slots > end {
+                return Err(ImageError::Inconsistent("its buckets overlap"));
+            }
+            for slot in 0..slots {
+                each(run.u32(start + 1 + 4 * slot)?)?;
+            }
+            previous_end = end;
+        }
+        Ok(())
+    }
+}
+
+/// Octets of so many records of one owner written out, with their owner and what stands before their RDATA.
+pub(in crate::zone) fn expanded_len(owner_len: usize, count: usize, rdata_len: usize) -> u64 {
+    (count * (owner_len + 10) + rdata_len) as u64
+}
+
+/// A key whose order is the canonical order of names without their common suffix (RFC 4034 section 6.1): labels from the right,
+/// without case, a missing label before any other. The bytes as written decide between names that differ in case alone.
+fn canonical_key(relative: &[u8]) -> Vec<u8> {
+    let mut labels = [&[][..]; LABELS_MAX + 1];
+    let mut count = 0;
+    // Relative names come from images that may be damaged: so many labels and no more.
+    for label in name::labels(relative).take(labels.len()) {
+        labels[count] = label;
+        count += 1;
+    }
+    let mut key = Vec::with_capacity(2 * relative.len() + 2);
+    for label in labels[..count].iter().rev() {
+        // 0 ends a label; so 0 itself, and what it becomes, need an escape that keeps their order.
+        for octet in label.iter().map(u8::to_ascii_lowercase) {
+            match octet {
+                0 | 1 => key.extend_from_slice(&[1, octet + 1]),
+                _ => key.push(octet),
+            }
+        }
+        key.push(0);
+    }
+    key.push(0);
+    key.extend_from_slice(relative);
+    key
+}

@@ -1,0 +1,326 @@
+//! `catchment keygen`, `keyset`, `publish`, `refresh`, `releases`, `rollback`, `status`, `verify` and `gc`: the real binary, on
+//! stores in directories.
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use support::catchment::{catchment, run, zone};
+use support::process::{TempDir, signal};
+
+/// A checkout with zones, and keys made by keygen.
+fn checkout(label: &str) -> TempDir {
+    let dir = TempDir::new(label);
+    std::fs::create_dir(dir.path().join("zones")).unwrap();
+    dir.write("zones/example.com.zone", zone(1));
+    dir.write("zones/example.org.zone", zone(1));
+    let (code, out, err) = run(&["keygen", "--out", "keys/prod"], dir.path());
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    dir
+}
+
+const PUBLISH: [&str; 8] = ["publish", "zones", "--to", "dir:store", "--channel", "prod", "--key", "keys/prod.key"];
+
+/// Publishes: exit code, standard output, standard error.
+fn publish(dir: &TempDir, more: &[&str]) -> (i32, String, String) {
+    run(&[&PUBLISH, more].concat(), dir.path())
+}
+
+/// Runs a command on the store's channel.
+fn of(dir: &TempDir, command: &str, more: &[&str]) -> (i32, String, String) {
+    run(&[&[command, "--of", "dir:store"], more].concat(), dir.path())
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
+}
+
+/// The published generation, and no faults in the store.
+fn head(dir: &TempDir) -> String {
+    let (code, out, err) = of(dir, "releases", &["--channel", "prod", "--json"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = of(dir, "verify", &[]);
+    assert_eq!(code, 0, "{err}");
+    json(&out)["releases"][0]["generation"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn keys_are_private_and_never_overwritten() {
+    let dir = checkout("keygen");
+    let mode = |name: &str| dir.path().join("keys").join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!([mode("prod.key"), mode("prod.root.key")], [0o600, 0o600]);
+    let public = std::fs::read_to_string(dir.path().join("keys/prod.root.pub")).unwrap();
+    assert!(public.contains("\ned25519:"), "{public}");
+    let before = std::fs::read(dir.path().join("keys/prod.key")).unwrap();
+    let (code, _, err) = run(&["keygen", "--out", "keys/prod"], dir.path());
+    assert_eq!(code, 1);
+    assert!(err.contains("keys/prod.key is there already; keys are never overwritten"), "{err}");
+    assert_eq!(std::fs::read(dir.path().join("keys/prod.key")).unwrap(), before);
+
+    std::fs::set_permissions(dir.path().join("keys/prod.key"), PermissionsExt::from_mode(0o644)).unwrap();
+    let (code, _, err) = publish(&dir, &[]);
+    assert_eq!((code, err.as_str()), (0, "warning: keys/prod.key can be read by others: chmod 600 keys/prod.key\n"));
+    // From the environment; never from the command line.
+    let key = String::from_utf8(before).unwrap();
+    let mut command = catchment();
+    command.args(PUBLISH).args(["--key-set", "keys/prod.keyset"]).current_dir(dir.path()).env("KEY", &key);
+    let place = command.get_args().position(|argument| argument == "keys/prod.key").unwrap();
+    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    let mut command = catchment();
+    command
+        .args(&arguments[..place])
+        .arg("env:KEY")
+        .args(&arguments[place + 1..])
+        .current_dir(dir.path())
+        .env("KEY", &key);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let secret = key.lines().last().unwrap();
+    let (code, _, err) =
+        run(&["publish", "zones", "--to", "dir:store", "--channel", "prod", "--key", secret], dir.path());
+    assert!(code == 1 && err.contains("can be seen by all") && !err.contains(secret), "{err}");
+}
+
+#[test]
+fn from_a_checkout_to_a_release_and_back() {
+    let dir = checkout("publish");
+    let (code, out, err) = publish(&dir, &[]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("published 1.1: 2 zones, 2 added, 0 changed, 0 removed; 3 blobs, "), "{out}");
+    let (code, out, _) = publish(&dir, &[]);
+    assert_eq!(code, 0);
+    assert_eq!(out, "nothing changed: 1.1 stays the head, 2 zones; its freshness was signed again\n");
+
+    dir.write("zones/example.com.zone", zone(2));
+    let (code, out, err) = publish(&dir, &["--json"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let told = json(&out);
+    assert_eq!((&told["generation"], &told["changed"], &told["before"]), (&"1.2".into(), &1.into(), &"1.1".into()));
+    assert_eq!(head(&dir), "1.2");
+
+    let to = ["--channel", "prod", "--key", "keys/prod.key", "--to"];
+    let (code, out, err) = of(&dir, "rollback", &[&to[..], &["1.1"]].concat());
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("published 1.3 after 1.2: 2 zones, 0 added, 1 changed, 0 removed; 1 blobs, "), "{out}");
+    let (code, _, err) = of(&dir, "rollback", &[&to[..], &["1.9"]].concat());
+    assert!(code == 1 && err.contains("no release 1.9 that is kept, the oldest is 1.1"), "{err}");
+    let (_, out, _) = of(&dir, "releases", &["--channel", "prod"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.len(), 4, "{out}");
+    assert!(lines[1].starts_with("1.3 ") && lines[1].ends_with("head; content of 1.1"), "{out}");
+
+    let (code, out, _) = of(&dir, "refresh", &["--channel", "prod", "--key", "keys/prod.key"]);
+    assert_eq!((code, out.as_str()), (0, "1.3 is the head: its freshness was signed again\n"));
+    let (code, out, err) = of(&dir, "gc", &["--keep", "1"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.ends_with("removed 0 blobs, 0 octets; 4 unused ones are younger than a day\n"), "{out}");
+    let (code, out, err) = of(&dir, "status", &[]);
+    assert_eq!((code, err.as_str()), (0, ""), "no node is out of step where there is none");
+    assert!(out.starts_with("channel prod: head 1.3, said "), "{out}");
+}
+
+#[test]
+fn zones_at_fault_stop_the_publish() {
+    let dir = checkout("faults");
+    dir.write("zones/bad.zone", "$TTL 1h\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2\n");
+    dir.write("zones/README", "hello");
+    let (code, out, err) = publish(&dir, &[]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    for part in ["zones/bad.zone:4:6", "ns A 192.0.2", "1 zones are at fault: nothing was published", "README"] {
+        assert!(err.contains(part), "no `{part}` in:\n{err}");
+    }
+    assert!(!dir.path().join("store").exists());
+    for file in ["bad.zone", "example.com.zone", "example.org.zone"] {
+        std::fs::remove_file(dir.path().join("zones").join(file)).unwrap();
+    }
+    let (code, _, err) = publish(&dir, &[]);
+    assert!(code == 1 && err.contains("there are no zones in zones"), "{err}");
+    let (code, _, err) = run(&["publish", "zones", "--to", "/srv/x", "--channel", "prod", "--key", "k"], dir.path());
+    assert!(code == 2 && err.contains("dir:/srv/x"), "{err}");
+    let (code, _, err) = of(&dir, "releases", &["--channel", "prod"]);
+    assert!(code == 1 && err.contains("the store has no channel prod"), "{err}");
+}
+
+/// All files below a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn verify_finds_what_is_lost_and_publish_makes_it_again() {
+    let dir = checkout("verify");
+    publish(&dir, &[]);
+    assert_eq!(head(&dir), "1.1");
+    let magic = |path: &PathBuf, magic: &[u8]| std::fs::read(path).unwrap().starts_with(magic);
+    let pack = files(&dir.path().join("store/blobs")).into_iter().find(|path| magic(path, b"CTCHPACK")).unwrap();
+    let good = std::fs::read(&pack).unwrap();
+    let mut bad = good.clone();
+    bad[100] ^= 1;
+    std::fs::write(&pack, bad).unwrap();
+    let (code, _, err) = of(&dir, "verify", &[]);
+    assert!(code == 1 && err.contains("its octets have another digest"), "{err}");
+    std::fs::remove_file(&pack).unwrap();
+    let (code, out, _) = of(&dir, "verify", &["--json"]);
+    assert_eq!(code, 1);
+    let faults = json(&out)["faults"].to_string();
+    assert!(faults.contains("release 1.1, zone example.com.: pack ") && faults.contains("is missing"), "{faults}");
+    let (code, out, err) = publish(&dir, &[]);
+    assert!(code == 0 && out.starts_with("published 1.2 after 1.1"), "{out}{err}");
+    assert!(err.contains("1 packs or images of the head are lost, and made again"), "{err}");
+    assert_eq!(head(&dir), "1.2");
+}
+
+/// The commands of docs/sync.md: a roll without a gap, and the recovery from a stolen key.
+#[test]
+fn key_sets_roll_by_the_documented_commands() {
+    let dir = checkout("roll");
+    publish(&dir, &[]);
+    let ok = |arguments: &[&str]| {
+        let (code, out, err) = run(arguments, dir.path());
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out
+    };
+    ok(&["keygen", "--single", "--out", "keys/ci2"]);
+    let out = ok(&[
+        "keyset",
+        "next",
+        "keys/prod.keyset",
+        "--add",
+        "keys/ci2.pub",
+        "--root",
+        "keys/prod.root.key",
+        "--out",
+        "keys/v2.keyset",
+    ]);
+    assert!(out.contains("key set 2 of channel prod") && out.contains("enough root keys signed it"), "{out}");
+    let out = ok(&["keyset", "publish", "keys/v2.keyset", "--to", "dir:store"]);
+    assert_eq!(out, "key set 2 of channel prod is in force\n");
+    dir.write("zones/example.com.zone", zone(2));
+    let ci2 = [
+        "publish",
+        "zones",
+        "--to",
+        "dir:store",
+        "--channel",
+        "prod",
+        "--key",
+        "keys/ci2.key",
+        "--key-set",
+        "keys/v2.keyset",
+    ];
+    assert!(ok(&ci2).starts_with("published 2.1 after 1.1"));
+    // The first key is stolen: out with it, and with the old root key, for two others.
+    for name in ["root2", "root3"] {
+        ok(&["keygen", "--single", "--out", &format!("keys/{name}")]);
+    }
+    let shown = ok(&["keyset", "show", "--of", "dir:store", "--channel", "prod"]);
+    assert_eq!(shown.matches("  releases\n").count(), 2, "{shown}");
+    let public = std::fs::read_to_string(dir.path().join("keys/prod.keyset"));
+    assert!(public.is_err(), "a key set is no text");
+    let key = std::fs::read_to_string(dir.path().join("keys/prod.key")).unwrap();
+    let id = key.lines().next().unwrap().split("id ").nth(1).unwrap().split(':').next().unwrap().to_owned();
+    let next = [
+        "keyset",
+        "next",
+        "keys/v2.keyset",
+        "--remove",
+        &id,
+        "--roots",
+        "keys/root2.pub",
+        "--roots",
+        "keys/root3.pub",
+        "--threshold",
+        "2",
+        "--root",
+        "keys/prod.root.key",
+        "--root",
+        "keys/root2.key",
+        "--out",
+        "keys/v3.keyset",
+    ];
+    assert!(ok(&next).contains("1 more root keys must sign it"));
+    let (code, _, err) = run(&["keyset", "publish", "keys/v3.keyset", "--to", "dir:store"], dir.path());
+    assert!(code == 1 && err.contains("1 more of its own root keys must sign the key set"), "{err}");
+    ok(&["keyset", "sign", "keys/v3.keyset", "--root", "keys/root3.key"]);
+    ok(&["keyset", "publish", "keys/v3.keyset", "--to", "dir:store"]);
+    let (code, _, err) = publish(&dir, &[]);
+    assert!(code == 1 && err.contains("is not one that key set 3 of channel prod lets sign releases"), "{err}");
+    // Who has the second key set still finds the third.
+    dir.write("zones/example.com.zone", zone(3));
+    assert!(ok(&ci2).starts_with("published 3.1 after 2.1: 2 zones, 0 added, 1 changed"));
+    assert_eq!(head(&dir), "3.1");
+}
+
+/// Two checkouts, one zone each, published at once again and again: no change is lost.
+#[test]
+fn two_processes_at_once() {
+    let dir = checkout("race");
+    publish(&dir, &[]);
+    for checkout in ["a", "b"] {
+        std::fs::create_dir(dir.path().join(checkout)).unwrap();
+    }
+    for round in 2..10 {
+        // Both start from what the head has, each with a change of its own.
+        for (checkout, serials) in [("a", [round, round - 1]), ("b", [round - 1, round])] {
+            dir.write(&format!("{checkout}/example.com.zone"), zone(serials[0]));
+            dir.write(&format!("{checkout}/example.org.zone"), zone(serials[1]));
+        }
+        let start = |checkout: &str| {
+            let mut command = catchment();
+            command.args(["publish", checkout]).args(&PUBLISH[2..]).current_dir(dir.path());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let children = [start("a"), start("b")];
+        let outputs = children.map(|child| child.wait_with_output().unwrap());
+        for output in &outputs {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        // One after the other, the later one undoes the other's change: its checkout was older. So both are done again as one.
+        dir.write("zones/example.com.zone", zone(round));
+        dir.write("zones/example.org.zone", zone(round));
+        let (code, _, err) = publish(&dir, &[]);
+        assert_eq!(code, 0, "{err}");
+    }
+    let (code, _, err) = of(&dir, "verify", &[]);
+    assert_eq!(code, 0, "{err}");
+    let (_, out, _) = of(&dir, "releases", &["--channel", "prod", "--limit", "1000", "--json"]);
+    let releases = json(&out)["releases"].as_array().unwrap().clone();
+    let counters: Vec<u64> =
+        releases.iter().map(|entry| entry["generation"].as_str().unwrap()[2..].parse().unwrap()).collect();
+    let expected: Vec<u64> = (1..=counters.len() as u64).rev().collect();
+    assert_eq!(counters, expected, "each generation once");
+    assert!(counters.len() > 16, "{}", counters.len());
+}
+
+/// SIGKILL at any time: the store is whole, and the next publish succeeds.
+#[test]
+fn killed_at_any_time() {
+    let dir = checkout("kill");
+    for n in 0..300 {
+        dir.write(&format!("zones/z{n}.example.zone"), zone(1));
+    }
+    publish(&dir, &[]);
+    let mut killed = 0;
+    for round in 0..12 {
+        dir.write("zones/z7.example.zone", zone(round + 2));
+        let mut command = catchment();
+        command.args(PUBLISH).current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(20 + u64::from(round) * 40));
+        signal("KILL", &[child.id()]);
+        killed += u32::from(!child.wait().unwrap().success());
+        let (code, _, err) = of(&dir, "verify", &[]);
+        assert_eq!(code, 0, "{err}");
+    }
+    assert!(killed > 0, "no publish was under way");
+    let (code, _, err) = publish(&dir, &[]);
+    assert_eq!(code, 0, "{err}");
+    head(&dir);
+}
