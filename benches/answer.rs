@@ -132,6 +132,7 @@ fn bench(apex: &str, records: &Records, cases: Vec<(&'static str, Packets)>) -> 
         chaos_id: false,
         chaos_hostname: false,
         chaos_version: None,
+        generation: None,
         keepalive_100ms: 100,
         cookies: cookie::Secrets::random().expect("random numbers"),
         require_cookie: false,

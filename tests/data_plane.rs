@@ -52,6 +52,7 @@ fn served(www: [u8; 4]) -> Arc<Served> {
         chaos_id: false,
         chaos_hostname: false,
         chaos_version: None,
+        generation: None,
         keepalive_100ms: 100,
         cookies: Secrets::random().unwrap(),
         require_cookie: false,

@@ -48,6 +48,7 @@ pub fn served(images: Vec<Image>) -> Served {
             chaos_id: true,
             chaos_hostname: true,
             chaos_version: Some(b"catchment"[..].into()),
+            generation: None,
             keepalive_100ms: 100,
             cookies: Secrets::parse(secret).expect("a secrets file"),
             require_cookie: false,

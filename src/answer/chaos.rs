@@ -11,6 +11,7 @@ pub(super) fn answer(response: &mut Response, question: &Question, settings: &Se
         b"\x02id\x06server\0" if settings.chaos_id => settings.node.as_deref(),
         b"\x08hostname\x04bind\0" if settings.chaos_hostname => settings.node.as_deref(),
         b"\x07version\x06server\0" | b"\x07version\x04bind\0" => settings.chaos_version.as_deref(),
+        b"\x0ageneration\x06server\0" => settings.generation.as_deref(),
         _ => None,
     };
     let Some(text) = text else {

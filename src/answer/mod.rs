@@ -87,6 +87,8 @@ pub struct Settings {
     pub chaos_hostname: bool,
     /// What CH TXT `version.server` and `version.bind` are answered with, if at all.
     pub chaos_version: Option<Box<[u8]>>,
+    /// What CH TXT `generation.server` is answered with: the release that is served. None: there is none, and the name is refused.
+    pub generation: Option<Box<[u8]>>,
     /// Keepalive told to TCP clients that ask (RFC 7828), in units of 100 ms.
     pub keepalive_100ms: u16,
     /// Cookie secrets (RFC 9018).

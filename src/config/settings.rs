@@ -31,6 +31,7 @@ impl Config {
             chaos_id: self.chaos_id,
             chaos_hostname: self.chaos_hostname,
             chaos_version: self.chaos_version.then(|| VERSION.as_bytes().into()),
+            generation: None,
             keepalive_100ms: u16::try_from(self.tcp.idle_timeout.as_millis() / 100).unwrap_or(u16::MAX),
             cookies,
             require_cookie: self.require_cookie,

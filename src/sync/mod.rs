@@ -37,10 +37,12 @@
 //! Blobs are named by BLAKE3: pages, packs, manifests by that of all their octets; an image by the digest it ends with, which is
 //! that of all octets before. No name of a zone is ever part of a path.
 
+pub mod cache;
 pub mod channel;
 pub mod codec;
 pub mod disk;
 pub mod extension;
+pub mod follow;
 pub mod freshness;
 pub mod head;
 pub mod key;

@@ -34,8 +34,8 @@ pub struct Policy {
     pub octets_max: u64,
 }
 
-/// The release that a node serves, or keeps to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The release that a node serves, or keeps to start from. Ordered by generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Held {
     /// Its generation.
     pub generation: Generation,

@@ -66,6 +66,7 @@ impl Ours {
             chaos_id: false,
             chaos_hostname: false,
             chaos_version: None,
+            generation: None,
             keepalive_100ms: 100,
             cookies: Secrets::parse("generate e5e973e5a6b2a43f48e7dc849e37bfcf").expect("a secret"),
             require_cookie: false,

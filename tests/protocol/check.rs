@@ -32,6 +32,7 @@ impl World {
             chaos_id: true,
             chaos_hostname: true,
             chaos_version: Some((*b"catchment 1").into()),
+            generation: None,
             keepalive_100ms: 100,
             cookies: Secrets::parse("generate e5e973e5a6b2a43f48e7dc849e37bfcf").unwrap(),
             require_cookie: false,

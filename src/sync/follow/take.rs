@@ -1,0 +1,634 @@
+//! From a channel's state to the release that is served: what a node believes, fetches, checks, keeps and applies.
+
+use super::ask::Asker;
+use super::fetch::Fetch;
+use super::figures::Doing;
+use super::tree::{Step, Tree};
+use super::watch::{Newest, Sighting};
+use super::{Shared, Update};
+use crate::sync::cache::{Cache, RELEASES_KEPT};
+use crate::sync::codec::Digest;
+use crate::sync::head::State;
+use crate::sync::key_set::KeySet;
+use crate::sync::pack::PACK_MAX;
+use crate::sync::page::{Leaf, Page};
+use crate::sync::report::Serving;
+use crate::sync::signed::Signed;
+use crate::sync::tree::{Change, Root};
+use crate::sync::trust::{Held, Learned, Refusal, Trust, Verdict};
+use crate::zone::image::Image;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch as latest;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// How long stores are asked at the start for what is damaged on the disk, before an older release is served.
+const REPAIR_TIMEOUT: Duration = Duration::from_secs(10);
+/// A cache that could not be written is tried again after this.
+const MEND_PAUSE: Duration = Duration::from_secs(60);
+/// Key sets that are walked through at once.
+const KEY_SETS_MAX: u32 = 256;
+/// How long a store may take for a key set.
+const KEY_SET_TIMEOUT: Duration = Duration::from_secs(30);
+/// A pack of the node's own is closed before it would grow beyond this.
+const PACK_FILL: usize = PACK_MAX - (64 << 10);
+
+/// Why a release is not served.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    /// It, or what names it, must not be.
+    Refused(Refused),
+    /// It can't be had now.
+    Passing(String),
+}
+
+/// A refusal.
+#[derive(Debug, Clone)]
+pub(super) struct Refused {
+    /// A word for metrics.
+    label: &'static str,
+    why: String,
+    /// Keys are misused.
+    alarm: bool,
+    /// Another store may have a better state.
+    elsewhere: bool,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        // What was signed right and is too much here is so everywhere.
+        let elsewhere = !matches!(refusal, Refusal::TooLarge { .. });
+        let (label, alarm) = (refusal.label(), refusal.is_alarm());
+        Failure::Refused(Refused { label, why: refusal.to_string(), alarm, elsewhere })
+    }
+}
+
+impl Failure {
+    /// Whoever signed the release erred.
+    pub(super) fn release(label: &'static str, why: String) -> Failure {
+        Failure::Refused(Refused { label, why, alarm: false, elsewhere: false })
+    }
+}
+
+/// All that a release needs, here and checked.
+struct Assembled {
+    step: Step,
+    changed: Vec<(Leaf, Image)>,
+    /// Why not all of it is on the disk, if it is not.
+    unkept: Option<String>,
+}
+
+/// What only the release before the one that is served uses: kept as long as that one is.
+#[derive(Default)]
+struct Previous {
+    pages: BTreeSet<Digest>,
+    /// Octets of images by their names.
+    images: BTreeMap<Digest, u64>,
+}
+
+/// Takes releases.
+pub(super) struct Taker {
+    trust: Trust,
+    cache: Cache,
+    tree: Tree,
+    /// What is served, and the state in which it was taken.
+    serving: Option<(Held, Arc<State>)>,
+    previous: Previous,
+    /// Why what is served is not on the disk, if it is not.
+    unkept: Option<String>,
+    asker: Asker,
+    /// A release whose content was refused: it is not fetched again to be refused again.
+    bad: Option<(Digest, Refused)>,
+    /// Damage of the cache that is known.
+    damaged: u64,
+    mend_now: bool,
+}
+
+impl Taker {
+    /// Reads the cache, and serves the newest release in it that is whole.
+    pub(super) async fn start(shared: &Shared, cache: Cache) -> Taker {
+        let trust = Trust::new(shared.settings.policy.clone());
+        let mut taker = Taker {
+            trust,
+            cache,
+            tree: Tree::default(),
+            serving: None,
+            previous: Previous::default(),
+            unkept: None,
+            asker: Asker::new(),
+            bad: None,
+            damaged: 0,
+            mend_now: false,
+        };
+        if let Err(error) = taker.read_cache(shared).await {
+            taker.cannot_keep(shared, format!("the cache can't be read: {error}"));
+        }
+        taker.count_damage(shared);
+        taker
+    }
+
+    async fn read_cache(&mut self, shared: &Shared) -> io::Result<()> {
+        let versions = self.cache.list().await?;
+        let taken = self.cache.releases();
+        let mut states = BTreeMap::new();
+        for held in &taken {
+            if let Some(state) = self.cache.release(held).await {
+                states.insert(*held, state);
+            }
+        }
+        let mut sets: Vec<Signed<KeySet>> = states.values().map(|state| state.key_set.clone()).collect();
+        for version in versions {
+            sets.extend(self.cache.key_set(version).await);
+        }
+        sets.sort_by_key(|set| set.claims().version);
+
+        // A release was signed under a key set that was in force when it was taken: newer ones may have replaced its key since.
+        let mut believed = BTreeSet::new();
+        let mut refused = BTreeMap::new();
+        for set in sets {
+            if self.trust.learn_key_set(set).is_ok() {
+                for (held, state) in &states {
+                    match state.head.as_ref().map(|head| self.trust.judge(&head.manifest)) {
+                        Some(Ok(_)) => drop(believed.insert(*held)),
+                        Some(Err(refusal)) => drop(refused.insert(*held, refusal)),
+                        None => {}
+                    }
+                }
+            }
+        }
+        for held in states.keys().filter(|held| !believed.contains(held)) {
+            let why = refused.get(held).map_or("no key set in the cache is signed by root-keys".into(), |r| r.to_string());
+            tracing::error!("release {} in the cache is not served: {why}", held.generation);
+        }
+        // A name says what was taken even if the content is damaged: nobody may lead the node back.
+        let floor = taken.iter().rev().find(|held| believed.contains(held) || !states.contains_key(held));
+        if let Some(newest) = floor {
+            self.trust.applied(*newest);
+        }
+
+        let mut repair = true;
+        for held in believed.iter().rev() {
+            let Some(state) = states.remove(held) else { continue };
+            let Some(head) = &state.head else { continue };
+            let root = head.manifest.claims().root;
+            let mut assembled = self.assemble(shared, root, false).await;
+            if let Err(Failure::Passing(why)) = &assembled
+                && std::mem::take(&mut repair)
+            {
+                tracing::warn!("release {} in the cache is not whole: {why}", held.generation);
+                let again = timeout(REPAIR_TIMEOUT, self.assemble(shared, root, true)).await;
+                assembled = again.unwrap_or_else(|_| Err(Failure::Passing("stores take too long".into())));
+            }
+            match assembled {
+                Ok(assembled) => {
+                    let _ = self.trust.learn_freshness(&head.freshness);
+                    self.serve(shared, *held, Arc::new(state), assembled, Instant::now()).await;
+                    let older = believed.range(..*held).next_back().and_then(|held| states.get(held));
+                    self.count_used(older).await;
+                    return Ok(());
+                }
+                Err(Failure::Passing(why) | Failure::Refused(Refused { why, .. })) => {
+                    tracing::error!("release {} in the cache can't be served: {why}", held.generation);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is sighted, until nobody sights anything any more.
+    pub(super) async fn run(
+        mut self,
+        shared: &Shared,
+        mut seen: latest::Receiver<Newest>,
+        refuse: latest::Sender<Newest>,
+    ) {
+        let mut failures = 0;
+        let mut again: Option<Instant> = None;
+        let mut mend: Option<Instant> = None;
+        shared.status.set(|figures| figures.doing = Doing::Watching);
+        loop {
+            if self.unkept.is_none() {
+                mend = None;
+            } else if mend.is_none() {
+                mend = Some(Instant::now() + self.mend_pause(shared));
+            }
+            tokio::select! {
+                biased;
+                changed = seen.changed() => if changed.is_err() { return },
+                () = at(again) => {}
+                () = at(mend) => {
+                    mend = None;
+                    self.mend(shared).await;
+                    continue;
+                }
+            }
+            let Some(sighting) = seen.borrow_and_update().clone() else { continue };
+            let taken = self.take(shared, &sighting).await;
+            self.count_damage(shared);
+            again = None;
+            match taken {
+                Ok(()) => {
+                    failures = 0;
+                    shared.status.set(|figures| (figures.doing, figures.problem) = (Doing::Watching, None));
+                }
+                Err(Failure::Refused(refused)) => {
+                    failures = 0;
+                    self.refused(shared, &sighting, &refused);
+                    if refused.elsewhere {
+                        refuse.send_replace(Some(sighting));
+                    }
+                }
+                Err(Failure::Passing(why)) => {
+                    failures += 1;
+                    again = Some(Instant::now() + shared.pause(failures));
+                    if shared.status.hindered(why.clone()) {
+                        tracing::warn!("a release can't be taken yet: {why}");
+                        shared.news.notify_one();
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is damaged is mended at once; a disk that does not take anything gets some time.
+    fn mend_pause(&mut self, shared: &Shared) -> Duration {
+        if std::mem::take(&mut self.mend_now) { Duration::ZERO } else { shared.jittered(MEND_PAUSE) }
+    }
+
+    fn refused(&self, shared: &Shared, sighting: &Sighting, refused: &Refused) {
+        let Refused { label, why, alarm, .. } = refused;
+        let store = &shared.stores[sighting.store].name;
+        shared.status.set(|figures| *figures.refused.entry(label).or_default() += 1);
+        if *alarm {
+            tracing::error!("ALARM: refused what store {store} has, keys are misused: {why}");
+        } else {
+            tracing::error!("refused what store {store} has: {why}");
+        }
+        shared.status.hindered(format!("refused ({label}): {why}"));
+        shared.news.notify_one();
+    }
+
+    async fn take(&mut self, shared: &Shared, sighting: &Sighting) -> Result<(), Failure> {
+        let began = Instant::now();
+        let state = sighting.state.state().map_err(Refusal::Format)?;
+        self.learn_key_set(shared, &state.key_set).await?;
+        let Some(head) = &state.head else { return Ok(()) };
+        self.trust.learn_freshness(&head.freshness)?;
+        let word = head.freshness.claims();
+        shared.status.set(|figures| figures.head = Some((word.generation, word.time_secs)));
+        let held = Held { generation: word.generation, manifest: word.manifest };
+        let verdict = self.trust.judge_head(word, &head.manifest);
+        if matches!(verdict, Ok(Verdict::Take) | Err(Refusal::TooLarge { .. })) {
+            shared.status.set(|figures| {
+                figures.pending_since.get_or_insert_with(Instant::now);
+            });
+        }
+        // One that is held may still be to be fetched: the cache was damaged.
+        if verdict? == Verdict::Held && self.serving.as_ref().is_some_and(|(serving, _)| *serving == held) {
+            shared.status.set(|figures| figures.pending_since = None);
+            return Ok(());
+        }
+        if let Some((_, refused)) = self.bad.as_ref().filter(|(manifest, _)| *manifest == held.manifest) {
+            return Err(Failure::Refused(refused.clone()));
+        }
+        shared.status.set(|figures| figures.doing = Doing::Fetching);
+        let assembled = self.assemble(shared, head.manifest.claims().root, true).await;
+        if let Err(Failure::Refused(refused)) = &assembled {
+            self.bad = Some((held.manifest, refused.clone()));
+        }
+        let assembled = assembled?;
+        let state = Arc::new(state);
+        let kept = match &assembled.unkept {
+            // Whatever is missing of the release before is missing of this one.
+            None if self.unkept.is_none() => {
+                let kept = self.cache.keep_release(held, &state).await;
+                kept.map_err(|error| format!("the cache can't be written: {error}"))
+            }
+            None => Err(self.unkept.clone().unwrap_or_default()),
+            Some(why) => Err(why.clone()),
+        };
+        match kept {
+            Ok(()) => {
+                self.serve(shared, held, state, assembled, began).await;
+                self.tidy(shared).await;
+            }
+            Err(why) => {
+                self.cannot_keep(shared, why);
+                self.serve(shared, held, state, assembled, began).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the newest key set into force, through those between if it must be.
+    async fn learn_key_set(&mut self, shared: &Shared, newest: &Signed<KeySet>) -> Result<(), Failure> {
+        let first = match self.learn_and_keep(shared, newest.clone()).await {
+            Ok(()) => return Ok(()),
+            Err(refusal) => refusal,
+        };
+        if !matches!(first, Refusal::Threshold { .. }) || newest.claims().channel != shared.settings.policy.channel {
+            return Err(first.into());
+        }
+        let known = self.trust.key_set().map(|set| set.claims().version);
+        let first_version = shared.settings.policy.min_generation.key_set.max(1);
+        let from = known.map_or(first_version, |known| known.saturating_add(1));
+        let end = newest.claims().version.min(from.saturating_add(KEY_SETS_MAX));
+        for version in from..end {
+            let Some(set) = self.key_set(shared, version).await? else { break };
+            if let Err(refusal) = self.learn_and_keep(shared, set).await
+                && self.trust.key_set().is_some()
+            {
+                // The chain is broken here: nothing further on can be believed.
+                return Err(refusal.into());
+            }
+        }
+        self.learn_and_keep(shared, newest.clone()).await.map_err(Failure::from)
+    }
+
+    async fn learn_and_keep(&mut self, shared: &Shared, set: Signed<KeySet>) -> Result<(), Refusal> {
+        let version = set.claims().version;
+        if self.trust.learn_key_set(set.clone())? == Learned::New {
+            tracing::info!("key set {version} is in force");
+            if let Err(error) = self.cache.keep_key_set(&set).await {
+                self.cannot_keep(shared, format!("the cache can't be written: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A key set from the first store that has it.
+    async fn key_set(&self, shared: &Shared, version: u32) -> Result<Option<Signed<KeySet>>, Failure> {
+        let mut failed = None;
+        for (at, store) in shared.by_preference() {
+            let channel = &shared.settings.policy.channel;
+            let got = timeout(KEY_SET_TIMEOUT, store.channels.key_set(channel, version)).await;
+            let why = match got {
+                Ok(Ok(Some(bytes))) => match Signed::decode(&bytes) {
+                    Ok(set) => return Ok(Some(set)),
+                    Err(error) => error.to_string(),
+                },
+                Ok(Ok(None)) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no answer in time".to_owned(),
+            };
+            let what = format!("key set {version}: {why}");
+            shared.store_failed(at, &what);
+            failed = Some(Failure::Passing(what));
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    /// Gets what the release with this root needs and is not served already, and checks it.
+    async fn assemble(&mut self, shared: &Shared, root: Root, online: bool) -> Result<Assembled, Failure> {
+        let mut fetch = Fetch { shared, online, unkept: None };
+        let fresh = fetch.pages(&mut self.cache, &root, &self.tree).await?;
+        let step = self.tree.step(root, fresh).map_err(|why| Failure::release("page", why))?;
+        let leaves = step.changes.iter().filter_map(new_image).cloned().collect();
+        let changed = fetch.images(&mut self.cache, leaves).await?;
+        for (_, image) in &changed {
+            self.asker.ask(image).map_err(|why| Failure::release("question", why))?;
+        }
+        Ok(Assembled { step, changed, unkept: fetch.unkept })
+    }
+
+    /// Has the node answer from it.
+    async fn serve(&mut self, shared: &Shared, held: Held, state: Arc<State>, assembled: Assembled, began: Instant) {
+        let Assembled { step, changed, .. } = assembled;
+        let removed = step.changes.iter().filter_map(|change| match change {
+            Change::Removed(leaf) => Some(leaf.name.clone()),
+            Change::Added(_) | Change::Changed { .. } => None,
+        });
+        let removed: Vec<_> = removed.collect();
+        let (zones, gone) = (changed.len(), removed.len());
+        let channel = shared.settings.policy.channel.clone();
+        let applying = Instant::now();
+        shared.node.apply(Update { release: held, channel, changed, removed }).await;
+        let now = Instant::now();
+        self.trust.applied(held);
+        self.serving = Some((held, state));
+        self.bad = None;
+
+        let mut before = std::mem::take(&mut self.previous.images);
+        for change in &step.changes {
+            if let Some(leaf) = new_image(change)
+                && before.remove(&leaf.image).is_none()
+            {
+                self.cache.uses(&leaf.image, leaf.len);
+            }
+            if let Some(leaf) = old_image(change) {
+                self.previous.images.insert(leaf.image, leaf.len);
+            }
+        }
+        before.iter().for_each(|(image, len)| self.cache.uses_no_more(image, *len));
+        self.previous.pages.clone_from(&step.gone);
+        self.tree.advance(step);
+
+        let since_secs = (shared.clock)();
+        shared.status.set(|figures| {
+            let Held { generation, manifest } = held;
+            figures.serving = Some(Serving { generation, manifest, since_secs });
+            figures.applied += 1;
+            (figures.apply_time, figures.take_time) = (now - applying, now - began);
+            if figures.head.is_none_or(|(head, _)| head <= generation) {
+                figures.pending_since = None;
+            }
+        });
+        let took = now - began;
+        tracing::info!(
+            "serving generation {} of channel {}: {zones} zones changed, {gone} removed, in {took:.1?}",
+            held.generation,
+            shared.settings.policy.channel
+        );
+        shared.news.notify_one();
+    }
+
+    /// Counts which of the cache's images are used, by what is served and by the release before it, whose state this is.
+    async fn count_used(&mut self, older: Option<&State>) {
+        self.previous = match older.and_then(|state| state.head.as_ref()) {
+            Some(head) => self.only_in(head.manifest.claims().root).await.unwrap_or_default(),
+            None => Previous::default(),
+        };
+        self.cache.uses_nothing();
+        for leaf in self.tree.leaves() {
+            self.cache.uses(&leaf.image, leaf.len);
+        }
+        for (image, len) in &self.previous.images {
+            self.cache.uses(image, *len);
+        }
+    }
+
+    /// What only this older release uses. `None`: its pages are not all here.
+    async fn only_in(&mut self, root: Root) -> Option<Previous> {
+        let (mut older, mut pages) = (Tree::default(), BTreeMap::new());
+        let files = self.cache.files();
+        let mut crawl = crate::sync::tree::Crawl::new(&root, |_| false);
+        while let Some(page) = crawl.next_page() {
+            let bytes: Arc<[u8]> = match self.tree.pages().get(&page.digest) {
+                Some(bytes) => Arc::clone(bytes),
+                None => files.page(&page.digest).await?.into(),
+            };
+            crawl.supply(&page, &bytes, |_| false).ok()?;
+            pages.insert(page.digest, bytes);
+        }
+        let step = older.step(root, pages).ok()?;
+        older.advance(step);
+        let newest = self.serving.as_ref()?.1.head.as_ref()?.manifest.claims().root;
+        let fresh = self.tree.pages().iter().filter(|(digest, _)| !older.has(digest));
+        let step = older.step(newest, fresh.map(|(digest, bytes)| (*digest, Arc::clone(bytes))).collect()).ok()?;
+        let images = step.changes.iter().filter_map(old_image).map(|leaf| (leaf.image, leaf.len)).collect();
+        Some(Previous { pages: step.gone, images })
+    }
+
+    /// Removes what no kept release uses, and makes few packs of many that are hardly used.
+    async fn tidy(&mut self, shared: &Shared) {
+        let tidied = async {
+            let sparse = self.cache.sparse();
+            if !sparse.is_empty() {
+                self.merge(sparse).await?;
+            }
+            let (tree, previous) = (&self.tree, &self.previous);
+            self.cache.sweep(RELEASES_KEPT, |page| tree.has(page) || previous.pages.contains(page)).await
+        };
+        if let Err(error) = tidied.await {
+            // What is too much does no harm but take room; the next release tries again.
+            tracing::warn!("the cache can't be tidied: {error}");
+        }
+        self.count_damage(shared);
+    }
+
+    async fn merge(&mut self, sparse: Vec<u32>) -> io::Result<()> {
+        let mut used: BTreeSet<Digest> = self.tree.leaves().map(|leaf| leaf.image).collect();
+        used.extend(self.previous.images.keys());
+        let (mut images, mut octets): (Vec<Vec<u8>>, usize) = (Vec::new(), 0);
+        for file in sparse {
+            let mut here = Vec::new();
+            self.cache.images(file, 0, |name, bytes| here.push((name, bytes.to_vec()))).await;
+            for (name, bytes) in here {
+                if !used.contains(&name) || self.cache.home(&name) != Some(file) {
+                    continue;
+                }
+                if octets + bytes.len() > PACK_FILL {
+                    self.cache.rehome(&images.iter().map(Vec::as_slice).collect::<Vec<_>>()).await?;
+                    (images, octets) = (Vec::new(), 0);
+                }
+                octets += bytes.len() + IMAGE_ENTRY;
+                images.push(bytes);
+            }
+        }
+        match images.is_empty() {
+            true => Ok(()),
+            false => self.cache.rehome(&images.iter().map(Vec::as_slice).collect::<Vec<_>>()).await,
+        }
+    }
+
+    /// Brings what is served onto the disk, after that could not be written, or was damaged.
+    async fn mend(&mut self, shared: &Shared) {
+        let Some((held, state)) = self.serving.clone() else {
+            self.unkept = None;
+            return;
+        };
+        match self.bring_to_disk(shared, held, &state).await {
+            Ok(()) => {
+                tracing::info!("generation {} is in the cache now", held.generation);
+                self.unkept = None;
+                shared.status.set(|figures| figures.unkept = None);
+                let older = self.cache.releases().into_iter().rev().find(|older| *older < held);
+                let older = match older {
+                    Some(older) => self.cache.release(&older).await,
+                    None => None,
+                };
+                self.count_used(older.as_ref()).await;
+                self.tidy(shared).await;
+            }
+            Err(why) => self.cannot_keep(shared, why),
+        }
+    }
+
+    async fn bring_to_disk(&mut self, shared: &Shared, held: Held, state: &State) -> Result<(), String> {
+        let failed = |error: io::Error| format!("the cache can't be written: {error}");
+        let files = self.cache.files();
+        for (digest, bytes) in self.tree.pages() {
+            if !self.cache.has_page(digest) {
+                files.keep_page(digest, bytes).await.map_err(failed)?;
+                self.cache.has(crate::sync::cache::Kept::Page(*digest));
+            }
+        }
+        let missing: Vec<Leaf> = self.tree.leaves().filter(|leaf| self.cache.home(&leaf.image).is_none()).collect();
+        let mut fetch = Fetch { shared, online: true, unkept: None };
+        match fetch.images(&mut self.cache, missing).await {
+            Ok(_) => {}
+            Err(Failure::Passing(why) | Failure::Refused(Refused { why, .. })) => return Err(why),
+        }
+        if let Some(why) = fetch.unkept {
+            return Err(why);
+        }
+        if let Some(set) = self.trust.key_set() {
+            self.cache.keep_key_set(set).await.map_err(failed)?;
+        }
+        self.cache.keep_release(held, state).await.map_err(failed)
+    }
+
+    /// What is served is not on the disk: a restart without a store would serve an older release.
+    fn cannot_keep(&mut self, shared: &Shared, why: String) {
+        if self.unkept.as_ref() != Some(&why) {
+            let kept = self.cache.releases().last().map_or("nothing".into(), |held| held.generation.to_string());
+            tracing::error!("ALARM: {why}; a restart would begin with what the cache has: {kept}");
+        }
+        shared.status.set(|figures| figures.unkept = Some(why.clone()));
+        self.unkept = Some(why);
+    }
+
+    /// What is damaged is fetched again: what is served must be on the disk, whole.
+    fn count_damage(&mut self, shared: &Shared) {
+        let damaged = self.cache.damaged();
+        if std::mem::replace(&mut self.damaged, damaged) != damaged {
+            shared.status.set(|figures| figures.damaged = damaged);
+            if self.serving.is_some() {
+                self.unkept.get_or_insert_with(|| "files of the cache were damaged".into());
+                self.mend_now = true;
+            }
+        }
+    }
+}
+
+/// At this time; never if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Octets that an image takes in a pack's directory.
+const IMAGE_ENTRY: usize = 36;
+
+/// The zone whose image the next release has and the one before has not.
+fn new_image(change: &Change) -> Option<&Leaf> {
+    match change {
+        Change::Added(leaf) => Some(leaf),
+        Change::Changed { old, new } if old.image != new.image => Some(new),
+        Change::Changed { .. } | Change::Removed(_) => None,
+    }
+}
+
+/// The zone whose image the release before has and the next one has not.
+fn old_image(change: &Change) -> Option<&Leaf> {
+    match change {
+        Change::Removed(leaf) => Some(leaf),
+        Change::Changed { old, new } if old.image != new.image => Some(old),
+        Change::Changed { .. } | Change::Added(_) => None,
+    }
+}
+
+impl Tree {
+    /// All zones, in no stated order.
+    fn leaves(&self) -> impl Iterator<Item = Leaf> {
+        // They were read when they came.
+        self.pages().values().filter_map(|bytes| Page::decode(bytes).ok()).flat_map(|page| match page {
+            Page::Leaves(leaves) => leaves,
+            Page::Inner { .. } => Vec::new(),
+        })
+    }
+}
