@@ -26,6 +26,7 @@
 //! Around them, with I/O:
 //!
 //! - [`disk`]: files of one directory; [`store`]: where releases live
+//! - [`publish`]: making releases, and looking after a store
 //!
 //! # Why these formats
 //!
@@ -50,6 +51,7 @@ pub mod key_set;
 pub mod manifest;
 pub mod pack;
 pub mod page;
+pub mod publish;
 pub mod report;
 pub mod signed;
 pub mod store;

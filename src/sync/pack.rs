@@ -7,21 +7,32 @@
 //! Images of more than 256 KiB are blobs of their own. Where an image lies is said by the leaf page, so that a node may fetch that
 //! range alone; the directory is for those who look at a pack without a release (verification of a store).
 //!
-//! **An image stays where it is** while its pack is well used: a publish packs what changed. So packs fill with the dead, and a
-//! first sync would need ever more of them; hence [`plan`] dissolves packs that are less than half alive, once there are more
-//! than [`SPARSE_PACKS_MAX`] of them. Packs cut anew from neighbouring zones at each publish would have no history, but would move
-//! a megabyte for one changed zone.
+//! **An image stays where it is** while its pack is well used: a publish packs what changed. So packs fill with the dead, each
+//! publish adds one, and a first sync would need ever more of them: packs must be merged. What that costs a node is not the images, which
+//! it has by their digests, but the leaf pages that say where they are. Hence [`plan`] merges by pages: what lies in sparse packs, on
+//! the pages that change anyway, moves into one new pack; with it what lies on a few pages more, chosen so that packs vanish
+//! with it. What moves is packed apart from what is new: or a node that needs one image would fetch a pack of those that it has.
+//!
+//! Then whatever the history of single changes, about half as many sparse packs as leaf pages are left: as long as two packs lie on one
+//! page each, the next publish merges them. (To move a few images of the sparsest packs with each publish, wherever they are, does
+//! not bound the number of packs: what is merged by twos stays in twos. Packs cut anew from neighbouring zones at each publish
+//! have no history, but move a megabyte for one changed zone.)
 
 use super::codec::{Digest, FormatError, Reader, at_most};
 use super::page::Place;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Most octets of a pack.
 pub const PACK_MAX: usize = 1 << 20;
 /// Largest image that is packed.
 pub const SMALL_MAX: usize = 256 << 10;
-/// So many packs may be less than half alive.
-pub const SPARSE_PACKS_MAX: usize = 256;
+/// So many packs may be less than half alive before any are merged.
+pub const SPARSE_PACKS_MAX: usize = 64;
+/// For each leaf page that a publish must change, it may change so many more to merge packs; but no more than
+/// [`FURTHER_PAGES_MAX`] in all.
+pub const FURTHER_PAGES: usize = 2;
+/// See [`FURTHER_PAGES`].
+pub const FURTHER_PAGES_MAX: usize = 512;
 
 const MAGIC: [u8; 8] = *b"CTCHPACK";
 const FORMAT: u32 = 1;
@@ -160,29 +171,32 @@ pub struct Candidate {
 
 /// Which images go into which new pack; all others stay, or are blobs of their own.
 ///
-/// `images` are those of the whole release, in the order of its zones. Gives, for each new pack, the indices of its images in
-/// that order: neighbours in the tree are neighbours in packs, and a page names few of them. The same input gives the same plan.
-pub fn plan(images: &[Candidate]) -> Vec<Vec<usize>> {
-    let mut live: HashMap<Digest, u64> = HashMap::new();
-    for image in images {
-        if let Some(Place::Pack { pack, .. }) = image.place {
-            *live.entry(pack).or_default() += image.len;
-        }
+/// `images` are those of the whole release, in the order of its zones, and `pages` says of each which leaf page it is on
+/// ([`super::tree::leaf_pages`]). Gives, for each new pack, the indices of its images in that order: neighbours in the tree are
+/// neighbours in packs, and a page names few of them. The same input gives the same plan.
+pub fn plan(images: &[Candidate], pages: &[u32]) -> Vec<Vec<usize>> {
+    let is_new = |index: &usize| images[*index].place.is_none();
+    let small = |index: &usize| images[*index].len <= SMALL_MAX as u64;
+    let mut packs = fill(images, (0..images.len()).filter(is_new).filter(small));
+    let sparse = sparse_packs(images, pages);
+    if sparse.len() + packs.len() > SPARSE_PACKS_MAX {
+        let changed: BTreeSet<u32> = (0..images.len()).filter(is_new).map(|index| pages[index]).collect();
+        let merged = pages_to_merge(&sparse, changed);
+        let moves = |index: &usize| match images[*index].place {
+            Some(Place::Pack { pack, .. }) => merged.contains(&pages[*index]) && sparse.contains_key(&pack),
+            Some(Place::Own) | None => false,
+        };
+        packs.extend(fill(images, (0..images.len()).filter(moves)));
     }
-    live.retain(|_, octets| *octets < PACK_MAX as u64 / 2);
-    let dissolve = live.len() >= SPARSE_PACKS_MAX;
+    packs
+}
+
+/// Packs as full as they may be, in order.
+fn fill(images: &[Candidate], which: impl Iterator<Item = usize>) -> Vec<Vec<usize>> {
     let mut packs: Vec<Vec<usize>> = Vec::new();
     let mut room = 0;
-    for (index, image) in images.iter().enumerate() {
-        let moves = match image.place {
-            None => image.len <= SMALL_MAX as u64,
-            Some(Place::Own) => false,
-            Some(Place::Pack { pack, .. }) => dissolve && live.contains_key(&pack),
-        };
-        if !moves {
-            continue;
-        }
-        let needs = ENTRY + image.len as usize;
+    for index in which {
+        let needs = ENTRY + images[index].len as usize;
         if needs > room {
             packs.push(Vec::new());
             room = PACK_MAX - HEAD;
@@ -193,6 +207,59 @@ pub fn plan(images: &[Candidate]) -> Vec<Vec<usize>> {
         }
     }
     packs
+}
+
+/// The packs that are less than half alive, with the leaf pages that name them.
+fn sparse_packs(images: &[Candidate], pages: &[u32]) -> HashMap<Digest, BTreeSet<u32>> {
+    let mut live: HashMap<Digest, (u64, BTreeSet<u32>)> = HashMap::new();
+    for (image, page) in images.iter().zip(pages) {
+        if let Some(Place::Pack { pack, .. }) = image.place {
+            let (octets, pages) = live.entry(pack).or_default();
+            *octets += image.len;
+            pages.insert(*page);
+        }
+    }
+    live.retain(|_, (octets, _)| *octets < PACK_MAX as u64 / 2);
+    live.into_iter().map(|(pack, (_, pages))| (pack, pages)).collect()
+}
+
+/// The pages whose images leave their sparse packs: the changed ones, and further ones that are the last to name a pack. None, if
+/// fewer than two packs would vanish for the one that is made.
+fn pages_to_merge(sparse: &HashMap<Digest, BTreeSet<u32>>, changed: BTreeSet<u32>) -> BTreeSet<u32> {
+    let mut budget = (FURTHER_PAGES * changed.len()).min(FURTHER_PAGES_MAX);
+    let mut chosen = changed;
+    // The pages that still name each pack, those aside that are chosen.
+    let mut left: HashMap<Digest, BTreeSet<u32>> = sparse.clone();
+    let mut vanished = 0;
+    loop {
+        for pages in left.values_mut() {
+            // Most packs are on few pages, fewer than are chosen by a large publish.
+            pages.retain(|page| !chosen.contains(page));
+        }
+        left.retain(|_, pages| {
+            vanished += usize::from(pages.is_empty());
+            !pages.is_empty()
+        });
+        let mut last: HashMap<u32, usize> = HashMap::new();
+        for pages in left.values().filter(|pages| pages.len() == 1) {
+            pages.iter().for_each(|page| *last.entry(*page).or_default() += 1);
+        }
+        // Near what changes anyway: it likely has the same parent page.
+        let distance = |page: u32| {
+            let before = chosen.range(..page).next_back().map(|near| page - near);
+            let after = chosen.range(page..).next().map(|near| near - page);
+            before.into_iter().chain(after).min()
+        };
+        let best = last.into_iter().min_by_key(|(page, packs)| (std::cmp::Reverse(*packs), distance(*page), *page));
+        match best {
+            Some((page, _)) if budget > 0 => {
+                budget -= 1;
+                chosen.insert(page);
+            }
+            _ => break,
+        }
+    }
+    if vanished < 2 { BTreeSet::new() } else { chosen }
 }
 
 #[cfg(test)]

@@ -68,8 +68,7 @@ fn write(page: Page, emit: &mut impl FnMut(Digest, Vec<u8>)) -> Result<Written, 
     Ok((page.last().cloned(), (digest, totals)))
 }
 
-/// Cuts a level's entries into pages. An entry takes at most `fixed` octets and its name: what it really takes depends on
-/// the packs that its neighbours are in, and must not move a boundary.
+/// Cuts a level's entries into pages.
 fn split<T>(
     entries: impl IntoIterator<Item = T>,
     level: u8,
@@ -79,30 +78,63 @@ fn split<T>(
 ) -> Result<Vec<Written>, FormatError> {
     let mut pages = Vec::new();
     let mut page: Vec<T> = Vec::new();
-    let mut octets = HEAD;
+    let mut cut = Cut::new(level, fixed);
     let mut before: Option<ZoneName> = None;
     for entry in entries {
         let this = name(&entry).clone();
         if before.is_some_and(|before| before >= this) {
             return Err(FormatError::Order("zones"));
         }
-        let needs = fixed + this.as_wire().len();
-        if octets + needs > PAGE_MAX {
+        if cut.is_before(&this) {
             pages.push(write(std::mem::take(&mut page))?);
-            octets = HEAD;
         }
-        octets += needs;
         page.push(entry);
-        if octets >= PAGE_MIN && ends_page(&this, level) {
-            pages.push(write(std::mem::take(&mut page))?);
-            octets = HEAD;
-        }
         before = Some(this);
     }
     if !page.is_empty() {
         pages.push(write(page)?);
     }
     Ok(pages)
+}
+
+/// Which leaf page each of these zones is in, from 0 on: what a publisher must know to change few of them.
+pub fn leaf_pages<'a>(names: impl IntoIterator<Item = &'a ZoneName>) -> Vec<u32> {
+    let mut cut = Cut::new(0, LEAF_MAX);
+    let mut page = 0;
+    let page_of = |name| {
+        page += u32::from(cut.is_before(name));
+        page
+    };
+    names.into_iter().map(page_of).collect()
+}
+
+/// Where the pages of a level end. An entry takes at most `fixed` octets and its name: what it really takes depends on
+/// the packs that its neighbours are in, and must not move a boundary.
+struct Cut {
+    level: u8,
+    fixed: usize,
+    /// Of the page so far.
+    octets: usize,
+    /// The next entry begins a page.
+    ended: bool,
+}
+
+impl Cut {
+    fn new(level: u8, fixed: usize) -> Cut {
+        Cut { level, fixed, octets: HEAD, ended: false }
+    }
+
+    /// Takes the next entry's name. Whether a page ends before it.
+    fn is_before(&mut self, name: &ZoneName) -> bool {
+        let needs = self.fixed + name.as_wire().len();
+        let cut = self.ended || self.octets + needs > PAGE_MAX;
+        if cut {
+            self.octets = HEAD;
+        }
+        self.octets += needs;
+        self.ended = self.octets >= PAGE_MIN && ends_page(name, self.level);
+        cut
+    }
 }
 
 /// Whether a page of this level ends after `name`. XXH3-64 of the name in wire form, seeded with the level, or pages of all

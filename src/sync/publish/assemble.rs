@@ -1,0 +1,166 @@
+//! Packs and pages of a release.
+
+use super::change::Wanted;
+use super::content::Content;
+use super::transfer::{each, persist};
+use super::{Error, Publisher, Step};
+use crate::sync::codec::Digest;
+use crate::sync::pack::{Candidate, PACK_MAX, Pack, SMALL_MAX, plan};
+use crate::sync::page::{Leaf, Place};
+use crate::sync::store::Result as StoreResult;
+use crate::sync::tree::{self, Root};
+use crate::sync::zone_name::ZoneName;
+use crate::zone::image::Image;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// The images of a publish, by zone and by name.
+#[derive(Default)]
+pub struct Images {
+    zones: BTreeMap<ZoneName, Image>,
+    by_digest: HashMap<Digest, ZoneName>,
+}
+
+impl Images {
+    /// Takes them; of two of one zone the last.
+    pub fn new(images: Vec<Image>) -> Images {
+        let zones: BTreeMap<_, _> = images.into_iter().map(|image| (ZoneName::from(&image.apex()), image)).collect();
+        let by_digest = zones.iter().map(|(name, image)| (Digest(image.digest()), name.clone())).collect();
+        Images { zones, by_digest }
+    }
+
+    /// All, in canonical order.
+    pub fn zones(&self) -> impl Iterator<Item = (&ZoneName, &Image)> {
+        self.zones.iter()
+    }
+
+    /// Whether this zone is among them.
+    pub fn has_zone(&self, name: &ZoneName) -> bool {
+        self.zones.contains_key(name)
+    }
+
+    fn bytes(&self, digest: &Digest) -> Option<&[u8]> {
+        self.by_digest.get(digest).and_then(|name| self.zones.get(name)).map(Image::bytes)
+    }
+}
+
+/// A release's blobs.
+pub struct Release {
+    /// The tree.
+    pub root: Root,
+    /// What must be put: images and packs, then pages.
+    pub blobs: Vec<(Digest, Vec<u8>)>,
+    /// What must be there already.
+    pub kept: HashSet<Digest>,
+}
+
+impl Release {
+    /// Octets to be put.
+    pub fn octets(&self) -> u64 {
+        self.blobs.iter().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+}
+
+/// The blobs of an image that is too large for a pack.
+fn blobs_of(digest: Digest, image: &[u8]) -> Vec<(Digest, Vec<u8>)> {
+    vec![(digest, image.to_vec())]
+}
+
+/// Builds the release of these zones. `parent` is what they were made from: its pages need not be put again.
+pub(super) async fn release(
+    publisher: &Publisher,
+    mut zones: BTreeMap<ZoneName, Wanted>,
+    images: &Images,
+    parent: &Content,
+) -> Result<Release, Error> {
+    let total = zones.len() as u64;
+    publisher.progress.at(Step::Building, 0, Some(total));
+    let packs = packs_of(&zones);
+    let others = others(publisher, &zones, &packs, images, parent).await?;
+    let bytes = |wanted: &Wanted| match images.bytes(&wanted.image) {
+        Some(bytes) => Ok(bytes),
+        None => others.get(&wanted.image).map(Vec::as_slice).ok_or_else(|| lost(&wanted.image)),
+    };
+    let mut blobs = Vec::new();
+    let names: Vec<ZoneName> = zones.keys().cloned().collect();
+    for indices in packs {
+        let members: Vec<&[u8]> =
+            indices.iter().map(|index| bytes(&zones[&names[*index]])).collect::<Result<_, Error>>()?;
+        let pack = Pack::build(&members)?;
+        let name = pack.digest();
+        for (index, entry) in indices.iter().zip(pack.entries()) {
+            if let Some(wanted) = zones.get_mut(&names[*index]) {
+                wanted.place = Some(Place::Pack { pack: name, offset: entry.offset });
+            }
+        }
+        blobs.push((name, pack.bytes().to_vec()));
+    }
+    for wanted in zones.values_mut().filter(|wanted| wanted.place.is_none()) {
+        blobs.extend(blobs_of(wanted.image, bytes(wanted)?));
+        wanted.place = Some(Place::Own);
+    }
+    let leaves = zones.into_iter().map(|(name, wanted)| {
+        let Wanted { serial, image, len, place } = wanted;
+        Leaf { name, serial, image, len, place: place.unwrap_or(Place::Own) }
+    });
+    let leaves: Vec<Leaf> = leaves.collect();
+    let mut kept: HashSet<Digest> = leaves.iter().map(|leaf| leaf.pack().unwrap_or(leaf.image)).collect();
+    let root = tree::build(leaves, |digest, page| {
+        if parent.pages.contains(&digest) {
+            kept.insert(digest);
+        } else {
+            blobs.push((digest, page));
+        }
+    })?;
+    blobs.iter().for_each(|(name, _)| drop(kept.remove(name)));
+    publisher.progress.at(Step::Building, total, Some(total));
+    Ok(Release { root, blobs, kept })
+}
+
+/// Which zones, by their order, go into which new pack.
+fn packs_of(zones: &BTreeMap<ZoneName, Wanted>) -> Vec<Vec<usize>> {
+    let candidates: Vec<Candidate> =
+        zones.values().map(|wanted| Candidate { len: wanted.len, place: wanted.place }).collect();
+    plan(&candidates, &tree::leaf_pages(zones.keys()))
+}
+
+/// Images that are packed again, or were lost, and that this publisher did not compile: another publisher's.
+async fn others(
+    publisher: &Publisher,
+    zones: &BTreeMap<ZoneName, Wanted>,
+    packs: &[Vec<usize>],
+    images: &Images,
+    parent: &Content,
+) -> Result<HashMap<Digest, Vec<u8>>, Error> {
+    let moved: HashSet<usize> = packs.iter().flatten().copied().collect();
+    let mut wanted: HashMap<Digest, HashSet<Digest>> = HashMap::new();
+    for (index, (name, zone)) in zones.iter().enumerate() {
+        let needed = moved.contains(&index) || zone.place.is_none();
+        if needed && images.bytes(&zone.image).is_none() {
+            let pack = parent.zones.get(name).and_then(Leaf::pack);
+            wanted.entry(pack.unwrap_or(zone.image)).or_default().insert(zone.image);
+        }
+    }
+    let get = |blob: Digest| {
+        let blobs = Arc::clone(&publisher.store.blobs);
+        async move { (blob, persist(|| blobs.get(&blob, PACK_MAX.max(SMALL_MAX) as u64)).await) }
+    };
+    let mut found = HashMap::new();
+    let names: Vec<Digest> = wanted.keys().copied().collect();
+    each(names, get, |(blob, answer): (Digest, StoreResult<Option<Vec<u8>>>)| {
+        let bytes = answer.map_err(Error::store(format!("reading pack {blob}")))?.ok_or_else(|| lost(&blob))?;
+        let pack = Pack::open(bytes, &blob).map_err(|error| Error::Release(error.to_string()))?;
+        for entry in pack.entries().iter().filter(|entry| wanted[&blob].contains(&entry.image)) {
+            found.extend(pack.image(entry).map(|bytes| (entry.image, bytes.to_vec())));
+        }
+        Ok::<(), Error>(())
+    })
+    .await?;
+    Ok(found)
+}
+
+fn lost(image: &Digest) -> Error {
+    Error::Release(format!(
+        "image or pack {image} is lost, and another publisher made it; publish all zones again from where it did"
+    ))
+}

@@ -1,0 +1,162 @@
+//! The nodes of a channel, as they report themselves.
+
+use super::transfer::persist;
+use super::{Error, Publisher};
+use crate::sync::channel::{Channel, Generation};
+use crate::sync::codec::Digest;
+use crate::sync::report::{REPORT_LEN_MAX, Report};
+use serde::Serialize;
+use std::time::Duration;
+
+/// A report older than this is of a node that may be gone.
+pub const AGE_MAX: Duration = Duration::from_secs(60);
+/// How often nodes are looked at by those who wait for them.
+const POLL: Duration = Duration::from_millis(200);
+
+/// A channel's nodes beside its head.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Fleet {
+    /// The channel.
+    #[serde(serialize_with = "shown")]
+    pub channel: Channel,
+    /// The head's generation.
+    #[serde(serialize_with = "shown_some")]
+    pub generation: Option<Generation>,
+    /// The head's manifest.
+    #[serde(serialize_with = "shown_some")]
+    pub manifest: Option<Digest>,
+    /// How long ago the head was last said to be it, in seconds.
+    pub head_age_secs: Option<i64>,
+    /// Whether all is well.
+    pub in_step: bool,
+    /// By name.
+    pub nodes: Vec<Node>,
+}
+
+/// One node.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Node {
+    /// Its name.
+    pub node: String,
+    /// How old its last report is, in seconds.
+    pub age_secs: u64,
+    /// Releases between what it serves and the head; `None`: that can't be said.
+    pub behind: Option<u64>,
+    /// What is not as it should be; empty: nothing.
+    pub faults: Vec<String>,
+    /// What it said last, if that can be read.
+    pub report: Option<Report>,
+}
+
+fn shown<T: std::fmt::Display, S: serde::Serializer>(value: &T, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(value)
+}
+
+fn shown_some<T: std::fmt::Display, S: serde::Serializer>(value: &Option<T>, out: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => out.collect_str(value),
+        None => out.serialize_none(),
+    }
+}
+
+/// How a wait for nodes ended.
+#[derive(Debug, Clone)]
+pub enum Waited {
+    /// All that report serve it.
+    All(Fleet),
+    /// Time is up.
+    TimedOut(Fleet),
+}
+
+impl Node {
+    /// Whether it serves this release or a later one.
+    fn serves(&self, generation: Generation) -> bool {
+        let serving = self.report.as_ref().and_then(|report| report.serving);
+        serving.is_some_and(|serving| serving.generation >= generation)
+    }
+}
+
+impl Publisher {
+    /// The nodes of this channel.
+    pub async fn fleet(&self, now_secs: u64, age_max: Duration) -> Result<Fleet, Error> {
+        let tip = self.tip().await?;
+        let channels = &self.store.channels;
+        let reports = persist(|| channels.reports(&self.channel)).await.map_err(Error::store("reading reports"))?;
+        let held = tip.held();
+        let judge = |(node, bytes, age): (String, Vec<u8>, Duration)| judge(node, &bytes, age, held, age_max);
+        let nodes: Vec<Node> = reports.into_iter().map(judge).collect();
+        Ok(Fleet {
+            channel: self.channel.clone(),
+            generation: held.map(|held| held.generation),
+            manifest: held.map(|held| held.manifest),
+            head_age_secs: tip.trust.head_age_secs(now_secs),
+            in_step: nodes.iter().all(|node| node.faults.is_empty()),
+            nodes,
+        })
+    }
+
+    /// Waits until all nodes whose reports are younger than [`AGE_MAX`] serve this release or a later one. `each` sees the nodes that
+    /// count, each time that they were looked at.
+    pub async fn wait(
+        &self,
+        generation: Generation,
+        timeout: Duration,
+        mut each: impl FnMut(&Fleet, usize),
+    ) -> Result<Waited, Error> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            // The head's age is of no matter here.
+            let mut fleet = self.fleet(0, AGE_MAX).await?;
+            fleet.nodes.retain(|node| node.age_secs <= AGE_MAX.as_secs());
+            let there = fleet.nodes.iter().filter(|node| node.serves(generation)).count();
+            each(&fleet, there);
+            if there == fleet.nodes.len() {
+                return Ok(Waited::All(fleet));
+            }
+            if tokio::time::Instant::now() + POLL > deadline {
+                return Ok(Waited::TimedOut(fleet));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+fn judge(node: String, bytes: &[u8], age: Duration, held: Option<super::tip::Held>, age_max: Duration) -> Node {
+    let mut faults = Vec::new();
+    let report: Option<Report> = match bytes.len() {
+        0..=REPORT_LEN_MAX => serde_json::from_slice(bytes).ok(),
+        _ => None,
+    };
+    let mut behind = None;
+    match &report {
+        None => faults.push("its report can't be read".into()),
+        Some(report) => {
+            match (report.serving, held) {
+                (None, _) => faults.push("serves no release".into()),
+                (Some(serving), Some(held)) => {
+                    if serving.generation.key_set == held.generation.key_set {
+                        behind = Some(held.generation.counter.saturating_sub(serving.generation.counter));
+                    }
+                    if serving.generation < held.generation {
+                        faults.push("behind".into());
+                    } else if serving.generation > held.generation {
+                        faults.push("ahead of this store".into());
+                    } else if serving.manifest != held.manifest {
+                        faults.push("serves another release of the same generation".into());
+                    }
+                }
+                (Some(_), None) => faults.push("ahead of this store".into()),
+            }
+            if !report.ready {
+                faults.push("not ready".into());
+            }
+            faults.extend(report.problem.clone());
+        }
+    }
+    if age > age_max {
+        faults.push(format!("silent for {} s", age.as_secs()));
+    }
+    Node { node, age_secs: age.as_secs(), behind, faults, report }
+}

@@ -1,0 +1,447 @@
+//! The publisher: from compiled zones to a release that a channel's head names.
+//!
+//! ```text
+//! read the state, judge it as a node would -> page through the head's tree -> what changed -> plan packs, build pages
+//!   -> put blobs -> sign -> are all blobs there? -> compare-and-set of the state
+//! ```
+//!
+//! Nothing before the last step is seen by a node, so a publisher that ends anywhere leaves the head as it was, and blobs that the next
+//! one finds or [`gc`] removes. Of two at once one wins the compare-and-set; the other reads the new head and does its changes again on
+//! top of it, or stops where both changed a zone.
+//!
+//! - [`tip`]: a channel's state, judged, and how it is replaced
+//! - [`content`]: the zones of a release; [`change`]: what one publish changes of them, also on another head; [`assemble`]: packs and pages
+//! - [`transfer`]: many requests at once, bounded and tried again
+//! - [`history`]: releases, newest first, and going back to one
+//! - [`gc`], [`verify`]: a store's blobs, those too many and those amiss
+//! - [`keys`]: laying out a channel, rolling its key set
+//! - [`fleet`]: what nodes report
+//!
+//! Clocks are arguments: seconds since 1970, for people and for freshness.
+//!
+//! # Beside a garbage collector
+//!
+//! [`gc`] removes what no kept release uses and what is older than a day. A publisher relies on blobs that its parent uses, which
+//! are never removed, and on those that it put, which are young from then on. One that was old garbage when the publisher put it may
+//! have been in a collector's list already: hence all are looked for again before the head moves, and these once more afterwards.
+
+pub mod assemble;
+pub mod change;
+pub mod content;
+pub mod fleet;
+pub mod gc;
+pub mod history;
+pub mod keys;
+pub mod tip;
+pub mod transfer;
+pub mod verify;
+
+use super::channel::{Channel, Generation};
+use super::codec::{Digest, FormatError};
+use super::freshness::Freshness;
+use super::head::{Head, State};
+use super::key::{KeyId, KeyPair};
+use super::key_set::{KeySet, Use};
+use super::manifest::Manifest;
+use super::signed::Signed;
+use super::store::{Store, StoreError, Version};
+use super::tree::Root;
+use super::trust::Refusal;
+use crate::zone::image::Image;
+use assemble::{Images, Release};
+use change::Changes;
+use content::Content;
+use std::sync::Arc;
+use tip::{Anchor, Tip};
+
+/// So often a publish that lost the race starts again on the new head.
+pub const REBASES_MAX: usize = 8;
+/// So often blobs that vanished are put again before a publish gives up.
+const CHECKS_MAX: usize = 3;
+
+/// Where is published, and whom one believes there.
+#[derive(Clone)]
+pub struct Publisher {
+    /// The store.
+    pub store: Store,
+    /// The channel.
+    pub channel: Channel,
+    /// Whose key sets are believed.
+    pub anchor: Anchor,
+    /// Who is told how it goes.
+    pub progress: Arc<dyn Progress>,
+}
+
+/// What a publisher does, for whoever waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Pages of the head are read.
+    Reading,
+    /// Packs and pages are built.
+    Building,
+    /// Blobs are put.
+    Uploading,
+    /// All blobs are looked for.
+    Checking,
+}
+
+/// Hears how it goes.
+pub trait Progress: Send + Sync {
+    /// So much of so many is done in this step, if their number is known.
+    fn at(&self, step: Step, done: u64, of: Option<u64>);
+    /// Something that the operator should know, and that stops nothing.
+    fn note(&self, text: &str);
+}
+
+/// Tells nobody.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn at(&self, _: Step, _: u64, _: Option<u64>) {}
+    fn note(&self, _: &str) {}
+}
+
+/// What to do when another publisher was faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnConflict {
+    /// Apply our changes to the new head, if it changed none of the same zones.
+    Rebase,
+    /// Stop.
+    Stop,
+}
+
+/// How to publish.
+pub struct Options {
+    /// What to do when another publisher was faster.
+    pub on_conflict: OnConflict,
+    /// The key set to lay out if the channel does not exist yet.
+    pub first_key_set: Option<Signed<KeySet>>,
+    /// The time, in seconds since 1970.
+    pub now_secs: u64,
+}
+
+/// What a publish did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is a new release.
+    Published(Published),
+    /// All zones are as they were: the head's freshness was signed again.
+    Unchanged {
+        /// The head's.
+        generation: Generation,
+        /// The head's.
+        manifest: Digest,
+        /// Its zones.
+        zones: u64,
+    },
+}
+
+/// A new release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its generation.
+    pub generation: Generation,
+    /// Its manifest.
+    pub manifest: Digest,
+    /// The generation that was the head before.
+    pub before: Option<Generation>,
+    /// Its zones.
+    pub zones: u64,
+    /// Zones that it adds.
+    pub added: u64,
+    /// Zones with new content.
+    pub changed: u64,
+    /// Zones that it no longer has.
+    pub removed: u64,
+    /// Blobs that were put.
+    pub blobs: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// How often another publisher was faster.
+    pub rebased: usize,
+}
+
+/// Why nothing was published: the head is as it was, unless said otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error("{what}: {error}")]
+    Store {
+        /// What was asked of it.
+        what: String,
+        /// What it said.
+        error: StoreError,
+    },
+    /// There is no such channel.
+    #[error(
+        "the store has no channel {0}; the first publish lays it out: give the key set that keygen made, with --key-set"
+    )]
+    NoChannel(Channel),
+    /// There is a channel without a release.
+    #[error("channel {0} has no release yet")]
+    NoRelease(Channel),
+    /// Octets that are no state.
+    #[error("the state of channel {channel} in the store is damaged: {error}; restore the store, or publish to a new one")]
+    State {
+        /// Whose.
+        channel: Channel,
+        /// What is wrong.
+        error: FormatError,
+    },
+    /// What a node would refuse too.
+    #[error("the {what} in the store would be refused by a node: {refusal}; {remedy}")]
+    Refused {
+        /// Key set, head.
+        what: &'static str,
+        /// Why.
+        refusal: Box<Refusal>,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The key set has no such key.
+    #[error("key {key} is not one that key set {key_set} of channel {channel} lets sign {what}; sign with one of its keys, or add this one with catchment keyset")]
+    Key {
+        /// Ours.
+        key: KeyId,
+        /// The version in force.
+        key_set: u32,
+        /// Whose.
+        channel: Channel,
+        /// Releases, freshness.
+        what: &'static str,
+    },
+    /// Another publisher was faster, and no rebase is possible or wanted.
+    #[error("key {by} published generation {generation} meanwhile, {why}; nothing was published")]
+    Conflict {
+        /// Who signed the new head.
+        by: KeyId,
+        /// Its generation.
+        generation: Generation,
+        /// Why this publish stops.
+        why: String,
+    },
+    /// A key set can't be laid out or rolled.
+    #[error("{0}")]
+    KeySet(String),
+    /// A release that was asked for can't be had.
+    #[error("{0}")]
+    Release(String),
+    /// Blobs are gone although they were put.
+    #[error("{missing} blobs of the release are not in the store, {example} for one, though all were put; does somebody else remove blobs? publish again")]
+    Vanished {
+        /// How many.
+        missing: usize,
+        /// One of them.
+        example: Digest,
+    },
+    /// It can't be said whether it was done.
+    #[error("the store did not say whether it moved the head ({0}); publish again: what was done is not done twice")]
+    Unknown(StoreError),
+    /// What we made is no release.
+    #[error("no release can be made of these zones: {0}")]
+    Format(#[from] FormatError),
+    /// No generation is left.
+    #[error("no generation follows {0}; roll the key set with catchment keyset")]
+    LastGeneration(Generation),
+}
+
+impl Error {
+    /// For `map_err`: what was asked of the store when it failed.
+    pub(super) fn store(what: impl Into<String>) -> impl FnOnce(StoreError) -> Error {
+        let what = what.into();
+        move |error| Error::Store { what, error }
+    }
+}
+
+impl Publisher {
+    /// Makes the zones of these images, and no others, the channel's newest release.
+    pub async fn publish(&self, key: &KeyPair, images: Vec<Image>, options: &Options) -> Result<Outcome, Error> {
+        let images = Images::new(images);
+        // What our changes are relative to: the first head that was seen.
+        let mut changes: Option<Changes> = None;
+        let mut rebased = 0;
+        loop {
+            let tip = self.tip_or_first(options.first_key_set.as_ref()).await?;
+            tip.may_sign(key, &[Use::Releases], "releases")?;
+            let content = self.content(&tip).await?;
+            let mine = match &mut changes {
+                None => changes.insert(Changes::between(&content, &images)),
+                Some(mine) => {
+                    mine.rebase(&content).map_err(|why| tip.conflict(why))?;
+                    mine
+                }
+            };
+            let counts = mine.counts(&content);
+            if let Some(held) = tip.held().filter(|_| counts.none() && content.is_whole()) {
+                if !self.refresh_tip(key, tip, options.now_secs).await? {
+                    rebased += 1;
+                    if rebased > REBASES_MAX {
+                        return Err(self.too_often().await);
+                    }
+                    continue;
+                }
+                let zones = content.zones.len() as u64;
+                return Ok(Outcome::Unchanged { generation: held.generation, manifest: held.manifest, zones });
+            }
+            let release = assemble::release(self, mine.applied_to(&content), &images, &content).await?;
+            let before = tip.generation();
+            let version = tip.version.clone();
+            let signed = sign(&tip, key, release.root, options.now_secs)?;
+            let (generation, manifest) = (signed.generation, signed.manifest.digest());
+            let (blobs, octets) = (release.blobs.len() as u64 + 1, release.octets() + signed.manifest.bytes().len() as u64);
+            let zones = release.root.totals.zones;
+            if self.release(signed, release, version, options.first_key_set.as_ref()).await? {
+                let Counts { added, changed, removed } = counts;
+                return Ok(Outcome::Published(Published {
+                    generation,
+                    manifest,
+                    before,
+                    zones,
+                    added,
+                    changed,
+                    removed,
+                    blobs,
+                    octets,
+                    rebased,
+                }));
+            }
+            rebased += 1;
+            if options.on_conflict == OnConflict::Stop || rebased > REBASES_MAX {
+                return Err(self.too_often().await);
+            }
+        }
+    }
+
+    /// Signs the head's freshness again. The key need not be one for releases.
+    pub async fn refresh(&self, key: &KeyPair, now_secs: u64) -> Result<tip::Held, Error> {
+        for _ in 0..=REBASES_MAX {
+            let tip = self.tip().await?;
+            let held = tip.held().ok_or_else(|| tip.no_head())?;
+            if self.refresh_tip(key, tip, now_secs).await? {
+                return Ok(held);
+            }
+        }
+        Err(self.too_often().await)
+    }
+
+    /// Another publisher was faster, and this one does not go on.
+    async fn too_often(&self) -> Error {
+        match self.tip().await {
+            Ok(tip) => tip.conflict("and this publish was not to go on after it".into()),
+            Err(error) => error,
+        }
+    }
+
+    /// Signs the freshness of this tip's head again. False: there is another state now.
+    async fn refresh_tip(&self, key: &KeyPair, tip: Tip, now_secs: u64) -> Result<bool, Error> {
+        tip.may_sign(key, &[Use::Releases, Use::FreshnessOnly], "freshness statements")?;
+        let Some(head) = &tip.state.head else { return Err(tip.no_head()) };
+        let last = head.freshness.claims();
+        // A clock that is behind must not make nodes refuse the word as an older one.
+        let freshness = Freshness { time_secs: now_secs.max(last.time_secs), ..last.clone() };
+        let freshness = Signed::sign(&freshness, &[key])?;
+        let head = Some(Head { freshness, manifest: head.manifest.clone() });
+        self.replace(tip.version.as_ref(), &State { key_set: tip.state.key_set.clone(), head }).await
+    }
+
+    /// Puts all that a signed release needs, checks that it is there, and moves the head. False: there is another state now.
+    pub(super) async fn release(
+        &self,
+        signed: SignedRelease,
+        mut release: Release,
+        version: Option<Version>,
+        first_key_set: Option<&Signed<KeySet>>,
+    ) -> Result<bool, Error> {
+        release.blobs.push((signed.manifest.digest(), signed.manifest.bytes().to_vec()));
+        let revived = self.put_all(&release.blobs).await?;
+        self.check(&release).await?;
+        if version.is_none() {
+            self.keep_key_set(first_key_set.unwrap_or(&signed.key_set)).await?;
+        }
+        let head = Some(Head { freshness: signed.freshness, manifest: signed.manifest });
+        if !self.replace(version.as_ref(), &State { key_set: signed.key_set, head }).await? {
+            return Ok(false);
+        }
+        // See "Beside a garbage collector".
+        let revived: Vec<_> = release.blobs.into_iter().filter(|(name, _)| revived.contains(name)).collect();
+        let names: Vec<Digest> = revived.iter().map(|(name, _)| *name).collect();
+        let there = self.store.blobs.has(&names).await.map_err(Error::store("looking for blobs"))?;
+        let gone: Vec<_> = revived.into_iter().zip(there).filter(|(_, there)| !there).map(|(blob, _)| blob).collect();
+        self.put_all(&gone).await?;
+        Ok(true)
+    }
+
+    /// All blobs of a release are there: those that were put, or else they are put again, and those that its parent has too.
+    async fn check(&self, release: &Release) -> Result<(), Error> {
+        let new: Vec<Digest> = release.blobs.iter().map(|(name, _)| *name).collect();
+        for _ in 0..CHECKS_MAX {
+            let there = self.present(&new).await?;
+            let gone: Vec<_> = release.blobs.iter().filter(|(name, _)| !there.contains(name)).cloned().collect();
+            if gone.is_empty() {
+                break;
+            }
+            self.progress.note(&format!("{} blobs vanished after they were put: putting them again", gone.len()));
+            self.put_all(&gone).await?;
+        }
+        let all: Vec<Digest> = new.into_iter().chain(release.kept.iter().copied()).collect();
+        let there = self.present(&all).await?;
+        let missing: Vec<Digest> = all.into_iter().filter(|name| !there.contains(name)).collect();
+        match missing.first() {
+            None => Ok(()),
+            Some(example) => Err(Error::Vanished { missing: missing.len(), example: *example }),
+        }
+    }
+}
+
+/// What a publish changes, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// New zones.
+    pub added: u64,
+    /// Zones with new content.
+    pub changed: u64,
+    /// Zones that go.
+    pub removed: u64,
+}
+
+impl Counts {
+    fn none(&self) -> bool {
+        *self == Counts::default()
+    }
+}
+
+/// The documents of a release that is about to become the head.
+pub(super) struct SignedRelease {
+    pub(super) generation: Generation,
+    pub(super) key_set: Signed<KeySet>,
+    pub(super) manifest: Signed<Manifest>,
+    pub(super) freshness: Signed<Freshness>,
+}
+
+/// Signs the release that follows `tip`, and judges it as a node would that has `tip`.
+pub(super) fn sign(tip: &Tip, key: &KeyPair, root: Root, now_secs: u64) -> Result<SignedRelease, Error> {
+    let key_set = tip.state.key_set.clone();
+    let version = key_set.claims().version;
+    let last = tip.generation().unwrap_or_default();
+    let generation = last.next(version).ok_or(Error::LastGeneration(last))?;
+    let channel = key_set.claims().channel.clone();
+    let parent = tip.state.head.as_ref().map(|head| head.manifest.digest());
+    let manifest =
+        Manifest { channel: channel.clone(), generation, parent, time_secs: now_secs, root, extensions: Vec::new() };
+    let manifest = Signed::sign(&manifest, &[key])?;
+    let digest = manifest.digest();
+    let freshness = Freshness { channel, generation, manifest: digest, time_secs: now_secs, extensions: Vec::new() };
+    let freshness = Signed::sign(&freshness, &[key])?;
+    let refused = |refusal| Error::Refused {
+        what: "release that was made, once",
+        refusal: Box::new(refusal),
+        remedy: "nothing was published",
+    };
+    let mut trust = tip.trust.clone();
+    trust.learn_freshness(&freshness).map_err(refused)?;
+    trust.judge_head(freshness.claims(), &manifest).map_err(refused)?;
+    Ok(SignedRelease { generation, key_set, manifest, freshness })
+}
+
+#[cfg(test)]
+mod tests;
