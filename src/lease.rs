@@ -37,7 +37,7 @@ pub struct Lease {
     /// The node's name.
     #[serde(default)]
     pub node: String,
-    /// The generation that is served; 0 when zones come from files.
+    /// The counter of the generation that is served; 0 when zones come from files.
     #[serde(default)]
     pub generation: u64,
     /// Zones that are answered from, an older version included.

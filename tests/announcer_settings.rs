@@ -2,9 +2,10 @@
 
 use catchment::announce::bgp::message::Role;
 use catchment::announce::prefix::Family;
+use catchment::announce::probe::dns::Expect;
 use catchment::announce::route::Attributes;
 use catchment::announce::settings::{
-    AoAlgorithm, Authentication, Bfd, Damping, Expect, Overload, Peer, Probe, ProbeKind, Require, Settings, Transport,
+    AoAlgorithm, Authentication, Bfd, Damping, Overload, Peer, Probe, ProbeKind, Require, Settings, Transport,
     Warnings, load, parse,
 };
 use catchment::config::{Endpoint, LogFormat};
@@ -322,7 +323,17 @@ fn faults_of_single_keys_name_place_and_remedy() {
     wrong(&probe("type = \"dns\"\nquestion = \"a..b A\""), &["\"a..b\" is no domain name"]);
     wrong(&probe("type = \"dns\"\nquestion = \"a AXFR\""), &["\"AXFR\" is no type that can be asked for"]);
     wrong(&probe("type = \"dns\"\nquestion = \"a A\"\ntransports = [\"udp\", \"udp\"]"), &["listed twice", ":10:14"]);
-    wrong(&probe("type = \"dns\"\nquestion = \"a A\"\nexpect = \"\""), &["nothing is expected"]);
+    let expect =
+        |question: &str, text: &str| probe(&format!("type = \"dns\"\nquestion = \"{question}\"\nexpect = \"{text}\""));
+    wrong(&expect("a A", ""), &["nothing is expected", ":10:10"]);
+    wrong(
+        &expect("a A", "192.0.2"),
+        &["192.0.2 is no IPv4 address", ":10:10", "a record of type A, or a response code"],
+    );
+    wrong(&expect("a AAAA", "192.0.2.1"), &["192.0.2.1 is no IPv6 address", ":10:10"]);
+    wrong(&expect("a MX", "mx.example.com"), &["is no MX data", "\"10 mx.example.com\""]);
+    wrong(&expect("a SOA", "ns. host. 1 2 3 4 5"), &["expected SOA data is written as octets (RFC 3597)", ":10:10"]);
+    good(&expect("a SOA", "\\\\# 2 0A0B"));
     wrong(
         &probe("type = \"tcp\"\nport = 1\ninterval = \"1s\"\ntimeout = \"2s\""),
         &["longer than the interval of 1s", ":11:11"],
@@ -404,6 +415,12 @@ fn faults_of_things_that_do_not_fit_together() {
     wrong(
         &with("", "", second),
         &["peer r1 is named twice: also in line 16", "[2001:db8::1]:179 is named twice: also in line 17"],
+    );
+    let second = "[[peer]]\nname = \"r2\"\naddress = \"2001:db8::1\"\nport = 1790\nas = 1\n";
+    good(&with("", "", &format!("[peer.bfd]\n{second}")));
+    wrong(
+        &with("", "", &format!("[peer.bfd]\n{second}[peer.bfd]\n")),
+        &["peers r1 (line 15) and r2 have BFD with one address, 2001:db8::1", "keep `[peer.bfd]` at one of the two"],
     );
     wrong(
         &with("", "", "role = \"peer\"").replace("as = 64500", "as = 64501"),

@@ -404,6 +404,32 @@ async fn bfd_the_ttl_and_both_addresses_of_a_datagram_are_told() {
 }
 
 #[tokio::test]
+async fn bfd_datagrams_wake_nobody_where_that_is_wanted_and_say_when_they_came() {
+    let mut receiver = BfdReceiver::bind(at("127.0.0.11", 0)).unwrap();
+    let sender = BfdSender::bind(ip("127.0.0.12"), 2).unwrap();
+    let mut buffer = [0; 64];
+    receiver.watch(false).unwrap();
+    assert_eq!(receiver.take(&mut buffer).unwrap(), None);
+    let before = now();
+    sender.send(&[1; 24], receiver.address()).unwrap();
+    let after = now();
+    let wait = Duration::from_millis(60);
+    let polled = timeout(wait, poll_fn(|cx| receiver.poll_receive(cx, &mut buffer))).await;
+    assert!(polled.is_err(), "{polled:?}");
+    let datagram = receiver.take(&mut buffer).unwrap().unwrap();
+    // Two clocks were read one after the other.
+    let slack = Duration::from_millis(5);
+    assert!((before..after + slack).contains(&datagram.at), "{before:?} {:?} {after:?}", datagram.at);
+    assert_eq!((datagram.ttl, receiver.take(&mut buffer).unwrap()), (255, None));
+
+    // What waits when it is watched again is found.
+    sender.send(&[2; 24], receiver.address()).unwrap();
+    receiver.watch(true).unwrap();
+    let received = timeout(SOON, poll_fn(|cx| receiver.poll_receive(cx, &mut buffer))).await.unwrap().unwrap();
+    assert_eq!((received.len, buffer[0]), (24, 2));
+}
+
+#[tokio::test]
 async fn bfd_each_session_has_a_source_port_of_its_own() {
     let local = ip("127.0.0.11");
     // The same seed asks for the same port; what is taken is passed over.

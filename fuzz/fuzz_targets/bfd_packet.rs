@@ -37,7 +37,7 @@ fn session(mut input: &[u8]) {
                     Duration::from_micros(octets.iter().fold(1, |us: u64, octet| us.wrapping_mul(u64::from(*octet))));
                 session.handle(now, Event::Retime { interval, multiplier: *ttl })
             }
-            3 => session.handle(now, Event::Packet { octets, ttl: *ttl }),
+            3 => session.handle(now, Event::Packet { octets, ttl: *ttl, at: now }),
             4 | 5 => session.handle(now, Event::Tick),
             // No fuzzer guesses the discriminator.
             _ => {
@@ -45,7 +45,7 @@ fn session(mut input: &[u8]) {
                 if let Some(place) = octets.get_mut(8..12) {
                     place.copy_from_slice(&session.discriminator().to_be_bytes());
                 }
-                session.handle(now, Event::Packet { octets: &octets, ttl: *ttl })
+                session.handle(now, Event::Packet { octets: &octets, ttl: *ttl, at: now })
             }
         };
         assert!(actions.len() <= 3, "{actions:?}");

@@ -159,6 +159,8 @@ pub struct Router {
     pub next_attempt: Option<f64>,
     /// Kept down until BFD is up.
     pub waits_for_bfd: bool,
+    /// What is likely the matter, while the router does not answer at all.
+    pub suspicion: Option<String>,
     /// How often the session was established.
     pub established: u64,
     /// How often it ended after that.
@@ -341,6 +343,9 @@ impl Router {
             }
             writeln!(out, ", {}{}", Flaps(bfd.flaps), Behind(bfd.diagnostic.as_deref().unwrap_or_default()))?;
         }
+        if let Some(suspicion) = &self.suspicion {
+            writeln!(out, "    {suspicion}")?;
+        }
         if let Some(error) = &self.last_error {
             writeln!(out, "    last error: {error}")?;
         }
@@ -492,6 +497,7 @@ pub(in crate::announce) mod tests {
                 keepalive_time: Some(3.0),
                 next_attempt: None,
                 waits_for_bfd: false,
+                suspicion: None,
                 established: 3,
                 flaps: 2,
                 last_error: Some("hold timer expired".into()),

@@ -4,18 +4,19 @@ use catchment::announce::control::{self, Request};
 use catchment::announce::run::{self, Options};
 use catchment::announce::settings;
 use catchment::config::{Endpoint, LogFormat};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Announces the service's prefixes by BGP while, and only while, this node can answer.
 #[derive(Debug, Parser)]
-#[command(name = "catchment-announcer", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+#[command(name = "catchment-announcer", version, after_help = EXIT_CODES)]
 struct Cli {
-    /// Settings file
-    #[arg(long, value_name = "FILE", default_value = settings::DEFAULT_PATH)]
-    config: PathBuf,
+    /// Settings file [default: /etc/catchment/announcer.toml]; it also says where a running announcer can be asked
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
     /// Do everything but connect to routers
     #[arg(long)]
     dry_run: bool,
@@ -56,26 +57,44 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Place {
     /// Its control socket [default: as in the settings file, else where it makes it by default]
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", conflicts_with = "config")]
     control: Option<PathBuf>,
-    /// Settings file to take the control socket from [default: /etc/catchment/announcer.toml, if it is there]
-    #[arg(long, value_name = "FILE", conflicts_with = "control")]
-    config: Option<PathBuf>,
+}
+
+impl Cli {
+    /// An option that was given, and that only announcing knows.
+    fn for_running(&self) -> Option<&'static str> {
+        let given = [
+            ("--dry-run", self.dry_run),
+            ("--check-config", self.check_config),
+            ("--log-format", self.log_format.is_some()),
+            ("--log-level", self.log_level.is_some()),
+        ];
+        given.into_iter().find_map(|(option, given)| given.then_some(option))
+    }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let (Some(_), Some(option)) = (&cli.command, cli.for_running()) {
+        let message = format!("{option} is for announcing, not for asking an announcer that runs: leave it out");
+        Cli::command().error(ErrorKind::ArgumentConflict, message).exit();
+    }
+    let config = cli.config.as_deref();
+    let file = config.unwrap_or(Path::new(settings::DEFAULT_PATH));
     let done = match &cli.command {
-        None if cli.check_config => check(&cli.config),
+        None if cli.check_config => check(file),
         None => run::run(Options {
-            config: cli.config,
+            config: file.into(),
             dry_run: cli.dry_run,
             log_format: cli.log_format,
             log_level: cli.log_level,
         }),
-        Some(Command::Explain { place, json }) => explain(place, *json),
-        Some(Command::Drain(place)) => place.ask(Request::Drain {}).and_then(|response| say(&response.message)),
-        Some(Command::Undrain(place)) => place.ask(Request::Undrain {}).and_then(|response| say(&response.message)),
+        Some(Command::Explain { place, json }) => explain(place, config, *json),
+        Some(Command::Drain(place)) => place.ask(config, Request::Drain {}).and_then(|response| say(&response.message)),
+        Some(Command::Undrain(place)) => {
+            place.ask(config, Request::Undrain {}).and_then(|response| say(&response.message))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -91,12 +110,11 @@ fn main() -> ExitCode {
 fn check(config: &Path) -> Result<(), String> {
     let (settings, warnings) = settings::load(config).map_err(|error| error.to_string())?;
     let _ = write!(std::io::stderr(), "{}", warnings.render(false));
-    let (prefixes, routers) = (settings.prefixes.len(), settings.peers.len());
-    say(&format!("all is well: {prefixes} prefixes, {} services, {routers} routers", settings.services.len()))
+    say(&format!("all is well: {}", settings.summary()))
 }
 
-fn explain(place: &Place, json: bool) -> Result<(), String> {
-    let report = place.ask(Request::Explain {})?.report.ok_or("the announcer sent no explanation")?;
+fn explain(place: &Place, config: Option<&Path>, json: bool) -> Result<(), String> {
+    let report = place.ask(config, Request::Explain {})?.report.ok_or("the announcer sent no explanation")?;
     if json {
         say(&serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?)
     } else {
@@ -112,9 +130,9 @@ fn say(text: &str) -> Result<(), String> {
 
 impl Place {
     /// Asks the first that answers. `Err`: it refused, or nobody could be asked.
-    fn ask(&self, request: Request) -> Result<control::Response, String> {
+    fn ask(&self, config: Option<&Path>, request: Request) -> Result<control::Response, String> {
         let mut failures = Vec::new();
-        for path in self.paths()? {
+        for path in self.paths(config)? {
             match control::ask(&path, request) {
                 Ok(response) if response.ok => return Ok(response),
                 Ok(response) => return Err(response.message),
@@ -128,12 +146,12 @@ impl Place {
     }
 
     /// Where it may be, the most likely first.
-    fn paths(&self) -> Result<Vec<PathBuf>, String> {
+    fn paths(&self, config: Option<&Path>) -> Result<Vec<PathBuf>, String> {
         if let Some(path) = &self.control {
             return Ok(vec![path.clone()]);
         }
         let default = Path::new(settings::DEFAULT_PATH);
-        let Some(file) = self.config.as_deref().or(default.exists().then_some(default)) else {
+        let Some(file) = config.or(default.exists().then_some(default)) else {
             return Ok(control::default_paths());
         };
         match settings::load(file).map_err(|error| error.to_string())?.0.control {

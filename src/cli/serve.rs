@@ -12,14 +12,14 @@ use crate::config::{
 };
 use crate::local::{self, Allowed, LocalSocket};
 use crate::notify;
-use crate::observe::view::{BEAT_AGE_MAX, Plane, View};
+use crate::observe::view::{BEAT_AGE_MAX, Following, Plane, View};
 use crate::observe::{admin, logs};
 use crate::serve::control::{self, Commands, Reload};
 use crate::serve::drain::Drain;
 use crate::serve::privileges::Identity;
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::{self, Running, descriptors, lease};
+use crate::serve::{self, Running, descriptors, follow, lease};
 use crate::zone::library::{Library, Load, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
@@ -124,8 +124,9 @@ impl Arguments {
                 }
             }
         }
-        if config.zones.is_none() && config.zone.is_empty() {
-            return Err("error: nothing to serve: set `zones` to a directory of zone files, or add a [[zone]]".into());
+        if config.zones.is_none() && config.zone.is_empty() && config.sync.is_none() {
+            let remedy = "set `zones` to a directory of zone files, add a [[zone]], or follow a channel with [sync]";
+            return Err(format!("error: nothing to serve: {remedy}"));
         }
         if !self.listen.is_empty() {
             config.listen = Some(self.listen.clone());
@@ -217,6 +218,10 @@ async fn live(
     let mut signals = Signals::new().map_err(|error| format!("no signals: {error}"))?;
     let library = Library::new();
     let view = Arc::new(View::new(config.node_name(), library.statuses(), config.metrics_zones));
+    if let Some(sync) = &config.sync {
+        let following = Following { status: Arc::default(), head_age_alarm: sync.head_age_alarm };
+        assert!(view.sync.set(following).is_ok(), "a server follows one channel");
+    }
     if let Some(admin) = sockets.admin {
         let listener = tokio::net::TcpListener::from_std(admin).map_err(|error| format!("admin server: {error}"))?;
         tokio::spawn(admin::serve(listener, Arc::clone(&view)));
@@ -243,12 +248,40 @@ async fn live(
     memory::return_freed();
 
     let served = Arc::new(ArcSwap::from_pointee(Served { zones, settings }));
+    let (reloads, asked) = mpsc::channel(REQUESTS_MAX);
+    let (updates, to_apply) = mpsc::channel(1);
+    let reloader = Reloader {
+        read_config: Box::new(move || arguments.read_config()),
+        started_with: config.clone(),
+        random,
+        library,
+        served: Arc::clone(&served),
+        view: Arc::clone(&view),
+        generation: None,
+    };
+    tokio::spawn(reloader.run(asked, to_apply));
+    let following = match &config.sync {
+        None => None,
+        Some(sync) => {
+            let follow::Started { served, go } = follow::start(sync, &view, updates)?;
+            tokio::select! {
+                // What the cache has is served from the first answer on.
+                _ = served => {}
+                () = signals.stop() => return Ok(()),
+            }
+            Some(go)
+        }
+    };
+
     let addresses = bound.addresses();
     let running = start(&config, connections, bound, &served)?;
     wait_for_workers(&running).await?;
     show(&view, &running, &addresses);
+    if let Some(go) = following {
+        // Its thread waits for this as long as it runs.
+        let _ = go.send(());
+    }
 
-    let (reloads, asked) = mpsc::channel(REQUESTS_MAX);
     let drain = Arc::new(Drain::new(Arc::clone(&view), Arc::clone(&running), config.drain_timeout));
     if let Some(socket) = sockets.control {
         tracing::info!("commands are taken at {}", socket.path().display());
@@ -264,21 +297,16 @@ async fn live(
         let allowed = Allowed::new(Some(config.lease_user.clone()));
         let (running, view, news) = (Arc::clone(&running), Arc::clone(&view), drain.news());
         tokio::spawn(async move {
+            // Without a release a node can't answer for the channel's zones: no sidecar may announce it.
+            if let Some(sync) = view.sync.get() {
+                sync.status.serves().await;
+            }
             if let Err(error) = lease::serve(socket, allowed, running, view, news).await {
                 tracing::error!("no sidecar is told anything: {error}");
             }
         });
     }
     greet(&served.load(), &addresses);
-    let reloader = Reloader {
-        read_config: Box::new(move || arguments.read_config()),
-        started_with: config,
-        random,
-        library,
-        served,
-        view: Arc::clone(&view),
-    };
-    tokio::spawn(reloader.run(asked));
 
     notify::ready("answering");
     tokio::spawn(keep_watchdog(Arc::clone(&running)));

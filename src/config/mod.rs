@@ -5,8 +5,10 @@
 
 pub(crate) mod document;
 mod settings;
+mod sync;
 
 pub(crate) use settings::host_name;
+pub use sync::{DEFAULT_CACHE, SyncSettings};
 
 use crate::wire::name::Name;
 use document::{Fault, Keys, address, boolean, duration, integer, list, name, path, placed, string, table, word};
@@ -100,6 +102,8 @@ pub struct Config {
     pub zones: Option<PathBuf>,
     /// Zones named one by one.
     pub zone: Vec<ZoneEntry>,
+    /// The channel that is followed.
+    pub sync: Option<SyncSettings>,
     /// Whether `$INCLUDE` may leave the directory of the zones.
     pub include_outside: bool,
     /// Whether one bad zone keeps the server from starting.
@@ -152,6 +156,7 @@ impl Default for Config {
             workers: None,
             zones: None,
             zone: Vec::new(),
+            sync: None,
             include_outside: false,
             strict: false,
             udp_size: 1232,
@@ -273,6 +278,8 @@ fn read(document: toml::de::DeTable<'_>, base: &Path, text: &str, faults: &mut V
 
     set_some!(zones = "zones", path(base));
     let zones = keys.read("zone", list(placed(table)));
+    let sync_at = keys.place("sync");
+    let sync = keys.read("sync", table);
     set!(include_outside = "include-outside", boolean);
     set!(strict = "strict", boolean);
 
@@ -316,6 +323,7 @@ fn read(document: toml::de::DeTable<'_>, base: &Path, text: &str, faults: &mut V
     if let (Some(at), None) = (group_at, &config.user) {
         faults.push(Fault::new(at, "`group` without `user`", "set `user` too: the group is taken on with the user"));
     }
+    config.sync = sync.zip(sync_at).and_then(|(table, at)| sync::read(table, at, base, faults));
     config.zone = zone_entries(zones.unwrap_or_default(), base, text, faults);
     config
 }
@@ -450,6 +458,7 @@ impl Config {
         differ("log-format", self.log_format != new.log_format);
         differ("log-level", self.log_level != new.log_level);
         differ("query-log", self.query_log != new.query_log);
+        differ("[sync]", self.sync != new.sync);
         keys
     }
 }
@@ -494,6 +503,7 @@ mod tests {
             workers: None,
             zones: Some("/etc/c/z".into()),
             zone: Vec::new(),
+            sync: None,
             include_outside: true,
             strict: true,
             udp_size: 1400,
@@ -591,6 +601,7 @@ mod tests {
             workers: config.workers,
             zones: config.zones.clone(),
             zone: config.zone.clone(),
+            sync: config.sync.clone(),
             cookie_secrets: config.cookie_secrets.clone(),
             user: config.user.clone(),
             group: config.group.clone(),

@@ -11,6 +11,7 @@
 
 use super::metrics::{self, state_text};
 use super::view::View;
+use crate::zone::library::Origin;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -110,7 +111,8 @@ struct Row {
     records: Option<u64>,
     age_seconds: Option<f64>,
     digest: Option<String>,
-    file: String,
+    file: Option<String>,
+    channel: Option<String>,
     error: Option<String>,
 }
 
@@ -124,7 +126,14 @@ fn zones(view: &View) -> String {
         records: status.version.map(|version| version.records),
         age_seconds: status.version.map(|version| now.saturating_duration_since(version.since).as_secs_f64()),
         digest: status.version.map(|version| blake3::Hash::from_bytes(version.digest).to_hex().to_string()),
-        file: status.path.display().to_string(),
+        file: match &status.origin {
+            Origin::File(path) => Some(path.display().to_string()),
+            Origin::Channel(_) => None,
+        },
+        channel: match &status.origin {
+            Origin::File(_) => None,
+            Origin::Channel(channel) => Some(channel.to_string()),
+        },
         error: status.error.clone(),
     };
     let mut rows: Vec<Row> = view.statuses.iter().map(|status| row(&status)).collect();

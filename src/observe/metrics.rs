@@ -3,8 +3,9 @@
 //! Nothing is kept here: each scrape adds up the workers' counters and writes what it finds.
 
 use super::counters::{Closed, Distribution, DropCause, Family, Snapshot};
-use super::view::View;
+use super::view::{Following, View};
 use crate::answer::Transport;
+use crate::sync::follow::Doing;
 use crate::wire::code::{rcode, rtype};
 use crate::zone::library::State;
 use prometheus_client::collector::Collector;
@@ -14,7 +15,7 @@ use std::cmp::Reverse;
 use std::fmt::{self, Error};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Media type of [`text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,6 +42,9 @@ impl Collector for Scrape {
         let mut out = Out(encoder);
         process(&self.0, &mut out)?;
         zones(&self.0, &mut out)?;
+        if let Some(following) = self.0.sync.get() {
+            sync(following, &mut out)?;
+        }
         let Some(plane) = self.0.plane.get() else { return Ok(()) };
         out.gauges("catchment_worker_beat_age_seconds", "Time since a UDP worker came round", || {
             (plane.beats)().into_iter().enumerate().map(|(i, age)| ([("worker", i.to_string())], age.as_secs_f64()))
@@ -103,6 +107,57 @@ fn zones(view: &View, out: &mut Out<'_>) -> Result<(), Error> {
     out.gauges("catchment_zone_records", "Records of the zone", || {
         versions.iter().map(|(name, version)| ([("zone", name.as_str())], version.records as f64))
     })
+}
+
+fn sync(following: &Following, out: &mut Out<'_>) -> Result<(), Error> {
+    let figures = following.status.figures();
+    let flag = |truth: bool| f64::from(u8::from(truth));
+    out.gauges("catchment_sync_state", "1 for what the follower is doing", || {
+        Doing::ALL.map(|doing| ([("state", doing.label())], flag(doing == figures.doing)))
+    })?;
+    // Generations are compared by key set, then by counter: two gauges each.
+    let generations = [
+        ("catchment_sync_key_set", "catchment_sync_generation", "is served", figures.serving.map(|s| s.generation)),
+        ("catchment_sync_head_key_set", "catchment_sync_head_generation", "is the head", figures.head.map(|h| h.0)),
+    ];
+    for (key_set, counter, which, generation) in generations {
+        let Some(generation) = generation else { continue };
+        out.gauge(key_set, &format!("Key set of the release that {which}"), f64::from(generation.key_set))?;
+        out.gauge(counter, &format!("Counter of the release that {which}"), generation.counter as f64)?;
+    }
+    if let Some(serving) = figures.serving {
+        let help = "Since when the release is served, in seconds since 1970";
+        out.gauge("catchment_sync_serving_since_seconds", help, serving.since_secs as f64)?;
+    }
+    let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let age = figures.head_age_secs(now_secs);
+    if let Some(age) = age {
+        out.gauge(
+            "catchment_sync_head_age_seconds",
+            "Time since the publisher last said what the head is",
+            age as f64,
+        )?;
+    }
+    let old = age.is_some_and(|age| age >= following.head_age_alarm.as_secs() as i64);
+    out.gauge("catchment_sync_head_age_alarm", "1 when the head's age is head-age-alarm or more", flag(old))?;
+    let help = "1 when a newer signed release is known and was not served within stale-after";
+    out.gauge("catchment_sync_stale", help, flag(figures.stale()))?;
+    let help = "1 when what is served is not in the cache";
+    out.gauge("catchment_sync_unkept", help, flag(figures.unkept.is_some()))?;
+    out.counter("catchment_sync_applied", "Releases applied", figures.applied)?;
+    let help = "Time that the last release took from being checked to being served";
+    out.gauge("catchment_sync_apply_seconds", help, figures.apply_time.as_secs_f64())?;
+    let help = "Time that the last release took from the news to being served";
+    out.gauge("catchment_sync_take_seconds", help, figures.take_time.as_secs_f64())?;
+    out.counters("catchment_sync_refused", "Refusals of what stores have, by reason", || {
+        figures.refused.iter().map(|(reason, count)| ([("reason", *reason)], *count))
+    })?;
+    out.counter("catchment_sync_requests", "Blobs asked for at stores", figures.requests)?;
+    out.counter("catchment_sync_fetched_bytes", "Octets of blobs that came", figures.octets)?;
+    out.counters("catchment_sync_store_errors", "Failures of stores", || {
+        figures.store_errors.iter().map(|(store, count)| ([("store", store.as_str())], *count))
+    })?;
+    out.counter("catchment_sync_damaged_files", "Damaged files found in the cache", figures.damaged)
 }
 
 fn queries(snapshot: &Snapshot, out: &mut Out<'_>) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use super::counters::Registry;
 use super::sidecars::Sidecars;
+use crate::sync::follow::Status;
 use crate::zone::library::{State, Statuses};
 use crate::zone::set::Zones;
 use arc_swap::ArcSwap;
@@ -37,6 +38,16 @@ pub struct View {
     pub sidecars: Sidecars,
     /// How many zones are answered from.
     pub served: ServedZones,
+    /// The channel that is followed; unset if there is none.
+    pub sync: OnceLock<Following>,
+}
+
+/// Following a channel, as seen from outside.
+pub struct Following {
+    /// What the follower does.
+    pub status: Arc<Status>,
+    /// The head's age from which on there is an alarm.
+    pub head_age_alarm: Duration,
 }
 
 /// How many zones are answered from; set at each swap.
@@ -91,6 +102,7 @@ impl View {
             draining: AtomicBool::new(false),
             sidecars: Sidecars::default(),
             served: ServedZones::default(),
+            sync: OnceLock::new(),
         }
     }
 
@@ -112,6 +124,11 @@ impl View {
         for (worker, age) in (plane.beats)().into_iter().enumerate().filter(|(_, age)| *age >= BEAT_AGE_MAX) {
             reasons.push(format!("worker {worker} has not come round for {} ms", age.as_millis()));
         }
+        // Zones of files may be served: but who asks here asks for the channel's too.
+        if let Some(figures) = self.sync.get().map(|sync| sync.status.figures()).filter(|f| f.serving.is_none()) {
+            let why = figures.problem.unwrap_or_else(|| "none has come yet".into());
+            reasons.push(format!("no release of channel {} is served: {why}", figures.channel));
+        }
         let served = self.statuses.iter().filter(|status| status.state != State::Failed).count();
         if self.statuses.is_empty() {
             reasons.push("there are no zones".into());
@@ -126,7 +143,7 @@ impl View {
 pub(super) mod tests {
     use super::*;
     use crate::wire::name::Name;
-    use crate::zone::library::{Status, Version};
+    use crate::zone::library::{Origin, Status, Version};
     use std::time::Instant;
 
     /// A view of two zones, the first served, and of one worker that came round `beat` ago.
@@ -134,7 +151,7 @@ pub(super) mod tests {
         let view = View::new("ams1".into(), Arc::default(), 100);
         let status = |name: &str, state, version| Status {
             name: Name::from_text(name).unwrap(),
-            path: format!("/zones/{name}.zone").into(),
+            origin: Origin::File(format!("/zones/{name}.zone").into()),
             state,
             error: (state != State::Serving).then(|| "line 3 is \"bad\"".into()),
             version,

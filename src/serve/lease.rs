@@ -172,6 +172,9 @@ impl Writer {
         let beat = self.running.oldest_beat();
         let totals = self.running.counters().totals();
         let served = self.view.served.counts();
+        let sync = self.view.sync.get().map(|sync| &sync.status);
+        let generation = sync.and_then(|status| status.generation());
+        let stale = sync.is_some_and(|status| status.stale());
         // Last: what took its time before this must not make the lease look younger.
         let sent = super::boot_time();
         self.seq += 1;
@@ -180,13 +183,13 @@ impl Writer {
             sent,
             beat,
             node: self.view.node.load().to_string(),
-            generation: 0,
+            generation: generation.map_or(0, |generation| generation.counter),
             zones: served.zones,
             failed: served.failed,
             queries: totals.foreign,
             qps: self.rate.of(sent, totals.foreign),
             drops: totals.kernel_drops,
-            stale: false,
+            stale,
             stopping: self.view.stopping.load(Relaxed),
             draining: self.view.draining.load(Relaxed),
             permit: false,

@@ -4,18 +4,23 @@
 //! SIGHUP, `catchment reload` -> Reload -> Reloader: settings -> zones -> one swap of what is served -> the old set retires
 //! ```
 //!
+//! Updates of a channel's zones ([`super::follow`]) come the same way, without the settings: one owner, one thing after another.
+//!
 //! All or nothing: settings or places that are at fault change nothing. A zone that is at fault keeps its last good version
 //! and is told about. Requests that come while a reload runs share the next one.
 
 use super::control::{Reload, Response};
+use super::follow::Apply;
 use super::retire;
-use crate::answer::Served;
 use crate::answer::cookie::Secrets;
+use crate::answer::{Served, Settings};
 use crate::config::Config;
 use crate::notify;
 use crate::observe::view::View;
+use crate::sync::follow::Update;
+use crate::wire::name::Name;
 use crate::zone::diagnostic::shown_path;
-use crate::zone::library::{Change, Library, Load, Report, Summary};
+use crate::zone::library::{Change, Followed, Library, Load, Report, Summary};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -45,6 +50,8 @@ pub struct Reloader {
     pub served: Arc<ArcSwap<Served>>,
     /// What the admin server shows.
     pub view: Arc<View>,
+    /// The generation that is served of the channel that is followed, as text.
+    pub generation: Option<Box<[u8]>>,
 }
 
 /// A reload that was taken.
@@ -59,8 +66,21 @@ struct Reloaded {
 
 impl Reloader {
     /// Serves requests until all who can make any are gone.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Reload>) {
-        while let Some(first) = requests.recv().await {
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Reload>, mut updates: mpsc::Receiver<Apply>) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                Some(Apply { update, done }) = updates.recv() => {
+                    self = self.follow(update).await;
+                    // A follower that went away has no use for it.
+                    let _ = done.send(());
+                    continue;
+                }
+                first = requests.recv() => match first {
+                    Some(first) => first,
+                    None => return,
+                },
+            };
             let mut asked = vec![first];
             // Whoever asked before the files are read is served by this reading.
             while let Ok(another) = requests.try_recv() {
@@ -73,6 +93,39 @@ impl Reloader {
                 let _ = reply.send(response.clone());
             }
         }
+    }
+
+    /// Serves what an update leaves.
+    async fn follow(mut self, update: Update) -> Reloader {
+        let work = tokio::task::spawn_blocking(move || {
+            let replaced = self.update_and_swap(update);
+            (self, replaced)
+        });
+        let (reloader, replaced) = work.await.expect("an update does not panic");
+        tokio::spawn(retire(replaced));
+        reloader
+    }
+
+    fn update_and_swap(&mut self, update: Update) -> Arc<Served> {
+        let Update { release, channel, changed, removed } = update;
+        let before = self.served.load_full();
+        let changed = changed.into_iter().map(|(_, image)| image).collect();
+        let removed: Vec<Name> = removed.iter().map(|zone| zone.name().clone()).collect();
+        let Followed { zones, ids, conflicts } =
+            self.library.follow(channel.as_str(), &before.zones, changed, &removed);
+        for conflict in conflicts.iter().take(NAMED_MAX) {
+            tracing::error!("{conflict}");
+        }
+        if conflicts.len() > NAMED_MAX {
+            tracing::error!("and {} more zones of files that are in the channel too", conflicts.len() - NAMED_MAX);
+        }
+        if let Some(plane) = self.view.plane.get() {
+            plane.counters.grow_zones(ids);
+        }
+        self.generation = Some(release.generation.to_string().into_bytes().into());
+        let settings = Settings { generation: self.generation.clone(), ..before.settings.clone() };
+        self.view.served.set(&zones);
+        self.served.swap(Arc::new(Served { zones, settings }))
     }
 
     async fn reload(mut self) -> (Reloader, Response) {
@@ -107,6 +160,7 @@ impl Reloader {
         let began = Instant::now();
         let config = (self.read_config)()?;
         let mut settings = config.settings(&self.random)?;
+        settings.generation = self.generation.clone();
         // It follows a timeout of connections, which stays until the next start.
         settings.keepalive_100ms = self.served.load().settings.keepalive_100ms;
         let Load { zones, ids, reports, summary, changed, removed, .. } = self.library.load(&config.places())?;

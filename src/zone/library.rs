@@ -38,14 +38,23 @@ pub enum State {
 pub struct Status {
     /// Apex.
     pub name: Name,
-    /// Its file.
-    pub path: PathBuf,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What it answers with.
     pub state: State,
-    /// Why its file can't be served, where it can't.
+    /// Why its file can't be served, where it can't; of a channel's zone, why a file of the same zone is not.
     pub error: Option<String>,
     /// The SOA's serial, records, digest of what is served. `None`: nothing is.
     pub version: Option<Version>,
+}
+
+/// Where a zone comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A file of this node.
+    File(PathBuf),
+    /// A release of this channel.
+    Channel(Arc<str>),
 }
 
 /// What is served of a zone.
@@ -130,6 +139,33 @@ pub struct Library {
     /// By apex in lower case. Never given to another zone: counters are indexed by it.
     ids: HashMap<Name, u32>,
     statuses: Arc<Statuses>,
+    /// Zones of files as the last load found them, by apex in lower case.
+    local: BTreeMap<Name, Local>,
+    /// Zones of a channel, by apex in lower case. They go before files.
+    followed: HashMap<Name, Good>,
+    /// The channel's name.
+    channel: Option<Arc<str>>,
+    /// Octets of images that were replaced since all were last packed together.
+    replaced_len: usize,
+}
+
+/// A zone that has a file.
+struct Local {
+    /// As the file's name or the settings spell it.
+    name: Name,
+    path: PathBuf,
+    /// Why its newest state can't be served.
+    error: Option<String>,
+}
+
+/// What an update of a channel's zones gives.
+pub struct Followed {
+    /// The new set.
+    pub zones: Zones,
+    /// Ids are under this.
+    pub ids: usize,
+    /// Zones that have a file here too, which is no longer served.
+    pub conflicts: Vec<String>,
 }
 
 /// A file that is what is served of its zone; or none, with the reason.
@@ -164,26 +200,95 @@ impl Library {
         let (sources, mut skipped) = sources(places, |apex, path| self.is_served(apex, path))?;
         let (mut outcomes, mut reports) = read_changed(&sources, &self.known, places.include_outside);
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
-        if chosen.is_empty() && !self.statuses.is_empty() {
+        if chosen.is_empty() && !self.local.is_empty() && !places.is_nowhere() {
             return Err("no zone is left in the places where zones are looked for: all stay as they are".into());
         }
         let changed = self.take(&chosen, &mut outcomes);
-        let mut summary = Summary { zones: chosen.len(), changed: changed.len(), ..Summary::default() };
-        let (zones, removed) = self.zones(&chosen, &mut summary);
+        self.local = chosen.into_iter().map(|(apex, choice)| (apex, choice.into())).collect();
+        reports.extend(self.local.iter().filter(|(apex, _)| self.followed.contains_key(apex)).map(|(apex, local)| {
+            Report { path: local.path.clone(), fatal: true, text: format!("error: {}\n", self.conflict(apex, local)) }
+        }));
+        let mut summary = Summary { changed: changed.len(), ..Summary::default() };
+        let (zones, removed) = self.zones(&mut summary);
         let zones = Zones::new(zones);
-        // The set packs small images together: keep its copies, and let ours go.
-        for zone in zones.iter() {
-            if let (Some(image), Some(good)) = (&zone.image, self.good.get_mut(&zone.name.to_lower())) {
+        self.adopt(zones.iter());
+        self.replaced_len = 0;
+        Ok(Load { zones, ids: self.ids.len(), reports, skipped, summary, changed, removed })
+    }
+
+    /// Takes an update of the zones of `channel`: `changed` are new or in place of what was, `removed` are gone. Only these are
+    /// touched. `before` is the set that is served.
+    pub fn follow(&mut self, channel: &str, before: &Zones, changed: Vec<Image>, removed: &[Name]) -> Followed {
+        let now = Instant::now();
+        self.channel.get_or_insert_with(|| channel.into());
+        let mut conflicts = Vec::new();
+        let mut zones = Vec::with_capacity(changed.len());
+        let mut touched = Vec::with_capacity(changed.len());
+        for image in changed {
+            let apex = image.apex().to_lower();
+            let good = Good::new(image, now);
+            if let Some(before) = self.followed.insert(apex.clone(), good) {
+                self.replaced_len += before.image.bytes().len();
+            } else if let Some(local) = self.local.get(&apex) {
+                conflicts.push(self.conflict(&apex, local));
+            }
+            touched.push(apex);
+        }
+        let mut gone = Vec::new();
+        for apex in removed.iter().map(Name::to_lower) {
+            if let Some(before) = self.followed.remove(&apex) {
+                self.replaced_len += before.image.bytes().len();
+            }
+            // A file that had to stand back comes into its own.
+            match self.local.contains_key(&apex) {
+                true => touched.push(apex),
+                false => gone.push(apex),
+            }
+        }
+        for apex in &touched {
+            let (zone, status) = self.zone(apex);
+            self.statuses.insert(zone.id, status);
+            zones.push(zone);
+        }
+        for apex in &gone {
+            if let Some(id) = self.ids.get(apex) {
+                self.statuses.remove(id);
+            }
+        }
+        let mut zones = before.updated(zones, &gone);
+        if self.replaced_len > zones.image_len() / REPACK_SHARE {
+            zones = Zones::new(zones.iter().cloned().collect());
+            self.adopt(zones.iter());
+            self.replaced_len = 0;
+        } else {
+            self.adopt(touched.iter().filter_map(|apex| zones.exact(apex.as_wire())));
+        }
+        Followed { zones, ids: self.ids.len(), conflicts }
+    }
+
+    /// The set packs small images together: keep its copies, and let ours go.
+    fn adopt<'a>(&mut self, zones: impl Iterator<Item = &'a Zone>) {
+        for zone in zones {
+            let apex = zone.name.to_lower();
+            let good = self.followed.get_mut(&apex).or_else(|| self.good.get_mut(&apex));
+            if let (Some(image), Some(good)) = (&zone.image, good) {
                 good.image = image.clone();
             }
         }
-        Ok(Load { zones, ids: self.ids.len(), reports, skipped, summary, changed, removed })
+    }
+
+    /// Why a zone's file is not served although nothing is wrong with it.
+    fn conflict(&self, apex: &Name, local: &Local) -> String {
+        let (channel, path) = (self.channel.as_deref().unwrap_or_default(), shown_path(&local.path));
+        format!(
+            "zone {apex} is in channel {channel}, and {path} is not served: remove that file here, or the zone there"
+        )
     }
 
     /// Whether a version of this zone is served that this file once held.
     fn is_served(&self, apex: &Name, path: &Path) -> bool {
-        let status = self.ids.get(&apex.to_lower()).and_then(|id| self.statuses.get(id));
-        status.is_some_and(|status| status.version.is_some() && status.path == path)
+        let apex = apex.to_lower();
+        self.good.contains_key(&apex) && self.local.get(&apex).is_some_and(|local| local.path == path)
     }
 
     /// Makes what was read the newest good version of each zone, and remembers the files.
@@ -219,36 +324,27 @@ impl Library {
             return None;
         }
         let zone = image.apex();
-        let version = Version { serial: image.serial(), records: image.record_count(), digest, since: now };
-        self.good.insert(apex.clone(), Good { image, version });
+        let good = Good::new(image, now);
+        let version = good.version;
+        self.good.insert(apex.clone(), good);
         Some(Change { zone, before: before.map(|before| before.serial), now: version.serial })
     }
 
     /// The zones of the set, and those that are gone; the statuses follow.
-    fn zones(&mut self, chosen: &BTreeMap<Name, Chosen>, summary: &mut Summary) -> (Vec<Zone>, Vec<Name>) {
-        let mut zones = Vec::with_capacity(chosen.len());
-        let mut here = HashSet::with_capacity(chosen.len());
-        for (apex, choice) in chosen {
-            let next_id = self.ids.len() as u32;
-            let id = *self.ids.entry(apex.clone()).or_insert(next_id);
-            let good = self.good.get(apex);
-            let status = Status {
-                name: good.map_or_else(|| choice.source.apex.clone(), |good| good.image.apex()),
-                path: choice.source.path.clone(),
-                state: match (&choice.error, good) {
-                    (None, _) => State::Serving,
-                    (Some(_), Some(_)) => State::LastGood,
-                    (Some(_), None) => State::Failed,
-                },
-                error: choice.error.clone(),
-                version: good.map(|good| good.version),
-            };
-            summary.failed += usize::from(choice.error.is_some());
-            summary.records += good.map_or(0, |good| good.version.records);
-            zones.push(Zone { id, name: status.name.clone(), image: good.map(|good| good.image.clone()) });
-            self.statuses.insert(id, status);
-            here.insert(id);
+    fn zones(&mut self, summary: &mut Summary) -> (Vec<Zone>, Vec<Name>) {
+        let mut zones = Vec::with_capacity(self.local.len() + self.followed.len());
+        let mut here = HashSet::with_capacity(zones.capacity());
+        let followed = self.followed.keys().filter(|apex| !self.local.contains_key(apex));
+        let all: Vec<Name> = self.local.keys().chain(followed).cloned().collect();
+        for apex in all {
+            let (zone, status) = self.zone(&apex);
+            summary.failed += usize::from(status.error.is_some());
+            summary.records += status.version.map_or(0, |version| version.records);
+            here.insert(zone.id);
+            self.statuses.insert(zone.id, status);
+            zones.push(zone);
         }
+        summary.zones = zones.len();
         let mut removed = Vec::new();
         self.statuses.retain(|id, status| {
             let stays = here.contains(id);
@@ -261,7 +357,51 @@ impl Library {
         summary.removed = removed.len();
         (zones, removed)
     }
+
+    /// A zone as it is to be served, and how it stands: the channel's, else the file's.
+    fn zone(&mut self, apex: &Name) -> (Zone, Status) {
+        let next_id = self.ids.len() as u32;
+        let id = *self.ids.entry(apex.clone()).or_insert(next_id);
+        let local = self.local.get(apex);
+        let (good, state, origin, error) = match (self.followed.get(apex), local) {
+            (Some(good), local) => {
+                let channel = self.channel.clone().unwrap_or_default();
+                let error = local.map(|local| self.conflict(apex, local));
+                (Some(good), State::Serving, Origin::Channel(channel), error)
+            }
+            (None, local) => {
+                let good = self.good.get(apex);
+                let error = local.and_then(|local| local.error.clone());
+                let state = match (&error, good) {
+                    (None, _) => State::Serving,
+                    (Some(_), Some(_)) => State::LastGood,
+                    (Some(_), None) => State::Failed,
+                };
+                (good, state, Origin::File(local.map(|local| local.path.clone()).unwrap_or_default()), error)
+            }
+        };
+        let spelled = local.map_or(apex, |local| &local.name);
+        let name = good.map_or_else(|| spelled.clone(), |good| good.image.apex());
+        let zone = Zone { id, name: name.clone(), image: good.map(|good| good.image.clone()) };
+        (zone, Status { name, origin, state, error, version: good.map(|good| good.version) })
+    }
 }
+
+impl Good {
+    fn new(image: Image, since: Instant) -> Good {
+        let (serial, records, digest) = (image.serial(), image.record_count(), image.digest());
+        Good { image, version: Version { serial, records, digest, since } }
+    }
+}
+
+impl From<Chosen> for Local {
+    fn from(choice: Chosen) -> Local {
+        Local { name: choice.source.apex, path: choice.source.path, error: choice.error }
+    }
+}
+
+/// Images are packed together again when so large a share of them (one of so many) has been replaced: it touches all of them.
+const REPACK_SHARE: usize = 4;
 
 /// Reads those sources whose files changed, on all cores, the largest files first.
 fn read_changed(

@@ -4,7 +4,9 @@ use super::arena;
 use super::image::Image;
 use crate::wire::lookup::LookupName;
 use crate::wire::name::Name;
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 /// One zone of the set.
 #[derive(Clone)]
@@ -20,24 +22,27 @@ pub struct Zone {
 /// An immutable set of zones.
 pub struct Zones {
     zones: Vec<Zone>,
-    /// Their names in lower case.
-    lower: Vec<Name>,
-    /// Open addressing, a power of two of slots, at most half of them used. A slot is the hash's upper half, then the zone's
-    /// number plus one; 0 is free.
-    slots: Vec<u64>,
-    /// Secret of this set: customers choose zone names, and this index is rebuilt with each set.
-    seed: u64,
-    /// Bit n: some zone's name has n labels. Only these suffixes of a question's name need a probe.
-    depths: u128,
+    /// Shared with the set before, as long as only images differ.
+    index: Arc<Index>,
     /// Octets of all images.
     image_len: usize,
 }
 
-impl Zones {
-    /// Builds the set. Names must differ (letters compared without case); of two equal ones the first is found. Small images
-    /// move together into shared memory.
-    pub fn new(mut zones: Vec<Zone>) -> Zones {
-        arena::pack(zones.iter_mut().filter_map(|zone| zone.image.as_mut()));
+/// Finds a zone's number by its name.
+struct Index {
+    /// The zones' names in lower case.
+    lower: Vec<Name>,
+    /// Open addressing, a power of two of slots, at most half of them used. A slot is the hash's upper half, then the zone's
+    /// number plus one; 0 is free.
+    slots: Vec<u64>,
+    /// Secret of this index: customers choose zone names.
+    seed: u64,
+    /// Bit n: some zone's name has n labels. Only these suffixes of a question's name need a probe.
+    depths: u128,
+}
+
+impl Index {
+    fn new(zones: &[Zone]) -> Index {
         let seed = RandomState::new().hash_one(0);
         let mut slots = vec![0u64; (2 * zones.len()).next_power_of_two().max(2)];
         let mask = slots.len() - 1;
@@ -52,14 +57,67 @@ impl Zones {
             }
             slots[slot] = hash & TAG | (number as u64 + 1);
         }
+        Index { lower, slots, seed, depths }
+    }
+
+    /// The number of the zone of exactly this name, in wire form and lower case.
+    fn find(&self, lower: &[u8]) -> Option<usize> {
+        let hash = hash(self.seed, lower);
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        // Ends: at least half of the slots are free.
+        while self.slots[slot] != 0 {
+            let number = (self.slots[slot] as u32 - 1) as usize;
+            if self.slots[slot] & TAG == hash & TAG && self.lower[number].as_wire() == lower {
+                return Some(number);
+            }
+            slot = (slot + 1) & mask;
+        }
+        None
+    }
+}
+
+impl Zones {
+    /// Builds the set. Names must differ (letters compared without case); of two equal ones the first is found. Small images
+    /// move together into shared memory.
+    pub fn new(mut zones: Vec<Zone>) -> Zones {
+        arena::pack(zones.iter_mut().filter_map(|zone| zone.image.as_mut()));
+        let index = Arc::new(Index::new(&zones));
+        Zones::over(zones, index)
+    }
+
+    fn over(zones: Vec<Zone>, index: Arc<Index>) -> Zones {
         let image_len = zones.iter().filter_map(|zone| zone.image.as_ref()).map(|image| image.bytes().len()).sum();
-        Zones { zones, lower, slots, seed, depths, image_len }
+        Zones { zones, index, image_len }
+    }
+
+    /// The set with these zones in place of those of the same names, or beside them, and without the zones of the names `removed`
+    /// (in lower case). No other zone is touched: its image stays where it is.
+    pub fn updated(&self, mut changed: Vec<Zone>, removed: &[Name]) -> Zones {
+        arena::pack(changed.iter_mut().filter_map(|zone| zone.image.as_mut()));
+        let mut zones = self.zones.clone();
+        let mut added = Vec::new();
+        for zone in changed {
+            match self.index.find(zone.name.to_lower().as_wire()) {
+                Some(number) => zones[number] = zone,
+                None => added.push(zone),
+            }
+        }
+        let gone: HashSet<u32> = removed.iter().filter_map(|name| Some(self.exact(name.as_wire())?.id)).collect();
+        let index = if gone.is_empty() && added.is_empty() {
+            Arc::clone(&self.index)
+        } else {
+            zones.retain(|zone| !gone.contains(&zone.id));
+            zones.append(&mut added);
+            Arc::new(Index::new(&zones))
+        };
+        Zones::over(zones, index)
     }
 
     /// The zone with the longest name that `name` is at or below, of those with at most `labels_max` labels.
     pub fn find(&self, name: &LookupName, labels_max: usize) -> Option<&Zone> {
         let deepest = name.label_count().min(labels_max);
-        let mut depths = self.depths & (u128::MAX >> (127 - deepest.min(127)));
+        let mut depths = self.index.depths & (u128::MAX >> (127 - deepest.min(127)));
         while depths != 0 {
             let labels = 127 - depths.leading_zeros() as usize;
             depths &= !(1 << labels);
@@ -72,18 +130,7 @@ impl Zones {
 
     /// The zone of exactly this name, in wire form and lower case.
     pub fn exact(&self, lower: &[u8]) -> Option<&Zone> {
-        let hash = hash(self.seed, lower);
-        let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
-        // Ends: at least half of the slots are free.
-        while self.slots[slot] != 0 {
-            let number = (self.slots[slot] as u32 - 1) as usize;
-            if self.slots[slot] & TAG == hash & TAG && self.lower[number].as_wire() == lower {
-                return Some(&self.zones[number]);
-            }
-            slot = (slot + 1) & mask;
-        }
-        None
+        self.index.find(lower).map(|number| &self.zones[number])
     }
 
     /// Octets of all images together: what lookups are spread over.
@@ -150,6 +197,23 @@ mod tests {
             assert_eq!(find(&set, &format!("www.{name}"), 127).unwrap(), format!("{name}."));
         }
         assert_eq!(find(&set, "z5000.test", 127), None);
+    }
+
+    #[test]
+    fn an_update_finds_what_a_new_set_finds() {
+        let zone = |id, name: &str| Zone { id, name: name.parse().unwrap(), image: None };
+        let before = zones(&["a.test", "b.test", "c.test", "org"]);
+        let same = before.updated(vec![zone(1, "B.test")], &[]);
+        assert_eq!(find(&same, "www.b.test", 127).unwrap(), "B.test.");
+        assert_eq!(find(&before, "www.b.test", 127).unwrap(), "b.test.", "what is published never changes");
+        let other = same.updated(vec![zone(7, "deep.er.c.test")], &["a.test".parse().unwrap(), "x".parse().unwrap()]);
+        assert_eq!(other.len(), 4);
+        assert_eq!(find(&other, "a.test", 127), None);
+        assert_eq!(find(&other, "x.deep.er.c.test", 127).unwrap(), "deep.er.c.test.");
+        assert_eq!(find(&other, "er.c.test", 127).unwrap(), "c.test.");
+        assert_eq!(find(&other, "org", 127).unwrap(), "org.");
+        let ids: Vec<u32> = other.iter().map(|zone| zone.id).collect();
+        assert_eq!(ids, [1, 2, 3, 7]);
     }
 
     #[test]

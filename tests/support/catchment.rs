@@ -87,7 +87,8 @@ impl Server {
         Server { child, lines, log: String::new(), dir, dns: nowhere, admin: nowhere }
     }
 
-    fn wait_ready(&mut self) {
+    /// Waits until it answers.
+    pub(crate) fn wait_ready(&mut self) {
         let admin = self.wait_for("admin server at http://");
         self.admin = admin.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
         let ready = self.wait_for("ready: answering on ");

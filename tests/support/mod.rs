@@ -6,9 +6,12 @@
 #![allow(dead_code)]
 
 pub(crate) mod catchment;
+pub(crate) mod etcd;
+pub(crate) mod fleet;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod sidecar;
+pub(crate) mod watch;
 pub(crate) mod wedge;
 
 /// Says why a test can't run here. With CI=true that is a failure: there, everything runs.

@@ -17,7 +17,7 @@
 use super::packet::{Diagnostic, Discard, LEN, Packet, State};
 use crate::announce::Moment;
 use std::time::Duration;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Least interval at which a session that is not Up says that it sends (6.8.3).
 const SLOW_US: u32 = 1_000_000;
@@ -70,6 +70,8 @@ pub enum Event<'a> {
         octets: &'a [u8],
         /// TTL or hop limit that it arrived with.
         ttl: u8,
+        /// When it arrived: it may have waited in the socket, and the detection time counts from here.
+        at: Moment,
     },
     /// A deadline came. What waits in the socket is to be handled before: a process that was kept from running must not
     /// take its own absence for the peer's.
@@ -262,8 +264,11 @@ impl Session {
         let mut actions = Vec::new();
         match event {
             Event::Start => self.start(now, &mut actions),
-            Event::Packet { octets, ttl } => match self.receive(now, octets, ttl, &mut actions) {
-                Ok(()) => self.packets_in += 1,
+            Event::Packet { octets, ttl, at } => match self.receive(now, octets, ttl, &mut actions) {
+                Ok(()) => {
+                    self.packets_in += 1;
+                    self.heard = Some(at);
+                }
                 // The enum's order is that of `ALL`.
                 Err(cause) => self.discarded[cause as usize] += 1,
             },
@@ -273,7 +278,7 @@ impl Session {
             Event::Retime { interval, multiplier } => {
                 (self.settings.interval, self.settings.multiplier) = (interval, multiplier.max(1));
                 self.retime();
-                self.jitter();
+                self.jitter(now);
             }
         }
         actions
@@ -282,6 +287,11 @@ impl Session {
     /// When it wants a [`Event::Tick`]. Later than the last one; may have passed after any other event.
     pub fn deadline(&self) -> Option<Moment> {
         [self.transmission(), self.expiry()].into_iter().flatten().min()
+    }
+
+    /// While it is Up and sends: how long it waits between two packets at most. So often its caller is awake in any case.
+    pub fn rhythm(&self) -> Option<Duration> {
+        (self.is_up() && self.transmission().is_some()).then(|| micros(self.transmit_interval_us()))
     }
 
     /// What explains it.
@@ -368,7 +378,6 @@ impl Session {
         } else if self.state != was {
             self.send(self.packet(), actions);
         }
-        self.heard = Some(now);
         Ok(())
     }
 
@@ -486,13 +495,14 @@ impl Session {
         }
         self.send(Packet { poll: self.poll != Poll::Idle, ..self.packet() }, actions);
         self.sent = Some(now);
-        self.jitter();
+        self.jitter(now);
     }
 
-    /// 6.8.7: 75 to 100 % of the interval; to 90 % where the first packet that is late ends the session.
-    fn jitter(&mut self) {
+    /// 6.8.7: 75 to 100 % of the interval; to 90 % where the first packet that is late ends the session. Drawn from the moment,
+    /// not from the seed: sessions that have sent together will do so again, and one wake of the caller serves them all.
+    fn jitter(&mut self, now: Moment) {
         let span = if self.settings.multiplier == 1 { ONE * 15 / 100 } else { ONE / 4 };
-        self.jitter = LEAST_WAIT + self.draw() % span;
+        self.jitter = LEAST_WAIT + xxh3_64(&now.as_nanos().to_le_bytes()) % span;
     }
 
     fn send(&mut self, packet: Packet, actions: &mut Vec<Action>) {

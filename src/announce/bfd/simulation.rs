@@ -89,7 +89,8 @@ impl World {
             if arrival == Some(next)
                 && let Some((_, (to, octets))) = self.flying.pop_first()
             {
-                self.event(to, Event::Packet { octets: &octets, ttl: 255 });
+                let at = self.now;
+                self.event(to, Event::Packet { octets: &octets, ttl: 255, at });
                 continue;
             }
             for (end, deadline) in deadlines.into_iter().enumerate() {

@@ -8,7 +8,7 @@ use super::codec::{Context, encode_announced};
 use super::message::{Attributes, Message, Origin, Role, RouteRefresh, Update};
 use crate::announce::Moment;
 use crate::announce::prefix::{Family, Prefix};
-use crate::announce::route::{self, Routes};
+use crate::announce::route;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -97,7 +97,7 @@ impl AdjRibOut {
 
     /// Says what the peer shall hold from now on. Returns whether other routes than before can't be announced, or for
     /// other reasons.
-    pub fn set(&mut self, routes: &Routes) -> bool {
+    pub fn set<'r>(&mut self, routes: impl IntoIterator<Item = (&'r Prefix, &'r route::Attributes)>) -> bool {
         self.wanted.clear();
         let before = std::mem::take(&mut self.unannounced);
         for (&prefix, attributes) in routes {

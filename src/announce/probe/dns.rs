@@ -86,6 +86,9 @@ impl Expect {
     /// Reads what is expected of a question for `rtype`: a response code, or RDATA as text. A, AAAA, NS, CNAME, DNAME, PTR, MX
     /// and TXT have their own form, other types that of RFC 3597 section 5 (`\# 4 C0000250`). `Err`: what is wrong.
     pub fn from_text(text: &str, rtype: u16) -> Result<Expect, String> {
+        if text.is_empty() {
+            return Err("nothing is expected".into());
+        }
         if let Some(code) = RCODES.into_iter().find(|code| rcode::text(*code) == text) {
             return Ok(Expect::Rcode(code));
         }

@@ -175,7 +175,7 @@ impl Announcer {
         } else {
             self.network.set(now, &self.settings)?;
         }
-        tracing::info!("ready: {} prefixes, {} routers", self.settings.prefixes.len(), self.settings.peers.len());
+        tracing::info!("ready: {}", self.settings.summary());
         notify::ready("watching");
 
         let watchdog = notify::watchdog_interval();

@@ -22,8 +22,17 @@ const READ_LEN: usize = 16 * 1024;
 const ACCEPTS_MAX: usize = 16;
 /// BFD packets taken before the others get their turn.
 const DATAGRAMS_MAX: usize = 64;
+/// BFD packets taken of a socket that wakes nobody: more than the system lets wait there. Of those that waited while this process
+/// was stopped the last one counts.
+const LOOK_MAX: usize = 1024;
 /// Octets of a BFD packet that are looked at: more than one has without authentication, which is not taken (RFC 5880 4.1).
 const DATAGRAM_LEN: usize = 64;
+/// Sockets for BFD wake nobody while we look at them so often anyway, as some session is Up and sends: less than half of what
+/// wakes us is left. What this costs is that a router's word (Down, a poll) waits so long at most. Its silence is found in time all
+/// the same: the kernel tells when each packet arrived, and a last look goes before the end of a detection time.
+const LOOK_PAUSE_MAX: Duration = Duration::from_millis(100);
+/// After more packets than anybody sends in that time, they wake us as they come for so long: what waits must not fill the socket.
+const CROWDED: Duration = Duration::from_secs(10);
 /// Pause between lines about refused connections.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
 
@@ -54,6 +63,8 @@ pub(super) struct Network {
     listeners: BTreeMap<SocketAddr, Result<Listener, String>>,
     /// Sockets for BFD, and why one can't be had.
     receivers: BTreeMap<SocketAddr, Result<BfdReceiver, String>>,
+    /// Until when BFD's sockets are looked at as packets come, for there were too many.
+    crowded: Moment,
     /// When it was last told that a connection was refused.
     refused: Option<Moment>,
     /// For the log, once there is time.
@@ -77,7 +88,14 @@ impl Network {
             // Read again: the key in the file may be another one.
             let link = peers::link(peer, internal);
             let router = match place.map(|place| old.remove(place)) {
-                Some(router) if same_identity && router.settings == *peer && router.link == link => router,
+                Some(mut router) if same_identity && router.is_for(peer) && router.link == link => {
+                    let own = session::Event::OwnPrefixes(own_prefixes(settings));
+                    self.with(&mut router, |router, notices| {
+                        router.handle(now, own, notices);
+                        router.retime(now, peer, notices);
+                    });
+                    router
+                }
                 former => {
                     if let Some(mut router) = former {
                         self.stop(now, &mut router, Reason::AdministrativeReset, "the announcer's settings changed");
@@ -98,14 +116,19 @@ impl Network {
         // Anew, as keys may have changed. Connections stay.
         self.listeners.clear();
         let result = self.listen(true);
-        self.receive();
+        self.receive(now);
         self.each(|router, notices| router.start(now, notices));
         result
     }
 
     fn stop(&mut self, now: Moment, router: &mut Router, reason: Reason, message: &str) {
+        self.with(router, |router, notices| router.stop(now, reason, message, notices));
+    }
+
+    /// Does something with a router that is not in its place.
+    fn with(&mut self, router: &mut Router, act: impl FnOnce(&mut Router, &mut Vec<Notice>)) {
         let mut notices = Vec::new();
-        router.stop(now, reason, message, &mut notices);
+        act(router, &mut notices);
         self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
     }
 
@@ -155,7 +178,7 @@ impl Network {
     }
 
     /// Binds what BFD needs, as far as it is not bound yet.
-    fn receive(&mut self) {
+    fn receive(&mut self, now: Moment) {
         let with_bfd = self.routers.iter().filter_map(|router| Some((&router.settings, router.bfd.as_ref()?)));
         let wanted: BTreeSet<SocketAddr> = with_bfd
             .map(|(peer, bfd)| {
@@ -175,6 +198,40 @@ impl Network {
                 tracing::error!("no BFD: {error}");
             }
             self.receivers.insert(address, bound);
+        }
+        self.watch(now);
+    }
+
+    /// Lets BFD's packets wake us, or not, as its sessions are now.
+    fn watch(&mut self, now: Moment) {
+        let mut rhythms = self.routers.iter().filter_map(|router| router.bfd.as_ref()?.session.rhythm());
+        let wanted = now < self.crowded || !rhythms.any(|rhythm| rhythm <= LOOK_PAUSE_MAX);
+        for receiver in self.receivers.values_mut().flatten() {
+            if let Err(error) = receiver.watch(wanted) {
+                tracing::error!("BFD at {}: the socket can't be watched: {error}", receiver.address());
+            }
+        }
+    }
+
+    /// Takes the BFD packets that wake nobody.
+    fn look(&mut self, now: Moment) {
+        let mut datagrams = Vec::new();
+        for receiver in self.receivers.values().flatten().filter(|receiver| !receiver.is_watched()) {
+            for _ in 0..LOOK_MAX {
+                let mut octets = [0; DATAGRAM_LEN];
+                match receiver.take(&mut octets) {
+                    Ok(Some(datagram)) => datagrams.push((datagram, octets)),
+                    Ok(None) => break,
+                    // Nothing that concerns a later one.
+                    Err(_) => {}
+                }
+            }
+        }
+        if datagrams.len() > DATAGRAMS_MAX {
+            self.crowded = now + CROWDED;
+        }
+        for (datagram, octets) in datagrams {
+            self.datagram(now, &datagram, &octets);
         }
     }
 
@@ -230,8 +287,10 @@ impl Network {
             match event {
                 Event::Session(place, event) => self.session(now, place, event),
                 Event::Accepted(Accepted { peer, stream }) => {
-                    let place = self.routers.iter().position(|router| router.settings.address == peer);
-                    if let Some(place) = place
+                    // Two of one address come to ports of their own.
+                    let port = stream.local_addr().map(|local| local.port()).ok();
+                    let is_it = |router: &Router| (router.settings.address, Some(router.settings.port)) == (peer, port);
+                    if let Some(place) = self.routers.iter().position(is_it)
                         && let Some(event) = self.routers[place].offer(stream)
                     {
                         self.session(now, place, event);
@@ -248,6 +307,7 @@ impl Network {
         }
         if beat {
             self.each(|router, notices| router.beat(now, bfd::Event::Awake, notices));
+            self.watch(now);
         }
     }
 
@@ -267,7 +327,7 @@ impl Network {
         };
         let Some(router) = self.routers.iter_mut().find(|router| is_meant(router)) else { return };
         let mut notices = Vec::new();
-        router.beat(now, bfd::Event::Packet { octets, ttl: datagram.ttl }, &mut notices);
+        router.beat(now, bfd::Event::Packet { octets, ttl: datagram.ttl, at: datagram.at }, &mut notices);
         self.notices.extend(notices.into_iter().map(|notice| (router.settings.name.clone(), notice)));
     }
 
@@ -302,13 +362,15 @@ impl Network {
             let _ = self.listen(false);
         }
         if self.receivers.values().any(Result::is_err) {
-            self.receive();
+            self.receive(now);
         }
     }
 
-    /// The time has come for some sessions.
+    /// The time has come for some sessions. What waits in sockets is heard before.
     pub(super) fn tick(&mut self, now: Moment) {
+        self.look(now);
         self.each(|router, notices| router.tick(now, notices));
+        self.watch(now);
     }
 
     /// When [`Network::tick`] is wanted.
@@ -348,6 +410,10 @@ fn listening_address(peer: &Peer) -> SocketAddr {
     SocketAddr::new(peer.local_address.unwrap_or(peers::unspecified(peer.address)), peer.port)
 }
 
+fn own_prefixes(settings: &Settings) -> BTreeSet<Prefix> {
+    settings.prefixes.iter().map(|announced| announced.prefix).collect()
+}
+
 fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
     bgp::Peer {
         families: peer.families.iter().copied().collect(),
@@ -358,7 +424,7 @@ fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
         strict_role: peer.strict_role,
         receive_alarm: Some(peer.receive_alarm),
         receive_limit: peer.receive_limit,
-        own_prefixes: settings.prefixes.iter().map(|announced| announced.prefix).collect(),
+        own_prefixes: own_prefixes(settings),
         ..bgp::Peer::new(settings.local_as, peer.asn, settings.router_id)
     }
 }
@@ -404,8 +470,13 @@ mod tests {
         std::fs::write(directory.join("a"), "another secret\n").unwrap();
         assert_eq!(set(5, format!("{head}{a}{b}{c}")), [5, 1, 3], "another key in the same file");
         assert_eq!(set(6, format!("{head}{a}{b}{}", peer("c", 3, "hold-time = \"6s\""))), [5, 1, 6]);
-        assert_eq!(set(7, format!("{head}{b}")), [1], "two are gone");
-        assert_eq!(set(8, format!("{}{b}", head.replace("64501", "64502"))), [8], "we are somebody else");
+        let bfd = |pace: &str| peer("c", 3, &format!("[peer.bfd]\n{pace}"));
+        assert_eq!(set(7, format!("{head}{a}{b}{}", bfd(""))), [5, 1, 7], "with BFD");
+        let paced = format!("{head}{a}{b}{}", bfd("interval = \"50ms\"\nmultiplier = 5"));
+        assert_eq!(set(8, paced), [5, 1, 7], "BFD's pace changes under way");
+        assert_eq!(set(9, format!("{head}{a}{b}{}", bfd("multihop = true"))), [5, 1, 9], "another port");
+        assert_eq!(set(10, format!("{head}{b}")), [1], "two are gone");
+        assert_eq!(set(11, format!("{}{b}", head.replace("64501", "64502"))), [11], "we are somebody else");
         let _ = std::fs::remove_dir_all(directory);
     }
 }

@@ -108,6 +108,25 @@ impl Router {
         self.beat(now, bfd::Event::AdminDown, notices);
     }
 
+    /// Whether it is what these settings ask for, but for how fast BFD is: that can be changed under way.
+    pub(super) fn is_for(&self, peer: &settings::Peer) -> bool {
+        let mut ours = self.settings.clone();
+        if let (Some(ours), Some(theirs)) = (&mut ours.bfd, &peer.bfd) {
+            (ours.interval, ours.multiplier) = (theirs.interval, theirs.multiplier);
+        }
+        ours == *peer
+    }
+
+    /// Takes settings that it [is for](Router::is_for).
+    pub(super) fn retime(&mut self, now: Moment, peer: &settings::Peer, notices: &mut Vec<Notice>) {
+        if let Some(settings::Bfd { interval, multiplier, .. }) = peer.bfd
+            && self.settings.bfd != peer.bfd
+        {
+            self.beat(now, bfd::Event::Retime { interval, multiplier }, notices);
+        }
+        self.settings = peer.clone();
+    }
+
     /// When the session or BFD wants [`Router::tick`].
     pub(super) fn deadline(&self) -> Option<Moment> {
         let bfd = self.bfd.as_ref().and_then(|bfd| bfd.session.deadline());

@@ -1,7 +1,7 @@
 //! Asks every probe of the settings, each at its interval and never two of one at a time.
 
 use crate::announce::probe::{self, Check, Outcome, Probe, dns, exec, http};
-use crate::announce::settings::{self, Expect, ProbeId, ProbeKind, Service, Transport};
+use crate::announce::settings::{self, ProbeId, ProbeKind, Service, Transport};
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -55,10 +55,7 @@ impl Probes {
 
 async fn repeat(id: ProbeId, probe: settings::Probe, ended: mpsc::Sender<Ended>) {
     let kind = probe.kind.word();
-    let asked = match prepare(&id, &probe) {
-        Ok(asked) => asked,
-        Err(error) => return tracing::error!("a probe of service {} can't be asked: {error}", id.service),
-    };
+    let asked = prepare(&id, &probe);
     // Probes of one interval shall not all come at once for ever.
     let spread = f64::from(xxh3_64(format!("{id:?}").as_bytes()) as u32) / f64::from(u32::MAX);
     let mut ticks = interval_at(Instant::now() + probe.interval.mul_f64(spread), probe.interval);
@@ -74,16 +71,13 @@ async fn repeat(id: ProbeId, probe: settings::Probe, ended: mpsc::Sender<Ended>)
 }
 
 /// From the settings to what is asked.
-fn prepare(id: &ProbeId, probe: &settings::Probe) -> Result<Probe, String> {
+fn prepare(id: &ProbeId, probe: &settings::Probe) -> Probe {
     let check = match &probe.kind {
         ProbeKind::Dns { port, name, rtype, expect, .. } => Check::Dns(dns::Check {
             port: *port,
             tcp: id.transport == Some(Transport::Tcp),
             question: dns::Question { name: name.clone(), rtype: *rtype },
-            expect: match expect {
-                Expect::Rcode(code) => dns::Expect::Rcode(*code),
-                Expect::Rdata(text) => dns::Expect::from_text(text, *rtype)?,
-            },
+            expect: expect.clone(),
         }),
         ProbeKind::Tcp { port } => Check::Tcp { port: *port },
         ProbeKind::Http { port, host, path, status, contains } => Check::Http(http::Check {
@@ -95,5 +89,5 @@ fn prepare(id: &ProbeId, probe: &settings::Probe) -> Result<Probe, String> {
         }),
         ProbeKind::Exec { command } => Check::Exec(exec::Check { command: command.clone() }),
     };
-    Ok(probe::Probe { service: id.service.clone(), address: id.address, check, timeout: probe.timeout })
+    probe::Probe { service: id.service.clone(), address: id.address, check, timeout: probe.timeout }
 }

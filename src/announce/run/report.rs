@@ -10,10 +10,13 @@ use crate::announce::explain::{self, Report};
 use crate::announce::policy::{Alarm, Explanation, LeaseReport};
 use crate::announce::prefix::{Family, Prefix};
 use crate::announce::probe::Outcome;
-use crate::announce::settings::{ProbeId, Service, Transport};
+use crate::announce::settings::{self, ProbeId, Service, Transport};
 use crate::config::Endpoint;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// A router that has not answered for so long, a first retry over (RFC 6298 2), seldom does later.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// What became of each probe so far.
 #[derive(Debug, Default)]
@@ -191,6 +194,8 @@ fn session(now: Moment, router: &Router) -> explain::Router {
         keepalive_time: snapshot.keepalive_time.map(secs),
         next_attempt: snapshot.next_attempt.map(|at| secs(at.saturating_sub(now))),
         waits_for_bfd: snapshot.waits_for_bfd,
+        suspicion: (snapshot.state == State::Connect && now.saturating_sub(snapshot.since) >= SILENCE)
+            .then(|| suspicion(&router.settings, now.saturating_sub(snapshot.since))),
         established: snapshot.established,
         flaps: snapshot.flaps,
         last_error: snapshot.last_error.map(|error| format!("{:.1} s ago: {}", ago(error.at), error.cause)),
@@ -198,6 +203,17 @@ fn session(now: Moment, router: &Router) -> explain::Router {
         announced: snapshot.advertised as u64,
         bfd: router.bfd.as_ref().map(|bfd| bfd_report(now, bfd)),
     }
+}
+
+/// Why a router may not answer at all. Those with another key drop what we send without a word.
+fn suspicion(peer: &settings::Peer, silent: Duration) -> String {
+    let silent = format!("no answer for {:.1} s", secs(silent));
+    let key = match &peer.authentication {
+        Some(settings::Authentication::Md5 { .. }) => "`password-file`",
+        Some(settings::Authentication::Ao { .. }) => "`tcp-ao`",
+        None => return format!("{silent}: is there a route to it, and does it want no password?"),
+    };
+    format!("{silent}: most likely the router has another key than {key}, or none; or there is no route to it")
 }
 
 fn bfd_report(now: Moment, bfd: &Bfd) -> explain::Bfd {

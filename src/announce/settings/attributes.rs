@@ -190,7 +190,7 @@ fn large_community(value: Value<'_>) -> Read<[u32; 3]> {
 
 fn next_hop(value: Value<'_>) -> Read<IpAddr> {
     let at = value.span();
-    let address = super::read::ip(value)?;
+    let address = super::value::ip(value)?;
     if address.is_unspecified() || address.is_multicast() {
         let message = format!("{address} can't be a next hop");
         return Err(vec![Fault::new(at, message, "write a unicast address that the router can reach")]);

@@ -1,6 +1,7 @@
 //! How the parts fit together: names that must exist, what contradicts, and what is unwise.
 
-use super::read::{Draft, Placed, secs};
+use super::read::Draft;
+use super::value::{Placed, secs};
 use super::{Announced, Damping, Overload, Peer, Service, Settings};
 use crate::announce::prefix::Family;
 use crate::announce::sockets;
@@ -42,7 +43,7 @@ pub(super) fn settle(
     }
     let settled = announced(&draft);
     next_hops(&draft, &settled, &lines, faults);
-    let service = |service: super::read::Service| Service {
+    let service = |service: super::service::Draft| Service {
         name: service.name.0,
         addresses: service.addresses.into_iter().map(|(address, _)| address).collect(),
         lease: service.lease,
@@ -216,6 +217,18 @@ fn peers(draft: &Draft, lines: &Lines<'_>, faults: &mut Vec<Fault>, warnings: &m
     let end = |peer: &Peer| SocketAddr::new(peer.address, peer.port);
     let ends: Vec<_> = draft.peers.iter().map(|draft| (end(&draft.peer), draft.address_at.clone())).collect();
     lines.twice("peer", ends.iter(), faults);
+    // A BFD packet that names no session yet is its sender's, and that is all that it says of it (RFC 5880 6.3).
+    let with_bfd = draft.peers.iter().filter(|draft| draft.peer.bfd.is_some());
+    let mut first = HashMap::new();
+    for super::peer::Draft { peer, at, address_at, .. } in with_bfd {
+        if let Some((other, line)) = first.insert(peer.address, (&peer.name, lines.of(at))) {
+            let message = format!(
+                "peers {other} (line {line}) and {} have BFD with one address, {}, and can't be told apart by it",
+                peer.name, peer.address
+            );
+            faults.push(Fault::new(address_at.clone(), message, "keep `[peer.bfd]` at one of the two"));
+        }
+    }
     for super::peer::Draft { peer, at, hold_time_at, key_file, .. } in &draft.peers {
         let place = hold_time_at.as_ref().unwrap_or(at);
         if peer.hold_time > secs(9) && peer.bfd.is_none() {

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! text -> read (tables, keys) -> service, attributes, peer (one table each) -> judge (what contradicts or is unwise) -> Settings
+//!                                `-> value (what several tables have)
 //! ```
 
 mod attributes;
@@ -12,9 +13,11 @@ mod judge;
 mod peer;
 mod read;
 mod service;
+mod value;
 
 use super::bgp::message::Role;
 use super::prefix::{Family, Prefix};
+use super::probe::dns::Expect;
 use super::route::Attributes;
 use super::state::State;
 use crate::config::document::{self, Fault};
@@ -176,13 +179,18 @@ pub enum Transport {
     Tcp,
 }
 
-/// What a DNS probe wants to see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expect {
-    /// This response code.
-    Rcode(u16),
-    /// NOERROR, and among the answers a record of the type asked for with this RDATA, as text.
-    Rdata(String),
+impl Settings {
+    /// How much there is: `2 prefixes, 1 service, 2 routers`.
+    pub fn summary(&self) -> String {
+        let count =
+            |count: usize, one: &str, more: &str| format!("{count} {one}{}", if count == 1 { "" } else { more });
+        let all = [
+            count(self.prefixes.len(), "prefix", "es"),
+            count(self.services.len(), "service", "s"),
+            count(self.peers.len(), "router", "s"),
+        ];
+        all.join(", ")
+    }
 }
 
 impl ProbeKind {

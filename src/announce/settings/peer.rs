@@ -1,7 +1,6 @@
 //! A `[[peer]]`, its authentication and its BFD.
 
-use super::read::{Placed, asn, bounded, ip, secs};
-use super::service::label;
+use super::value::{Placed, asn, bounded, ip, label, secs};
 use super::{AoAlgorithm, Authentication, Bfd, Peer};
 use crate::announce::bgp::message::Role;
 use crate::announce::prefix::Family;

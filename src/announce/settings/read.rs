@@ -1,11 +1,12 @@
 //! From tables and keys to a draft: everything typed, each thing by itself, with the places that judging needs.
 
 use super::attributes::{self, ByState};
-use super::{DEFAULT_ADMIN, Damping, Overload, Require, peer, service};
+use super::value::{Placed, asn, bounded, secs};
+use super::{DEFAULT_ADMIN, Damping, Require, peer, service};
 use crate::announce::prefix::Prefix;
-use crate::config::document::{Fault, Keys, Read, Value, duration, integer, list, path, placed, string, table, word};
+use crate::config::document::{Fault, Keys, Read, Value, duration, path, placed, string, table, word};
 use crate::config::{Endpoint, LEVELS, LOG_FORMATS, LogFormat, admin_address, endpoint, host_name, node};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +14,6 @@ use toml::de::DeTable;
 
 /// Most services, prefixes, and peers.
 pub(super) const TABLES_MAX: usize = 256;
-
-/// A value and where it stands.
-pub(super) type Placed<T> = (T, Range<usize>);
 
 /// The settings as they are written.
 pub(super) struct Draft {
@@ -30,23 +28,9 @@ pub(super) struct Draft {
     pub(super) log_format: LogFormat,
     pub(super) log_level: tracing::Level,
     pub(super) damping: Placed<Damping>,
-    pub(super) services: Vec<Service>,
+    pub(super) services: Vec<service::Draft>,
     pub(super) prefixes: Vec<Announced>,
     pub(super) peers: Vec<peer::Draft>,
-}
-
-/// A service as it is written.
-pub(super) struct Service {
-    pub(super) at: Range<usize>,
-    pub(super) name: Placed<String>,
-    pub(super) addresses: Vec<Placed<IpAddr>>,
-    pub(super) lease: bool,
-    pub(super) overload: Option<Placed<Overload>>,
-    pub(super) rise: u32,
-    pub(super) fall: u32,
-    pub(super) probes: Vec<super::Probe>,
-    pub(super) attributes: ByState,
-    pub(super) warnings: Vec<Fault>,
 }
 
 /// A prefix as it is written.
@@ -144,50 +128,6 @@ fn announced(table: DeTable<'_>, at: Range<usize>, faults: &mut Vec<Fault>) -> O
     keys.finish();
     let attributes = attributes::by_state(tables, faults, &mut warnings);
     Some(Announced { prefix: prefix?, services: services?, require, attributes, warnings })
-}
-
-/// A list of at most so many; not empty.
-pub(super) fn bounded<'a, T>(
-    most: usize,
-    item: impl Fn(Value<'a>) -> Read<T>,
-) -> impl FnOnce(Value<'a>) -> Read<Vec<T>> {
-    move |value| {
-        let at = value.span();
-        let items = list(item)(value)?;
-        match items.len() {
-            0 => Err(vec![Fault::new(at, "the list is empty", "write one at least")]),
-            count if count > most => {
-                Err(vec![Fault::new(at, format!("the list has {count} items"), format!("write at most {most}"))])
-            }
-            _ => Ok(items),
-        }
-    }
-}
-
-/// An address without a port.
-pub(super) fn ip(value: Value<'_>) -> Read<IpAddr> {
-    let at = value.span();
-    let text = string(value)?;
-    text.parse().map_err(|_| {
-        let remedy = "write an IP address without a port, such as \"192.0.2.1\" or \"2001:db8::1\"";
-        vec![Fault::new(at, format!("\"{text}\" is no IP address"), remedy)]
-    })
-}
-
-/// An AS number that somebody can have.
-pub(super) fn asn(value: Value<'_>) -> Read<u32> {
-    let at = value.span();
-    let asn = integer(1..=u32::MAX)(value)?;
-    let why = match asn {
-        23456 => "stands for AS numbers that an old router can't read (RFC 6793)",
-        65535 | u32::MAX => "is reserved (RFC 7300)",
-        _ => return Ok(asn),
-    };
-    Err(vec![Fault::new(at, format!("AS {asn} {why}"), "write an AS number of your own, or one of 64512 to 65534")])
-}
-
-pub(super) fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
 }
 
 /// RFC 6286 2.1: four octets, not zero. Ours has to be told apart from others, so no address that everybody has.

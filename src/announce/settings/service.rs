@@ -1,8 +1,9 @@
 //! A `[[service]]` and its probes.
 
-use super::attributes;
-use super::read::{Service, bounded, ip, secs};
-use super::{Expect, Overload, Probe, ProbeKind, Transport};
+use super::attributes::{self, ByState};
+use super::value::{Placed, bounded, ip, label, secs};
+use super::{Overload, Probe, ProbeKind, Transport};
+use crate::announce::probe::dns::Expect;
 use crate::config::document::{Fault, Keys, Read, Value, boolean, duration, integer, placed, string, table, word};
 use crate::wire::code::{rcode, rtype};
 use crate::wire::name::Name;
@@ -22,8 +23,22 @@ const COMMAND_MAX: usize = 64;
 const OVERLOADS: &[(&str, Overload)] =
     &[("absorb", Overload::Absorb), ("depreference", Overload::Depreference), ("withdraw", Overload::Withdraw)];
 
+/// A service as it is written.
+pub(super) struct Draft {
+    pub(super) at: Range<usize>,
+    pub(super) name: Placed<String>,
+    pub(super) addresses: Vec<Placed<IpAddr>>,
+    pub(super) lease: bool,
+    pub(super) overload: Option<Placed<Overload>>,
+    pub(super) rise: u32,
+    pub(super) fall: u32,
+    pub(super) probes: Vec<Probe>,
+    pub(super) attributes: ByState,
+    pub(super) warnings: Vec<Fault>,
+}
+
 /// Reads one service.
-pub(super) fn read(table_: DeTable<'_>, at: Range<usize>, base: &Path, faults: &mut Vec<Fault>) -> Option<Service> {
+pub(super) fn read(table_: DeTable<'_>, at: Range<usize>, base: &Path, faults: &mut Vec<Fault>) -> Option<Draft> {
     let mut warnings = Vec::new();
     let mut keys = Keys::new(table_, faults);
     let name = keys.require("name", at.clone(), placed(label));
@@ -37,7 +52,7 @@ pub(super) fn read(table_: DeTable<'_>, at: Range<usize>, base: &Path, faults: &
     keys.finish();
     let probes = probes.into_iter().filter_map(|(table, at)| probe(table, at, base, faults)).collect();
     let attributes = attributes::by_state(tables, faults, &mut warnings);
-    Some(Service { at, name: name?, addresses: addresses?, lease, overload, rise, fall, probes, attributes, warnings })
+    Some(Draft { at, name: name?, addresses: addresses?, lease, overload, rise, fall, probes, attributes, warnings })
 }
 
 /// What the keys `type` and its like stand for.
@@ -90,8 +105,22 @@ fn dns(keys: &mut Keys<'_, '_>, at: Range<usize>) -> Option<ProbeKind> {
         if transports.len() == listed { Ok(transports) } else { Err(twice()) }
     });
     let question = keys.require("question", at, question);
-    let expect = keys.read("expect", expect).unwrap_or(Expect::Rcode(rcode::NOERROR));
+    let expected = keys.read("expect", placed(string));
     let (name, rtype) = question?;
+    let expect = match expected {
+        None => Expect::Rcode(rcode::NOERROR),
+        Some((text, at)) => match Expect::from_text(text.trim(), rtype) {
+            Ok(expect) => expect,
+            Err(why) => {
+                let remedy = format!(
+                    "write the data of a record of type {}, or a response code such as \"NXDOMAIN\"",
+                    rtype::text(rtype)
+                );
+                keys.fault(Fault::new(at, why, remedy));
+                return None;
+            }
+        },
+    };
     let transports = transports.unwrap_or_else(|| vec![Transport::Udp, Transport::Tcp]);
     Some(ProbeKind::Dns { port, transports, name, rtype, expect })
 }
@@ -134,17 +163,6 @@ fn exec(keys: &mut Keys<'_, '_>, at: Range<usize>, base: &Path) -> Option<ProbeK
     Some(ProbeKind::Exec { command })
 }
 
-/// A name that logs, metrics and messages show: 1 to 64 characters without blanks.
-pub(super) fn label(value: Value<'_>) -> Read<String> {
-    let at = value.span();
-    let text = string(value)?;
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
-    if (1..=64).contains(&text.len()) && text.chars().all(plain) {
-        return Ok(text);
-    }
-    Err(vec![Fault::new(at, "this is no name", "write 1 to 64 letters, digits and signs, without blanks and quotes")])
-}
-
 fn address(value: Value<'_>) -> Read<IpAddr> {
     let at = value.span();
     let address = ip(value)?;
@@ -166,19 +184,6 @@ fn question(value: Value<'_>) -> Read<(Name, u16)> {
     let name = Name::from_text(name).map_err(|e| fault(format!("\"{name}\" is no domain name: {e}")))?;
     let rtype = rtype::from_text(kind).filter(|rtype| !rtype::is_meta(*rtype) || *rtype == rtype::ANY);
     Ok((name, rtype.ok_or_else(|| fault(format!("\"{kind}\" is no type that can be asked for")))?))
-}
-
-fn expect(value: Value<'_>) -> Read<Expect> {
-    let at = value.span();
-    let text = string(value)?;
-    let text = text.trim();
-    if text.is_empty() {
-        let remedy = "write RDATA such as \"192.0.2.80\", or a response code such as \"NXDOMAIN\"";
-        return Err(vec![Fault::new(at, "nothing is expected", remedy)]);
-    }
-    let known = [rcode::NOERROR, rcode::FORMERR, rcode::SERVFAIL, rcode::NXDOMAIN, rcode::NOTIMP, rcode::REFUSED];
-    let code = known.into_iter().find(|code| rcode::text(*code) == text);
-    Ok(code.map_or_else(|| Expect::Rdata(text.into()), Expect::Rcode))
 }
 
 /// Text that can stand in the head of an HTTP request.

@@ -1,13 +1,16 @@
-//! BFD's datagrams: received with their TTL, sent with TTL 255.
+//! BFD's datagrams: received with their TTL and the time of their arrival, sent with TTL 255.
 
-use super::system::{self, set_option};
+use super::system::{self, now, set_option};
 use super::{Error, domain, other, set_sent_ttl, set_traffic_class};
+use crate::announce::Moment;
 use libc::c_int;
 use socket2::{Protocol, Socket, Type};
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::Interest;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -19,8 +22,12 @@ const BFD_SOURCE_PORT_TRIES: u64 = 64;
 /// Receives the BFD control packets of all sessions of a family and port.
 #[derive(Debug)]
 pub struct BfdReceiver {
-    socket: tokio::net::UdpSocket,
+    socket: UdpSocket,
+    /// The same socket, known to the runtime, while it wakes whoever polls.
+    watch: Option<tokio::net::UdpSocket>,
     address: SocketAddr,
+    /// When it was last found empty.
+    emptied: Cell<Moment>,
 }
 
 /// A datagram, in the buffer that was given to receive into.
@@ -34,6 +41,9 @@ pub struct Datagram {
     pub to: IpAddr,
     /// The TTL or hop limit that it arrived with.
     pub ttl: u8,
+    /// When it arrived. The kernel tells that by the wall clock, which is not believed if it says that the datagram came before
+    /// the socket was last found empty.
+    pub at: Moment,
 }
 
 impl BfdReceiver {
@@ -52,10 +62,14 @@ impl BfdReceiver {
         for &(level, name) in options {
             set_option(socket.as_fd(), level, name, &(1 as c_int)).map_err(other(address, "ask for the TTL"))?;
         }
+        set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &(1 as c_int))
+            .map_err(other(address, "ask for the time of arrival"))?;
         socket.bind(&address.into()).map_err(|error| Error::bind(address, error))?;
-        let socket = tokio::net::UdpSocket::from_std(socket.into()).map_err(other(address, "register"))?;
+        let socket = UdpSocket::from(socket);
         let address = socket.local_addr().map_err(other(address, "getsockname"))?;
-        Ok(BfdReceiver { socket, address })
+        let mut receiver = BfdReceiver { socket, watch: None, address, emptied: Cell::new(now()) };
+        receiver.watch(true).map_err(other(address, "register"))?;
+        Ok(receiver)
     }
 
     /// Where it receives; port 0 is resolved.
@@ -63,30 +77,70 @@ impl BfdReceiver {
         self.address
     }
 
-    /// The next datagram whose TTL the kernel told.
+    /// Whether a datagram wakes whoever polls; at first it does. If not, they wait in the socket until [`Self::take`].
+    pub fn watch(&mut self, wanted: bool) -> io::Result<()> {
+        if wanted != self.is_watched() {
+            let register = || tokio::net::UdpSocket::from_std(self.socket.try_clone()?);
+            self.watch = wanted.then(register).transpose()?;
+        }
+        Ok(())
+    }
+
+    /// Whether a datagram wakes whoever polls.
+    pub fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// The next datagram that the kernel told all about; none while they wake nobody.
     pub fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Datagram>> {
+        let Some(watch) = &self.watch else { return Poll::Pending };
         loop {
-            ready!(self.socket.poll_recv_ready(cx))?;
-            match self.socket.try_io(Interest::READABLE, || receive(self.socket.as_fd(), buffer)) {
-                Ok(Some(datagram)) => return Poll::Ready(Ok(datagram)),
-                Ok(None) => {}
+            ready!(watch.poll_recv_ready(cx))?;
+            // That nothing is there must be the runtime's to know.
+            let take = || self.take(buffer)?.ok_or(io::ErrorKind::WouldBlock.into());
+            match watch.try_io(Interest::READABLE, take) {
+                Ok(datagram) => return Poll::Ready(Ok(datagram)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
+
+    /// The next datagram that the kernel told all about, if one is there.
+    pub fn take(&self, buffer: &mut [u8]) -> io::Result<Option<Datagram>> {
+        loop {
+            match system::receive(self.socket.as_fd(), buffer) {
+                Ok(received) => {
+                    let arrival = |stamp| arrival(stamp, self.emptied.get());
+                    if let Some(datagram) = datagram(received.len, &received.name.0, received.control(), arrival) {
+                        return Ok(Some(datagram));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.emptied.set(now());
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
-/// Receives one datagram; `None` if the kernel did not say its TTL and destination.
-fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Option<Datagram>> {
-    let received = system::receive(socket, buffer)?;
-    Ok(datagram(received.len, &received.name.0, received.control()))
+/// When a datagram arrived whose time by the wall clock is known: not before the socket was last found empty.
+fn arrival(stamp: Option<Duration>, emptied: Moment) -> Moment {
+    let waited = stamp.and_then(|stamp| SystemTime::now().duration_since(UNIX_EPOCH + stamp).ok());
+    now().saturating_sub(waited.unwrap_or_default()).max(emptied)
 }
 
 /// A datagram from the name and the control messages that came with it.
-fn datagram(len: usize, name: &[u8; 128], control: &[u8]) -> Option<Datagram> {
+fn datagram(
+    len: usize,
+    name: &[u8; 128],
+    control: &[u8],
+    arrival: impl FnOnce(Option<Duration>) -> Moment,
+) -> Option<Datagram> {
     let from = socket_address(name)?;
-    let (mut ttl, mut to) = (None, None);
+    let (mut ttl, mut to, mut stamp) = (None, None, None);
     for (level, kind, data) in control_messages(control) {
         match (level, kind) {
             (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
@@ -99,10 +153,11 @@ fn datagram(len: usize, name: &[u8; 128], control: &[u8]) -> Option<Datagram> {
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 to = data.first_chunk().map(|octets: &[u8; 16]| IpAddr::from(*octets));
             }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => stamp = timespec(data),
             _ => {}
         }
     }
-    Some(Datagram { len, from, to: to?, ttl: ttl? })
+    Some(Datagram { len, from, to: to?, ttl: ttl?, at: arrival(stamp) })
 }
 
 /// Level, type and data of each control message (`cmsg(3)`); ends at one that is malformed.
@@ -116,6 +171,13 @@ fn control_messages(mut control: &[u8]) -> impl Iterator<Item = (c_int, c_int, &
         control = control.get(len.next_multiple_of(size_of::<usize>())..).unwrap_or_default();
         Some((c_int::from_ne_bytes(level?), c_int::from_ne_bytes(kind?), data))
     })
+}
+
+/// The time in a `struct timespec`: two longs.
+fn timespec(data: &[u8]) -> Option<Duration> {
+    const LONG: usize = size_of::<usize>();
+    let [secs, nanos] = [0, LONG].map(|at| Some(usize::from_ne_bytes(*data.get(at..)?.first_chunk::<LONG>()?)));
+    Some(Duration::new(secs? as u64, (nanos? as u32).min(999_999_999)))
 }
 
 /// The address in a `sockaddr_in` or `sockaddr_in6`.

@@ -71,7 +71,7 @@ impl Received {
 /// Receives one datagram, if one is there.
 pub(super) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let mut name = Storage([0; 128]);
-    // Room for a TTL (24 octets) and the larger pktinfo (40).
+    // Room for a TTL (24 octets), the larger pktinfo (40) and a time (32).
     let mut control = Storage([0; 128]);
     let mut vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all fields of msghdr are integers and pointers, for which zero is valid.

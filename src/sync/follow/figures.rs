@@ -7,6 +7,7 @@ use crate::sync::store::Store;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What a follower is doing.
@@ -92,7 +93,10 @@ impl Figures {
 
 /// The figures of a follower, where others can read them.
 #[derive(Debug, Default)]
-pub struct Status(Mutex<Figures>);
+pub struct Status {
+    figures: Mutex<Figures>,
+    serves: watch::Sender<bool>,
+}
 
 impl Status {
     /// As they are now.
@@ -110,6 +114,12 @@ impl Status {
         self.lock().stale()
     }
 
+    /// Waits until a release is served.
+    pub async fn serves(&self) {
+        // The sender lives as long as this does.
+        let _ = self.serves.subscribe().wait_for(|serves| *serves).await;
+    }
+
     pub(super) fn begin(&self, settings: &Settings, stores: &[Store]) {
         let mut figures = self.lock();
         figures.channel = settings.policy.channel.to_string();
@@ -118,7 +128,11 @@ impl Status {
     }
 
     pub(super) fn set(&self, change: impl FnOnce(&mut Figures)) {
-        change(&mut self.lock());
+        let mut figures = self.lock();
+        change(&mut figures);
+        if figures.serving.is_some() {
+            self.serves.send_if_modified(|serves| !std::mem::replace(serves, true));
+        }
     }
 
     /// The problem as it is now; logged when it is another than before.
@@ -131,6 +145,6 @@ impl Status {
     }
 
     fn lock(&self) -> MutexGuard<'_, Figures> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -195,4 +195,3 @@ impl Shared {
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-

@@ -159,7 +159,8 @@ impl Taker {
             }
         }
         for held in states.keys().filter(|held| !believed.contains(held)) {
-            let why = refused.get(held).map_or("no key set in the cache is signed by root-keys".into(), |r| r.to_string());
+            let why =
+                refused.get(held).map_or("no key set in the cache is signed by root-keys".into(), |r| r.to_string());
             tracing::error!("release {} in the cache is not served: {why}", held.generation);
         }
         // A name says what was taken even if the content is damaged: nobody may lead the node back.

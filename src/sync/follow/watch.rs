@@ -35,11 +35,7 @@ struct Standing {
 }
 
 /// Puts every new state into `seen`. What others have refused comes back through `refusals`.
-pub(super) async fn watch(
-    shared: &Shared,
-    seen: latest::Sender<Newest>,
-    mut refusals: latest::Receiver<Newest>,
-) {
+pub(super) async fn watch(shared: &Shared, seen: latest::Sender<Newest>, mut refusals: latest::Receiver<Newest>) {
     let channel = &shared.settings.policy.channel;
     let fresh = || Standing { known: None, failures: 0, until: Instant::now() };
     let mut standings: Vec<Standing> = shared.stores.iter().map(|_| fresh()).collect();

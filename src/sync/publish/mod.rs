@@ -50,7 +50,7 @@ use super::trust::Refusal;
 use crate::zone::image::Image;
 use assemble::{Images, Release};
 use change::Changes;
-use content::Content;
+use std::collections::HashSet;
 use std::sync::Arc;
 use tip::{Anchor, Tip};
 
@@ -362,13 +362,21 @@ impl Publisher {
         if !self.replace(version.as_ref(), &State { key_set: signed.key_set, head }).await? {
             return Ok(false);
         }
-        // See "Beside a garbage collector".
-        let revived: Vec<_> = release.blobs.into_iter().filter(|(name, _)| revived.contains(name)).collect();
-        let names: Vec<Digest> = revived.iter().map(|(name, _)| *name).collect();
-        let there = self.store.blobs.has(&names).await.map_err(Error::store("looking for blobs"))?;
-        let gone: Vec<_> = revived.into_iter().zip(there).filter(|(_, there)| !there).map(|(blob, _)| blob).collect();
-        self.put_all(&gone).await?;
+        // Whatever becomes of this, the head has moved.
+        if let Err(error) = self.put_again(release.blobs, &revived).await {
+            self.progress.note(&format!("the release is the head, but was not looked at again: {error}; see catchment verify"));
+        }
         Ok(true)
+    }
+
+    /// Puts those of `revived` again that a collector removed: see "Beside a garbage collector".
+    async fn put_again(&self, blobs: Vec<(Digest, Vec<u8>)>, revived: &HashSet<Digest>) -> Result<(), Error> {
+        let revived: Vec<_> = blobs.into_iter().filter(|(name, _)| revived.contains(name)).collect();
+        let names: Vec<Digest> = revived.iter().map(|(name, _)| *name).collect();
+        let there = self.present(&names).await?;
+        let gone: Vec<_> = revived.into_iter().filter(|(name, _)| !there.contains(name)).collect();
+        self.put_all(&gone).await?;
+        Ok(())
     }
 
     /// All blobs of a release are there: those that were put, or else they are put again, and those that its parent has too.

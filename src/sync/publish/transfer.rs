@@ -71,7 +71,7 @@ impl Publisher {
             answer.map_err(Error::store(format!("putting blob {name}")))?;
             done += 1;
             self.progress.at(Step::Uploading, done, Some(all));
-            Ok(())
+            Ok::<(), Error>(())
         })
         .await?;
         Ok(revived)

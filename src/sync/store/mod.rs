@@ -11,6 +11,10 @@
 //!
 //! Every method may be called by many at once, and dropped at any await: what was begun is then done or not, never half.
 
+pub mod address;
+pub mod dir;
+pub mod etcd;
+pub mod object;
 pub mod objects;
 
 use super::channel::Channel;
@@ -78,7 +82,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub trait Blobs: Send + Sync {
     /// All octets, at most `max` of them; `None`: it is not there.
     async fn get(&self, name: &Digest, max: u64) -> Result<Option<Vec<u8>>>;
-    /// Durable when it returns. One that is there already is left, but counts as young from now ([`Blob::age`]).
+    /// Durable when it returns, and young from now ([`Blob::age`]), also if it was there. One that was damaged is whole again.
     async fn put(&self, name: &Digest, bytes: Vec<u8>) -> Result<()>;
     /// Which of these are there.
     async fn has(&self, names: &[Digest]) -> Result<Vec<bool>>;

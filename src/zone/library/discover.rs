@@ -17,6 +17,13 @@ pub struct Places {
     pub include_outside: bool,
 }
 
+impl Places {
+    /// Whether no place is named.
+    pub fn is_nowhere(&self) -> bool {
+        self.directory.is_none() && self.listed.is_empty()
+    }
+}
+
 /// A file that is no zone, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {

@@ -28,7 +28,7 @@ fn says(session: &Session, state: State) -> Packet {
 }
 
 fn hear(session: &mut Session, now: Moment, packet: Packet) -> Vec<Action> {
-    session.handle(now, Event::Packet { octets: &packet.encode(), ttl: 255 })
+    session.handle(now, Event::Packet { octets: &packet.encode(), ttl: 255, at: now })
 }
 
 fn sent(actions: &[Action]) -> Vec<Packet> {
@@ -148,7 +148,7 @@ fn rfc_5881_section_5_a_single_hop_takes_ttl_255_only() {
     let mut session = up_with(Settings { min_ttl: 1, ..Settings::default() });
     for ttl in [0, 1, 64, 254] {
         let down = says(&session, State::Down).encode();
-        assert!(session.handle(ms(20), Event::Packet { octets: &down, ttl }).is_empty());
+        assert!(session.handle(ms(20), Event::Packet { octets: &down, ttl, at: ms(20) }).is_empty());
     }
     let snapshot = session.snapshot();
     assert_eq!((snapshot.state, snapshot.packets_in), (State::Up, 1));
@@ -160,8 +160,8 @@ fn rfc_5883_section_5_multihop_has_a_port_and_a_least_ttl_of_its_own() {
     let mut session = started(Settings { multihop: true, min_ttl: 250, ..Settings::default() });
     assert_eq!((session.port(), up().port()), (4784, 3784));
     let init = says(&session, State::Init).encode();
-    assert!(session.handle(ms(10), Event::Packet { octets: &init, ttl: 249 }).is_empty());
-    assert!(session.handle(ms(10), Event::Packet { octets: &init, ttl: 250 }).contains(&Action::Up));
+    assert!(session.handle(ms(10), Event::Packet { octets: &init, ttl: 249, at: ms(10) }).is_empty());
+    assert!(session.handle(ms(10), Event::Packet { octets: &init, ttl: 250, at: ms(10) }).contains(&Action::Up));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn section_6_8_6_a_discarded_packet_changes_nothing_and_is_counted() {
         cases.push((octets, cause));
     }
     for (octets, cause) in cases {
-        assert!(session.handle(ms(20), Event::Packet { octets: &octets, ttl: 255 }).is_empty());
+        assert!(session.handle(ms(20), Event::Packet { octets: &octets, ttl: 255, at: ms(20) }).is_empty());
         let mut snapshot = session.snapshot();
         assert_eq!(snapshot.discarded[cause as usize].1, 1, "{cause}");
         snapshot.discarded = before.1.discarded;
@@ -285,6 +285,28 @@ fn intervals(mut session: Session, count: usize) -> Vec<u64> {
         hear(&mut session, now, word);
     }
     intervals
+}
+
+#[test]
+fn section_6_8_4_the_detection_time_counts_from_when_a_packet_arrived() {
+    let mut session = settled(Settings::default());
+    let arrived = session.heard.unwrap() + ms(50);
+    let octets = says(&session, State::Up).encode();
+    session.handle(arrived + ms(90), Event::Packet { octets: &octets, ttl: 255, at: arrived });
+    assert_eq!(session.expiry(), Some(arrived + ms(300)));
+}
+
+#[test]
+fn sessions_that_have_sent_together_do_so_again() {
+    let mut sessions = [1, 2].map(|_| settled(Settings::default()));
+    let now = sessions[0].sent.unwrap() + ms(100);
+    for session in &mut sessions {
+        assert_eq!(sent(&session.handle(now, Event::Tick)).len(), 1);
+    }
+    assert_eq!(sessions[0].transmission(), sessions[1].transmission());
+    assert_eq!(sessions[0].rhythm(), Some(ms(100)), "at the latest");
+    sessions[0].handle(now, Event::AdminDown);
+    assert_eq!(sessions[0].rhythm(), None);
 }
 
 #[test]
@@ -499,7 +521,7 @@ proptest! {
         for (step, us) in steps {
             now += Moment::from_micros(us);
             let actions = match &step {
-                Step::Packet(octets, ttl) => session.handle(now, Event::Packet { octets, ttl: *ttl }),
+                Step::Packet(octets, ttl) => session.handle(now, Event::Packet { octets, ttl: *ttl, at: now }),
                 Step::Valid { flags, mult, zero, intervals } => {
                     let mut octets = says(&session, State::Down).encode();
                     (octets[1], octets[2]) = (*flags, *mult);
@@ -509,7 +531,7 @@ proptest! {
                     for (place, interval) in octets[12..].chunks_exact_mut(4).zip(intervals) {
                         place.copy_from_slice(&interval.to_be_bytes());
                     }
-                    session.handle(now, Event::Packet { octets: &octets, ttl: 255 })
+                    session.handle(now, Event::Packet { octets: &octets, ttl: 255, at: now })
                 }
                 Step::Tick => session.handle(now, Event::Tick),
                 Step::AdminDown => session.handle(now, Event::AdminDown),

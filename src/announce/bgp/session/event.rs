@@ -2,7 +2,9 @@
 
 use super::report::Notice;
 use crate::announce::bgp::notification::Reason;
+use crate::announce::prefix::Prefix;
 use crate::announce::route::Routes;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Who opened a connection. There is at most one of each.
@@ -65,6 +67,8 @@ pub enum Event {
     },
     /// All that is to be announced from now on.
     Routes(Routes),
+    /// Prefixes that this node or its fellows announce, where the settings have changed: see `own_prefixes` of a peer's settings.
+    OwnPrefixes(BTreeSet<Prefix>),
     /// BFD's state of the path to the peer changed.
     Path(PathState),
     /// [`super::Session::deadline`] has come. Octets that are there already should be given before.

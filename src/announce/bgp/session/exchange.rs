@@ -9,7 +9,7 @@ use crate::announce::bgp::advertise::{AdjRibOut, Unannounced};
 use crate::announce::bgp::message::{Notification, RouteRefresh, Update};
 use crate::announce::prefix::Prefix;
 use crate::announce::route::Routes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Pause between notices of malformed UPDATEs.
@@ -77,10 +77,20 @@ impl Session {
         self.want(now, out);
     }
 
+    pub(super) fn set_own_prefixes(&mut self, own: BTreeSet<Prefix>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.received.own_prefixes(&own);
+        }
+        self.settings.own_prefixes = own;
+    }
+
     /// What is wanted has changed, or a peer to want it for is there.
     pub(super) fn want(&mut self, now: Moment, out: &mut Vec<Action>) {
         let Some(exchange) = &mut self.exchange else { return };
-        let news = exchange.out.set(&self.routes);
+        // A family that the settings leave out is not wanted there: nothing is amiss.
+        let families = &self.settings.families;
+        let wanted = self.routes.iter().filter(|(prefix, _)| families.contains(&prefix.family()));
+        let news = exchange.out.set(wanted);
         self.announce(now, out);
         if news {
             out.extend(self.unannounced_notices().into_iter().map(Action::Notice));

@@ -155,6 +155,7 @@ impl Session {
             Event::Closed { side, error } => self.closed(now, side, error, out),
             Event::Written { side, queued } => self.written(now, side, queued, out),
             Event::Routes(routes) => self.set_routes(now, routes, out),
+            Event::OwnPrefixes(own) => self.set_own_prefixes(own),
             Event::Path(state) => self.path(now, state, out),
             Event::Tick => self.tick(now, out),
         }

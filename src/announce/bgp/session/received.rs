@@ -87,6 +87,24 @@ impl Received {
         }
     }
 
+    /// Others are ours from now on: what the peer announces counts as if it had been so all the time. Whether that is too many
+    /// shows with its next UPDATE.
+    pub(super) fn own_prefixes(&mut self, own: &BTreeSet<Prefix>) {
+        let no_longer: Vec<Prefix> = self.own.difference(own).copied().collect();
+        for prefix in no_longer {
+            self.own.remove(&prefix);
+            if let Some(others) = self.others.get_mut(&prefix.family()) {
+                others.prefixes.insert(prefix, others.repetition);
+            }
+        }
+        for prefix in own {
+            let others = self.others.get_mut(&prefix.family());
+            if others.is_some_and(|others| others.prefixes.remove(prefix).is_some()) {
+                self.own.insert(*prefix);
+            }
+        }
+    }
+
     fn forget(&mut self, prefix: Prefix) {
         self.own.remove(&prefix);
         if let Some(others) = self.others.get_mut(&prefix.family()) {

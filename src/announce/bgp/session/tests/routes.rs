@@ -20,6 +20,34 @@ fn received_prefixes_are_counted_as_they_come_and_go() {
 }
 
 #[test]
+fn settings_that_change_count_what_is_there_anew() {
+    let mut rig = Rig::established(Peer { own_prefixes: [prefix("192.0.2.0/24")].into(), ..settings() });
+    rig.says(Side::Outgoing, update(&["192.0.2.0/24", "198.51.100.0/24"], &[], &[THEM, US]));
+    rig.says(Side::Outgoing, update(&["203.0.113.0/24"], &[], &[THEM]));
+    let count = |rig: &Rig| rig.session.snapshot().prefixes;
+    assert_eq!(count(&rig), ReceivedCount { ipv4: 1, ipv6: 0, own: 1, looped: 1 });
+    assert_eq!(rig.event(Event::OwnPrefixes([prefix("203.0.113.0/24")].into())), []);
+    assert_eq!(count(&rig), ReceivedCount { ipv4: 1, ipv6: 0, own: 1, looped: 1 });
+    rig.says(Side::Outgoing, update(&[], &["192.0.2.0/24"], &[]));
+    assert_eq!(count(&rig), ReceivedCount { ipv4: 0, ipv6: 0, own: 1, looped: 1 });
+    // What comes from now on is judged by the new ones too.
+    rig.event(Event::OwnPrefixes([prefix("198.51.100.0/24")].into()));
+    rig.says(Side::Outgoing, update(&["198.51.100.0/24"], &[], &[THEM, US]));
+    assert_eq!(count(&rig), ReceivedCount { ipv4: 1, ipv6: 0, own: 1, looped: 1 });
+}
+
+#[test]
+fn a_family_that_the_settings_leave_out_is_nothing_to_complain_of() {
+    let mut rig = Rig::established(Peer { families: [Family::Ipv4].into(), ..settings() });
+    let mut all = routes(&["192.0.2.0/24"]);
+    all.extend(v6_routes(&["2001:db8:53::/48"]));
+    let did = rig.event(Event::Routes(all));
+    assert_eq!(updates(&did)[0].announced, [prefix("192.0.2.0/24")]);
+    assert_eq!(rig.session.unannounced().count(), 0);
+    assert!(!rig.said("not announced"));
+}
+
+#[test]
 fn a_repetition_shows_what_is_gone() {
     // RFC 7313 4: what is not between BoRR and EoRR is stale.
     let mut rig = Rig::established(settings());
