@@ -157,11 +157,8 @@ impl Disk for Mount {
         let prefix = format!("{directory}/");
         let files = lock(&self.platter.files);
         let below = files.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
-        let listed = below.map(|(path, (bytes, at))| File {
-            path: path.clone(),
-            len: bytes.len() as u64,
-            age: at.elapsed(),
-        });
+        let listed =
+            below.map(|(path, (bytes, at))| File { path: path.clone(), len: bytes.len() as u64, age: at.elapsed() });
         Ok(listed.collect())
     }
 

@@ -68,10 +68,11 @@ fn seeds(seeds: impl Iterator<Item = u64> + Send, nodes: u32) {
     let seeds = Mutex::new(seeds);
     let failed: Mutex<Option<(Plan, Ran)>> = Mutex::new(None);
     let (count, slowest, applied) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let next = || world::lock(&failed).is_none().then(|| world::lock(&seeds).next()).flatten();
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                while let Some(seed) = Some(&failed).filter(|failed| world::lock(failed).is_none()).and_then(|_| world::lock(&seeds).next()) {
+                while let Some(seed) = next() {
                     let plan = plan_of(seed, nodes);
                     let ran = run(plan.clone(), false);
                     count.fetch_add(1, Ordering::Relaxed);

@@ -143,7 +143,9 @@ impl Site {
             stores: self.stores.iter().map(|shelf| shelf::store(shelf, link(shelf))).collect(),
             disk: Arc::new(Mount { platter: Arc::clone(&self.platter), life: Arc::clone(life) }),
             node: Arc::new(Server { site: Arc::clone(self), life: Arc::clone(life) }),
-            clock: Arc::new(move || this.world.now_secs().saturating_add_signed(this.clock_ahead_secs.load(Ordering::Relaxed))),
+            clock: Arc::new(move || {
+                this.world.now_secs().saturating_add_signed(this.clock_ahead_secs.load(Ordering::Relaxed))
+            }),
             seed: self.world.chance(&[self.client.number, 11]).draw(),
             status: Arc::clone(&lock(&self.inner).status),
         }
@@ -263,7 +265,9 @@ impl Site {
             world.violated(format_args!("I1: {name} serves {generation}, but not exactly its zones"));
         }
         if stolen {
-            world.violated(format_args!("I3: {name} takes {generation}, signed with a key that its key set has no more"));
+            world.violated(format_args!(
+                "I3: {name} takes {generation}, signed with a key that its key set has no more"
+            ));
         }
     }
 

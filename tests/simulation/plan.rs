@@ -119,12 +119,12 @@ impl Plan {
             publishers: chance.between(1, 3) as u32,
             model,
             troubles,
-            trouble_secs: if few { 45 } else { chance.between(60, 150) },
+            trouble_secs: if few { 45 } else { chance.between(40, 100) },
             zones: if !few && chance.percent(4) { 200 } else { chance.between(3, 12) as u32 },
             large: !few && chance.percent(4),
             way_ms_max: *chance.pick(&[1, 20, 150, 300]),
             loss_percent: chance.between(1, 12),
-            gap_secs_max: if few { 20 } else { chance.between(4, 25) },
+            gap_secs_max: if few { 20 } else { chance.between(5, 30) },
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Press {
     pub(crate) repository: Mutex<Content>,
     /// Held while something is published; a store's clock does not skip a day meanwhile.
     busy: RwLock<()>,
+    /// One key set after the other.
+    rolling: tokio::sync::Mutex<()>,
     /// When a publisher last died or did not get through.
     pub(crate) hindered_ms: AtomicU64,
 }
@@ -58,6 +60,7 @@ impl Press {
             shelf: Arc::clone(shelf),
             repository: Mutex::new(repository),
             busy: RwLock::new(()),
+            rolling: tokio::sync::Mutex::new(()),
             hindered_ms: AtomicU64::new(0),
         })
     }
@@ -88,6 +91,7 @@ impl Press {
 
     /// Puts the next key set into force, however often it takes.
     pub(crate) async fn roll(self: Arc<Press>, recover: bool) {
+        let _one_by_one = self.rolling.lock().await;
         let set = self.office.next_key_set(recover);
         let operator = self.operator("operator");
         let version = set.claims().version;
@@ -135,7 +139,9 @@ impl Press {
         let tree = match self.world.oracle().releases.get(&published.manifest) {
             Some(release) => release.tree.clone(),
             None => {
-                return self.world.violated(format_args!("{} was published, and never was the head", published.generation));
+                return self
+                    .world
+                    .violated(format_args!("{} was published, and never was the head", published.generation));
             }
         };
         let holds = match published.rebased {

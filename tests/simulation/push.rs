@@ -33,14 +33,17 @@ pub(crate) fn store(plain: Store, shelf: &Arc<Shelf>, link: Link) -> Store {
 impl Channels for Push {
     async fn changed(&self, _: &Channel, known: Option<&Version>) -> Result<Versioned> {
         let Remote { shelf, link } = &self.remote;
-        let mut news = shelf.subscribe();
+        let mut news = shelf.moves();
         let known = known.map(|version| version.0.clone());
         let read = || self.remote.read(STATE, known.as_ref(), STATE_MAX);
         if let Read::Object(object) = read().await? {
             return Ok(object.into());
         }
         loop {
-            let told = timeout(PROGRESS, news.changed()).await.is_ok();
+            let told = timeout(PROGRESS, &mut news).await.is_ok();
+            if told {
+                news = shelf.moves();
+            }
             if link.client.is_cut(&link.world) {
                 tokio::time::sleep(PROGRESS).await;
                 return Err(StoreError::Unavailable("a member says nothing".into()));

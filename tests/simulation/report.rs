@@ -65,7 +65,10 @@ fn measure(plan: Plan, publishes: u32) -> Vec<Duration> {
     })
 }
 
-async fn all_at(fleet: &Fleet, (generation, manifest): (catchment::sync::channel::Generation, catchment::sync::codec::Digest)) {
+async fn all_at(
+    fleet: &Fleet,
+    (generation, manifest): (catchment::sync::channel::Generation, catchment::sync::codec::Digest),
+) {
     let (head, began) = (Held { generation, manifest }, Instant::now());
     while let Some(behind) = fleet.sites.iter().find_map(|site| site.behind(head)) {
         assert!(began.elapsed() < ALL_MAX, "{behind}");

@@ -92,6 +92,7 @@ impl Fleet {
         }
         let world = Arc::clone(&self.world);
         let story = async {
+            self.press.publish_all().await;
             self.trouble(&mut tasks).await;
             self.world.calm_down();
             while desks.join_next().await.is_some() {}
@@ -253,7 +254,8 @@ impl Fleet {
             world.violated(format_args!("blob {lost} of the head is lost"));
         }
         let files_max = 4 + 2 * (self.wanted().len() + 8);
-        for site in &self.sites {
+        // What a disk that failed did not let go stays until the next start.
+        for site in self.sites.iter().filter(|site| !site.is_hurt()) {
             let (releases, keys) = (site.platter.names("releases").len(), site.platter.names("keys").len());
             let blobs: usize = ["pages", "packs", "images"].iter().map(|of| site.platter.names(of).len()).sum();
             if releases > 2 || keys > 300 || blobs > files_max {
@@ -289,7 +291,9 @@ impl Fleet {
                 return self.world.log(format_args!("{serving} nodes report that they serve the head"));
             }
             if Instant::now() > deadline {
-                return self.world.violated(format_args!("of {} nodes, {serving} report that they serve {head}", self.sites.len()));
+                return self
+                    .world
+                    .violated(format_args!("of {} nodes, {serving} report that they serve {head}", self.sites.len()));
             }
             sleep(Duration::from_secs(1)).await;
         }
@@ -324,11 +328,5 @@ fn all_well(tasks: &mut JoinSet<()>) -> Option<String> {
 }
 
 fn policy(roots: Roots) -> Policy {
-    Policy {
-        roots,
-        channel: channel(),
-        min_generation: Generation::default(),
-        zones_max: 10_000,
-        octets_max: 1 << 30,
-    }
+    Policy { roots, channel: channel(), min_generation: Generation::default(), zones_max: 10_000, octets_max: 1 << 30 }
 }

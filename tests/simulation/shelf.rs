@@ -11,9 +11,11 @@ use catchment::sync::codec::Digest;
 use catchment::sync::store::objects::{Expect, Key, Listed, Object, Objects, Plain, Read, Tag};
 use catchment::sync::store::{Result, Store, StoreError};
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 /// A server that sends without end is given up after this.
@@ -33,8 +35,8 @@ pub(crate) struct Shelf {
     /// 0: the one that is published to.
     pub(crate) number: usize,
     inner: Mutex<Inner>,
-    /// The revision of the channel's state.
-    moved: watch::Sender<u64>,
+    /// The channel's state is another. (A `watch` channel of tokio's wakes those who wait in an order that no seed decides.)
+    moved: Notify,
 }
 
 #[derive(Default)]
@@ -59,8 +61,7 @@ struct Stored {
 
 impl Shelf {
     pub(crate) fn new(world: &Arc<World>, number: usize) -> Arc<Shelf> {
-        let (moved, _) = watch::channel(0);
-        Arc::new(Shelf { world: Arc::clone(world), number, inner: Mutex::default(), moved })
+        Arc::new(Shelf { world: Arc::clone(world), number, inner: Mutex::default(), moved: Notify::new() })
     }
 
     pub(crate) fn read(&self, key: &str) -> Option<(Arc<[u8]>, String)> {
@@ -93,7 +94,7 @@ impl Shelf {
             if self.number == 0 {
                 oracle::moved(&self.world, self, bytes, stolen);
             }
-            self.moved.send_modify(|revision| *revision += 1);
+            self.moved.notify_waiters();
         }
         Some(tag)
     }
@@ -142,8 +143,11 @@ impl Shelf {
         lock(&self.inner).ahead += time;
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.moved.subscribe()
+    /// Ends at the next move of the channel's state.
+    pub(crate) fn moves(&self) -> Pin<Box<Notified<'_>>> {
+        let mut moves = Box::pin(self.moved.notified());
+        moves.as_mut().enable();
+        moves
     }
 
     /// Carries what another has and this one has not, as rsync would: in whatever order.

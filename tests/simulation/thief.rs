@@ -53,14 +53,19 @@ fn forge(press: &Press, key: &KeyPair, sites: &[Arc<Site>], chance: &mut Chance)
         1 => ("a huge counter", rises(1 << 40), false),
         2 if in_danger => ("the last counter", rises(u64::MAX), false),
         2 | 3 => ("the head's generation again", before.generation, false),
-        4 => ("a key set that there is none of", Generation { key_set: before.generation.key_set + 1, counter: 1 }, false),
+        4 => (
+            "a key set that there is none of",
+            Generation { key_set: before.generation.key_set + 1, counter: 1 },
+            false,
+        ),
         _ => ("images that are none", rises(2), true),
     };
     let root = write(press, &content, rotten)?;
     let parent = Some(head.manifest.digest());
     let manifest = Manifest { generation, parent, root, time_secs: world.now_secs(), ..before.clone() };
     let manifest = Signed::sign(&manifest, &[key]).ok()?;
-    let forged = State { head: Some(Head { freshness: word_of(&manifest, key)?, manifest: manifest.clone() }), ..state };
+    let forged =
+        State { head: Some(Head { freshness: word_of(&manifest, key)?, manifest: manifest.clone() }), ..state };
     press.shelf.put_blob(&manifest.digest(), manifest.bytes());
     // What is signed by a key that is in force may be taken; of the rest the oracle knows nothing.
     if !rotten {
