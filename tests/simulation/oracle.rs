@@ -36,6 +36,8 @@ pub(crate) struct Oracle {
     pub(crate) releases: BTreeMap<Digest, Release>,
     /// The head, as the store really has it.
     pub(crate) head: Option<Digest>,
+    /// All that were the head, in their order.
+    pub(crate) heads: Vec<Digest>,
     /// The key set in force there.
     pub(crate) key_set: u32,
     /// The keys for releases of each key set that was laid out.
@@ -133,6 +135,7 @@ fn look(world: &World, shelf: &Shelf, bytes: &[u8], stolen: bool) -> Result<(), 
         release.head_since = Some(Instant::now());
     }
     oracle.head = Some(name);
+    oracle.heads.push(name);
     if let Some(lost) = oracle.lost_of_head(shelf) {
         return Err(format!("blob {lost} of it is not there"));
     }
