@@ -63,10 +63,12 @@ impl Oracle {
         if self.releases.contains_key(&name) {
             return Ok(());
         }
-        let keys = self.key_sets.get(&claims.generation.key_set).ok_or("it is of a key set that nobody laid out")?;
-        let is_signed = manifest.signers().any(|id| keys.get(&id).is_some_and(|key| manifest.is_signed_by(key)));
-        if !is_signed {
-            return Err("it is not signed by a key of its key set".into());
+        // An older key set's generation stays good while a newer one has its key.
+        let sets = self.key_sets.range(claims.generation.key_set..);
+        let signs = |keys: &BTreeMap<KeyId, PublicKey>, id| keys.get(&id).is_some_and(|key| manifest.is_signed_by(key));
+        let mut signers = sets.flat_map(|(_, keys)| manifest.signers().map(move |id| (keys, id)));
+        if !signers.any(|(keys, id)| signs(keys, id)) {
+            return Err("it is signed by no key that was ever in force for it".into());
         }
         let mut blobs = BTreeSet::from([name]);
         let mut tree = Tree::new();

@@ -292,9 +292,9 @@ impl Desk {
         let explained = match error {
             Error::Store { .. } | Error::Conflict { .. } | Error::Unknown(_) | Error::Release(_) => true,
             Error::NoRelease(_) | Error::NoChannel(_) => true,
-            Error::Key { .. } => plan.has(Trouble::Roll) || plan.has(Trouble::Theft),
+            Error::Key { .. } | Error::Refused { .. } => plan.has(Trouble::Roll) || plan.has(Trouble::Theft),
             Error::Vanished { .. } => plan.has(Trouble::Collect),
-            Error::Refused { .. } | Error::LastGeneration(_) => plan.has(Trouble::Theft),
+            Error::LastGeneration(_) => plan.has(Trouble::Theft),
             Error::State { .. } | Error::KeySet(_) | Error::Format(_) => false,
         };
         if !explained {

@@ -47,7 +47,7 @@ fn forge(press: &Press, key: &KeyPair, sites: &[Arc<Site>], chance: &mut Chance)
     let mut content = lock(&press.repository).clone();
     content.insert(*content.keys().next()?, FORGED + chance.below(5) as u32);
     let rises = |by| Generation { counter: before.generation.counter.saturating_add(by), ..before.generation };
-    let in_danger = press.office.is_in_danger();
+    let in_danger = state.key_set.claims().key(key.public().id()).is_some();
     let (what, generation, rotten) = match chance.below(6) {
         0 => ("the next generation", rises(1), false),
         1 => ("a huge counter", rises(1 << 40), false),
