@@ -264,10 +264,10 @@ impl Cache {
         self.pages.contains(digest)
     }
 
-    /// A page that should be here is damaged.
-    pub async fn lost_page(&mut self, digest: &Digest) {
+    /// A page that should be here was damaged; if it is not `mended` by now, it is removed.
+    pub async fn lost_page(&mut self, digest: &Digest, mended: bool) {
         self.pages.remove(digest);
-        self.remove_damaged(&self.files.page_path(digest)).await;
+        self.was_damaged(&self.files.page_path(digest), mended).await;
     }
 
     /// Whether a segment is here.
@@ -275,10 +275,10 @@ impl Cache {
         self.segments.contains(digest)
     }
 
-    /// A segment that should be here is damaged.
-    pub async fn lost_segment(&mut self, digest: &Digest) {
+    /// A segment that should be here was damaged; if it is not `mended` by now, it is removed.
+    pub async fn lost_segment(&mut self, digest: &Digest, mended: bool) {
         self.segments.remove(digest);
-        self.remove_damaged(&self.files.segment_path(digest)).await;
+        self.was_damaged(&self.files.segment_path(digest), mended).await;
     }
 
     /// The file that an image is in, if it is here; of a large one its root.
@@ -439,7 +439,15 @@ impl Cache {
     }
 
     async fn remove_damaged(&mut self, path: &str) {
+        self.was_damaged(path, false).await;
+    }
+
+    async fn was_damaged(&mut self, path: &str, mended: bool) {
         self.damaged += 1;
+        if mended {
+            tracing::warn!("{path} in the cache was damaged or gone: it was fetched again");
+            return;
+        }
         tracing::warn!("{path} in the cache is damaged or gone: it is fetched again when it is needed");
         // What can't be removed is replaced as a whole when it is fetched.
         let _ = self.files.disk.remove(path).await;

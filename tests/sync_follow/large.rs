@@ -151,6 +151,34 @@ async fn a_large_zone_is_served_from_the_disk_and_what_is_damaged_fetched_again(
     }
 }
 
+/// What the release before has, and the next one has again, is damaged while the node runs.
+#[tokio::test(start_paused = true)]
+async fn what_is_fetched_for_a_damaged_segment_stays() {
+    let mut world = World::new(1);
+    let mut publisher = Publisher::new();
+    let images = [large(ZONE, 1, FEW, &[]), large(ZONE, 2, FEW, &[7]), large(ZONE, 3, FEW, &[])];
+    let old = names(&images[..1]);
+    let publish = async {
+        for (at, image) in [("1.1", &images[0]), ("1.2", &images[1])] {
+            publisher.release_of(at, vec![image.clone()]).publish(world.store()).await;
+            sleep(SHORT).await;
+        }
+        let again = old.difference(&names(&images[1..2])).next().unwrap().clone();
+        world.disk.set(&format!("prod/segments/{again}"), Some(b"rubbish".to_vec()));
+        publisher.release_of("1.3", vec![images[2].clone()]).publish(world.store()).await;
+        sleep(SHORT).await;
+    };
+    tokio::select! {
+        () = publish => {}
+        () = world.follow(Duration::from_secs(600)) => {}
+    }
+    assert_eq!((served(&world), world.figures().damaged), (Some(images[2].digest()), 1));
+    world.stores[0].0.away(true);
+    world.restart();
+    drop(world.start().await);
+    assert_eq!(served(&world), Some(images[2].digest()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_crash_or_a_full_disk_at_any_write_of_a_large_zone() {
     let images = [large(ZONE, 1, FEW, &[]), large(ZONE, 2, FEW, &[7, 8, 9, 10])];

@@ -54,7 +54,7 @@ impl Fetch<'_> {
             let Some((page, came)) = under_way.next().await else { return Ok(pages) };
             let Came { content, kept, damaged } = came;
             if damaged {
-                cache.lost_page(&page.digest).await;
+                cache.lost_page(&page.digest, content.is_ok() && kept.is_ok()).await;
             }
             let bytes = content?;
             if self.note(kept) {
@@ -104,7 +104,7 @@ impl Fetch<'_> {
             };
             for (name, len) in root.segments().map(|(digest, len)| (Digest(digest), len)) {
                 *segments.uses.entry(name).or_default() += 1;
-                if segments.here.contains_key(&name) || wanted.contains_key(&name) {
+                if segments.here.contains_key(&name) {
                     continue;
                 }
                 let Some(segment) = here.get(&name) else {
@@ -132,7 +132,7 @@ impl Fetch<'_> {
             let Some((name, came)) = under_way.next().await else { return Ok(segments) };
             let Came { content, kept, damaged } = came;
             if damaged {
-                cache.lost_segment(&name).await;
+                cache.lost_segment(&name, content.is_ok() && kept.is_ok()).await;
             }
             let segment = content?;
             if self.note(kept) {

@@ -163,5 +163,7 @@ async fn remove(store: &Store, batch: &[Blob]) -> Result<(), Error> {
         let blobs = Arc::clone(&store.blobs);
         async move { persist(|| blobs.delete(&name)).await }
     };
-    each(batch.iter().map(|blob| blob.name), remove, |done| done.map_err(Error::store("removing a blob"))).await
+    // A closure over borrowed blobs would make this future one that no task may run.
+    let names: Vec<Digest> = batch.iter().map(|blob| blob.name).collect();
+    each(names, remove, |done| done.map_err(Error::store("removing a blob"))).await
 }
