@@ -104,7 +104,7 @@ async fn one_changed_record_puts_little_and_nothing_twice() {
 #[tokio::test]
 async fn the_collector_knows_segments() {
     let memory = Memory::default();
-    let versions = [large(1, 3_000, &[]), large(2, 3_000, &[7]), large(3, 3_000, &[8])];
+    let versions = [large(1, 3_000, &[]), large(2, 3_000, &[7]), large(3, 3_000, &[7, 8])];
     for version in &versions {
         published(&memory, beside(version)).await;
     }
