@@ -410,17 +410,26 @@ async fn bfd_datagrams_wake_nobody_where_that_is_wanted_and_say_when_they_came()
     let mut buffer = [0; 64];
     receiver.watch(false).unwrap();
     assert_eq!(receiver.take(&mut buffer).unwrap(), None);
-    let before = now();
-    sender.send(&[1; 24], receiver.address()).unwrap();
-    let after = now();
-    let wait = Duration::from_millis(60);
-    let polled = timeout(wait, poll_fn(|cx| receiver.poll_receive(cx, &mut buffer))).await;
-    assert!(polled.is_err(), "{polled:?}");
-    let datagram = receiver.take(&mut buffer).unwrap().unwrap();
-    // Two clocks were read one after the other.
+    // The kernel begins to note times a moment after it is asked to, on a busy machine a longer one; until then it gives that of reading.
     let slack = Duration::from_millis(5);
-    assert!((before..after + slack).contains(&datagram.at), "{before:?} {:?} {after:?}", datagram.at);
-    assert_eq!((datagram.ttl, receiver.take(&mut buffer).unwrap()), (255, None));
+    let mut noted = false;
+    for _ in 0..20 {
+        let before = now();
+        sender.send(&[1; 24], receiver.address()).unwrap();
+        let after = now();
+        let wait = Duration::from_millis(60);
+        let polled = timeout(wait, poll_fn(|cx| receiver.poll_receive(cx, &mut buffer))).await;
+        assert!(polled.is_err(), "{polled:?}");
+        let datagram = receiver.take(&mut buffer).unwrap().unwrap();
+        assert_eq!((datagram.ttl, receiver.take(&mut buffer).unwrap()), (255, None));
+        assert!(datagram.at >= before, "{before:?} {:?}", datagram.at);
+        // Two clocks were read one after the other.
+        noted |= datagram.at < after + slack;
+        if noted {
+            break;
+        }
+    }
+    assert!(noted, "the time is that of reading, not of receipt");
 
     // What waits when it is watched again is found.
     sender.send(&[2; 24], receiver.address()).unwrap();

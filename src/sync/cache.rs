@@ -5,7 +5,8 @@
 //! CHANNEL/keys/VERSION                     a key set
 //! CHANNEL/pages/DIGEST                     a page
 //! CHANNEL/packs/DIGEST                     a pack: as fetched, or of the node's own making
-//! CHANNEL/images/DIGEST                    an image that is a blob of its own
+//! CHANNEL/images/DIGEST                    an image that is a blob of its own; of a large one the root
+//! CHANNEL/segments/DIGEST                  a segment of a large image
 //! ```
 //!
 //! A release's file is written when all that it needs is there, durably: so whatever moment the process dies at, the newest file names
@@ -24,8 +25,8 @@ use super::pack::{PACK_MAX, Pack, SPARSE_PACKS_MAX};
 use super::page::PAGE_MAX;
 use super::signed::{DOCUMENT_LEN_MAX, Signed};
 use super::trust::Held;
-use crate::zone::image::Image;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::zone::image::Segment;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
@@ -53,6 +54,17 @@ impl Files {
         self.disk.write(&self.page_path(digest), bytes.to_vec()).await
     }
 
+    /// A segment, if it is there undamaged. `len`: its octets.
+    pub async fn segment(&self, digest: &Digest, len: u32) -> Option<Segment> {
+        let bytes = self.read(&self.segment_path(digest), len.into()).await?;
+        Segment::open(bytes, &digest.0).ok()
+    }
+
+    /// Keeps a segment. Tell [`Cache::has`] of it.
+    pub async fn keep_segment(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
+        self.disk.write(&self.segment_path(digest), bytes.to_vec()).await
+    }
+
     /// Keeps a pack, or an image that is a blob of its own. Tell [`Cache::has`] of it.
     pub async fn keep_images(&self, kind: Kind, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
         self.disk.write(&self.images_path(kind, digest), bytes.to_vec()).await
@@ -60,6 +72,10 @@ impl Files {
 
     fn page_path(&self, digest: &Digest) -> String {
         format!("{}/pages/{digest}", self.root)
+    }
+
+    fn segment_path(&self, digest: &Digest) -> String {
+        format!("{}/segments/{digest}", self.root)
     }
 
     fn images_path(&self, kind: Kind, digest: &Digest) -> String {
@@ -87,6 +103,7 @@ pub struct Cache {
     /// Those of them whose content is damaged.
     unreadable: BTreeSet<Held>,
     pages: BTreeSet<Digest>,
+    segments: BTreeSet<Digest>,
     blobs: BTreeMap<u32, Blob>,
     /// Their numbers; a number is never used again.
     numbers: BTreeMap<Digest, u32>,
@@ -112,7 +129,7 @@ struct Blob {
 pub enum Kind {
     /// A pack.
     Pack,
-    /// One image.
+    /// One image, or its root.
     Image,
 }
 
@@ -122,8 +139,10 @@ pub enum Kept<'a> {
     Page(Digest),
     /// A pack.
     Pack(&'a Pack),
-    /// An image that is a blob of its own.
+    /// An image that is a blob of its own, or its root.
     Image(Digest),
+    /// A segment.
+    Segment(Digest),
 }
 
 impl Cache {
@@ -134,6 +153,7 @@ impl Cache {
             releases: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             pages: BTreeSet::new(),
+            segments: BTreeSet::new(),
             blobs: BTreeMap::new(),
             numbers: BTreeMap::new(),
             next_number: 0,
@@ -155,7 +175,9 @@ impl Cache {
                 self.releases.insert(held, file);
             }
         }
-        self.pages = self.directory("pages").await?.iter().filter_map(|file| name_of(file)?.parse().ok()).collect();
+        let digests = |files: BTreeSet<String>| files.iter().filter_map(|file| name_of(file)?.parse().ok()).collect();
+        self.pages = digests(self.directory("pages").await?);
+        self.segments = digests(self.directory("segments").await?);
         for (kind, directory) in [(Kind::Pack, "packs"), (Kind::Image, "images")] {
             for file in self.directory(directory).await? {
                 let Some(digest) = name_of(&file).and_then(|name| name.parse().ok()) else { continue };
@@ -242,13 +264,24 @@ impl Cache {
         self.pages.contains(digest)
     }
 
-    /// A page that should be here is damaged.
-    pub async fn lost_page(&mut self, digest: &Digest) {
+    /// A page that should be here was damaged; if it is not `mended` by now, it is removed.
+    pub async fn lost_page(&mut self, digest: &Digest, mended: bool) {
         self.pages.remove(digest);
-        self.remove_damaged(&self.files.page_path(digest)).await;
+        self.was_damaged(&self.files.page_path(digest), mended).await;
     }
 
-    /// The file that an image is in, if it is here.
+    /// Whether a segment is here.
+    pub fn has_segment(&self, digest: &Digest) -> bool {
+        self.segments.contains(digest)
+    }
+
+    /// A segment that should be here was damaged; if it is not `mended` by now, it is removed.
+    pub async fn lost_segment(&mut self, digest: &Digest, mended: bool) {
+        self.segments.remove(digest);
+        self.was_damaged(&self.files.segment_path(digest), mended).await;
+    }
+
+    /// The file that an image is in, if it is here; of a large one its root.
     pub fn home(&self, image: &Digest) -> Option<u32> {
         self.homes.get(image).copied().filter(|number| self.blobs.contains_key(number))
     }
@@ -258,8 +291,8 @@ impl Cache {
         self.unread.iter().copied()
     }
 
-    /// Reads a file with images and calls `each(image's name, its octets)`. What is damaged is removed: then its images are no
-    /// longer here. `len_max`: the longest image that may be in it.
+    /// Reads a file with images and calls `each(image's name, its octets)`, of a large image with its root's. What is damaged is
+    /// removed: then its images are no longer here. `len_max`: octets of an image of its own, at most.
     pub async fn images(&mut self, file: u32, len_max: u64, mut each: impl FnMut(Digest, &[u8])) {
         let Some(Blob { kind, digest, .. }) = self.blobs.get(&file) else { return };
         let (kind, digest) = (*kind, *digest);
@@ -310,6 +343,9 @@ impl Cache {
                 let number = self.number(Kind::Image, digest);
                 self.homes.insert(digest, number);
             }
+            Kept::Segment(digest) => {
+                self.segments.insert(digest);
+            }
         }
     }
 
@@ -342,8 +378,14 @@ impl Cache {
         Ok(())
     }
 
-    /// Removes what is not used: releases but the newest `keep`, then pages that are not `used`, then files without a used image.
-    pub async fn sweep(&mut self, keep: usize, used: impl Fn(&Digest) -> bool) -> io::Result<()> {
+    /// Removes what is not used: releases but the newest `keep`, then pages that are not `used`, then files without a used image, then
+    /// segments that are not `used_segments`.
+    pub async fn sweep(
+        &mut self,
+        keep: usize,
+        used: impl Fn(&Digest) -> bool,
+        used_segments: &HashSet<Digest>,
+    ) -> io::Result<()> {
         while self.releases.len() > keep {
             let Some((oldest, path)) = self.releases.iter().next().map(|(held, path)| (*held, path.clone())) else {
                 break;
@@ -362,6 +404,11 @@ impl Cache {
             self.files.disk.remove(&self.files.images_path(*kind, digest)).await?;
             self.blobs.remove(number);
             self.numbers.remove(digest);
+        }
+        let gone: Vec<Digest> = self.segments.iter().filter(|name| !used_segments.contains(name)).copied().collect();
+        for segment in gone {
+            self.files.disk.remove(&self.files.segment_path(&segment)).await?;
+            self.segments.remove(&segment);
         }
         if unused.len() > HOMES_SWEEP {
             let blobs = &self.blobs;
@@ -392,16 +439,24 @@ impl Cache {
     }
 
     async fn remove_damaged(&mut self, path: &str) {
+        self.was_damaged(path, false).await;
+    }
+
+    async fn was_damaged(&mut self, path: &str, mended: bool) {
         self.damaged += 1;
+        if mended {
+            tracing::warn!("{path} in the cache was damaged or gone: it was fetched again");
+            return;
+        }
         tracing::warn!("{path} in the cache is damaged or gone: it is fetched again when it is needed");
         // What can't be removed is replaced as a whole when it is fetched.
         let _ = self.files.disk.remove(path).await;
     }
 }
 
-/// Whether these octets are an image of this name.
+/// Whether these octets are what this name of an image, or of its root, is of: they end with the digest of those before.
 pub fn is_image(bytes: &[u8], name: &Digest) -> bool {
-    Image::open_whole(bytes).is_ok_and(|image| image.digest() == name.0)
+    bytes.split_last_chunk().is_some_and(|(content, end)| *end == name.0 && Digest::of(content) == *name)
 }
 
 fn name_of(path: &str) -> Option<&str> {

@@ -12,7 +12,7 @@
 use super::codec::{Digest, FormatError, Reader, ascending, at_most};
 use super::pack::{PACK_MAX, SMALL_MAX};
 use super::zone_name::ZoneName;
-use crate::zone::image::{Image, ImageError};
+use crate::zone::image::{self, Image, ImageError};
 
 /// Most octets of a page.
 pub const PAGE_MAX: usize = 16 << 10;
@@ -37,7 +37,7 @@ pub(super) const INNER: usize = 32 + 8 + 8;
 /// Where an image's octets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// In the blob that has the image's own digest as its name.
+    /// In the blob that has the image's own digest as its name; of a large image its root, which names the blobs of its segments.
     Own,
     /// In a pack, from this octet on.
     Pack {
@@ -312,24 +312,39 @@ impl Page {
 }
 
 impl Leaf {
-    /// Takes the image's octets: exactly the image that this entry names, of this zone and serial.
+    /// Takes the octets of a flat image: exactly the image that this entry names, of this zone and serial.
     pub fn open(&self, bytes: Vec<u8>) -> Result<Image, ImageRefusal> {
         let has = bytes.len() as u64;
         if has != self.len {
             return Err(ImageRefusal::Length { has, wants: self.len });
         }
-        let image = Image::open_whole(&bytes)?;
-        let found = Digest(image.digest());
+        // A root is shorter than its image: what names segments is none here.
+        Ok(self.open_root(bytes)?.assemble(|_| None)?)
+    }
+
+    /// Takes the octets of the image's root, which are all of it if it is flat: exactly the image that this entry names, of this
+    /// zone and serial. With its segments it needs no further check.
+    pub fn open_root(&self, bytes: Vec<u8>) -> Result<image::Root, ImageRefusal> {
+        let root = image::Root::open(bytes)?;
+        if root.len() != self.len {
+            return Err(ImageRefusal::Length { has: root.len(), wants: self.len });
+        }
+        let found = Digest(root.digest());
         if found != self.image {
             return Err(ImageRefusal::Digest { wanted: self.image, found });
         }
-        if ZoneName::from(&image.apex()) != self.name {
-            return Err(ImageRefusal::Zone(image.apex().to_string()));
+        if ZoneName::from(&root.apex()) != self.name {
+            return Err(ImageRefusal::Zone(root.apex().to_string()));
         }
-        if image.serial() != self.serial {
-            return Err(ImageRefusal::Serial { has: image.serial(), wants: self.serial });
+        if root.serial() != self.serial {
+            return Err(ImageRefusal::Serial { has: root.serial(), wants: self.serial });
         }
-        Ok(image)
+        Ok(root)
+    }
+
+    /// Most octets of the blob that has the image's name, if it is one of its own.
+    pub fn root_len_max(&self) -> u64 {
+        image::Root::len_max(self.len)
     }
 
     /// The pack that the image is in, if it is in one.
@@ -371,7 +386,7 @@ impl Leaf {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageRefusal {
     /// More or fewer.
-    #[error("{has} octets came of an image that has {wants}")]
+    #[error("an image of {has} octets came for one that has {wants}")]
     Length {
         /// What came.
         has: u64,

@@ -160,31 +160,6 @@ impl Image {
         self.head.len
     }
 
-    /// All octets: the root's, then those of its segments. [`Image::open_whole`] takes them.
-    pub fn whole(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.len() as usize);
-        bytes.extend_from_slice(self.root());
-        self.segments().for_each(|segment| bytes.extend_from_slice(segment.bytes()));
-        bytes
-    }
-
-    /// Takes what [`Image::whole`] gives: exactly one image.
-    pub fn open_whole(bytes: &[u8]) -> Result<Image, ImageError> {
-        let (root, mut rest) = Root::split(bytes)?;
-        let mut segments = Vec::new();
-        for (digest, len) in root.segments() {
-            let truncated = ImageError::Truncated { has: bytes.len() as u64, wants: root.len() };
-            let (segment, after) = rest.split_at_checked(len as usize).ok_or(truncated)?;
-            segments.push(Segment::open(segment.to_vec(), &digest)?);
-            rest = after;
-        }
-        if !rest.is_empty() {
-            return Err(ImageError::Inconsistent("octets follow its end"));
-        }
-        let mut segments = segments.into_iter();
-        root.assemble(|_| segments.next())
-    }
-
     /// The zone's name, case as written.
     pub fn apex(&self) -> Name {
         // Checked when the image was opened.

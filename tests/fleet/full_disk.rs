@@ -7,7 +7,7 @@ use crate::support::{self};
 use crate::{Random, release};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -52,9 +52,10 @@ impl SmallDisk {
         PathBuf::from(format!("/proc/{}/root", self.holder.pid())).join(path)
     }
 
-    /// Words that start a command where this disk is seen.
-    fn wrapper(&self) -> Vec<String> {
-        ["nsenter", "--mount", "--target", &self.holder.pid().to_string(), "--"].map(str::to_owned).into()
+    /// Words that start a command where this disk is seen, in a directory: it would start at the root.
+    fn wrapper(&self, directory: &Path) -> Vec<String> {
+        let directory = format!("--wd={}", directory.display());
+        ["nsenter", "--mount", "--target", &self.holder.pid().to_string(), &directory, "--"].map(str::to_owned).into()
     }
 
     /// Takes all the room that is left but `spare` octets.
@@ -99,7 +100,7 @@ fn a_node_without_room_goes_on() {
     let publisher = Publisher::new("full-node", None).unwrap();
     release::write(&publisher, 1);
     publisher.publish().unwrap();
-    let mut node = Node::start_in(&publisher, &disk.inside().join("cache"), disk.wrapper()).unwrap();
+    let mut node = Node::start_in(&publisher, &disk.inside().join("cache"), disk.wrapper(Path::new("/"))).unwrap();
     wait(&node, 1);
 
     disk.fill(16 << 10);
@@ -148,18 +149,16 @@ fn a_store_without_room_stays_whole() {
     let store = disk.inside().join("store");
     let publisher = Publisher::new("full-store", Some(format!("dir:{}", store.display()))).unwrap();
     let inside = |command: Command| {
-        let wrapper = disk.wrapper();
+        let wrapper = disk.wrapper(command.get_current_dir().expect("publishers have one"));
         let mut wrapped = Command::new(&wrapper[0]);
         wrapped.args(&wrapper[1..]).arg(command.get_program()).args(command.get_args());
-        // nsenter starts at the namespace's root, unless it is told where.
-        wrapped.current_dir(command.get_current_dir().unwrap());
         ran(wrapped)
     };
     let verify = || publisher.command(&["verify", "--of", &publisher.store, "--channel", "prod"]);
     release::write(&publisher, 1);
     inside(publisher.publish_command()).unwrap();
     let home = TempDir::new("full-store-node");
-    let node = Node::start_in(&publisher, &home.path().join("cache"), disk.wrapper()).unwrap();
+    let node = Node::start_in(&publisher, &home.path().join("cache"), disk.wrapper(home.path())).unwrap();
     wait(&node, 1);
 
     large_zone(&publisher);

@@ -93,7 +93,7 @@ impl Figures {
         let metric = |name: &str| node.metric(name).unwrap_or_else(|| panic!("no {name} in /metrics"));
         Figures {
             requests: metric("catchment_sync_requests_total"),
-            octets: metric("catchment_sync_octets_total"),
+            octets: metric("catchment_sync_fetched_bytes_total"),
             apply_seconds: metric("catchment_sync_apply_seconds"),
         }
     }

@@ -8,8 +8,10 @@ use catchment::sync::report::Report;
 use catchment::sync::store::Store;
 use catchment::sync::store::dir::Files;
 use catchment::sync::store::objects::Plain;
+use catchment::zone::image::Image;
 use catchment::zone::library::Library;
 use catchment::zone::set as zone_set;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +24,7 @@ struct Zones(Mutex<Held>);
 #[derive(Default)]
 struct Held {
     zones: Content,
+    images: BTreeMap<String, Image>,
     generations: Vec<String>,
     changed: Vec<usize>,
 }
@@ -34,9 +37,11 @@ impl Node for Zones {
         for (leaf, image) in &update.changed {
             assert_eq!((leaf.serial, leaf.image.0), (image.serial(), image.digest()));
             held.zones.insert(leaf.name.to_string(), image.serial());
+            held.images.insert(leaf.name.to_string(), image.clone());
         }
         for name in &update.removed {
             assert!(held.zones.remove(&name.to_string()).is_some(), "{name} was not there");
+            held.images.remove(&name.to_string());
         }
         held.generations.push(update.release.generation.to_string());
     }
@@ -47,15 +52,15 @@ impl Node for Zones {
 }
 
 /// A store in memory, and what a node has.
-struct World {
-    stores: Vec<(Arc<Memory>, Store)>,
-    disk: Arc<Memory>,
+pub(crate) struct World {
+    pub(crate) stores: Vec<(Arc<Memory>, Store)>,
+    pub(crate) disk: Arc<Memory>,
     zones: Arc<Zones>,
     status: Arc<Status>,
 }
 
 impl World {
-    fn new(stores: usize) -> World {
+    pub(crate) fn new(stores: usize) -> World {
         let store = |n: usize| {
             let memory = Arc::new(Memory::default());
             (memory.clone(), Plain::store(format!("store{n}"), Files(Shared(memory)), n as u64))
@@ -68,12 +73,12 @@ impl World {
         }
     }
 
-    fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.stores[0].1
     }
 
     /// A process that starts: it knows nothing but its disk.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         (self.zones, self.status) = (Arc::default(), Arc::default());
     }
 
@@ -95,13 +100,13 @@ impl World {
         (settings, parts)
     }
 
-    fn start(&self) -> impl Future<Output = Follower> + use<> {
+    pub(crate) fn start(&self) -> impl Future<Output = Follower> + use<> {
         let (settings, parts) = self.parts();
         Follower::start(settings, parts)
     }
 
     /// Follows for so long; then the process is killed.
-    async fn follow(&self, time: Duration) {
+    pub(crate) async fn follow(&self, time: Duration) {
         let life = async { self.start().await.run().await };
         assert!(timeout(time, life).await.is_err(), "a follower does not end");
     }
@@ -110,11 +115,15 @@ impl World {
         self.zones.0.lock().unwrap().zones.clone()
     }
 
+    pub(crate) fn image(&self, zone: &str) -> Option<Image> {
+        self.zones.0.lock().unwrap().images.get(zone).cloned()
+    }
+
     fn generations(&self) -> Vec<String> {
         self.zones.0.lock().unwrap().generations.clone()
     }
 
-    fn figures(&self) -> Figures {
+    pub(crate) fn figures(&self) -> Figures {
         self.status.figures()
     }
 
@@ -128,7 +137,7 @@ fn zones(serials: &[u32]) -> Content {
     serials.iter().enumerate().map(|(n, serial)| (format!("z{n}.test."), *serial)).collect()
 }
 
-const SHORT: Duration = Duration::from_secs(5);
+pub(crate) const SHORT: Duration = Duration::from_secs(5);
 
 #[tokio::test(start_paused = true)]
 async fn releases_are_followed_and_only_what_changed_is_fetched() {

@@ -1,6 +1,6 @@
 //! The real binary, following a directory.
 
-use super::releases::{Content, Publisher, Release, content, key};
+use super::releases::{Content, Publisher, Release, content, key, registry};
 use super::support::catchment::{Server, catchment, prepare, query, receive, serial, zone};
 use super::support::process::TempDir;
 use catchment::sync::store::{Store, dir};
@@ -187,4 +187,66 @@ fn killed_at_random_it_always_starts_and_ends_at_the_head() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(server.ask_chaos("generation.server.").as_deref(), Some("1.15"));
+}
+
+/// A line of /proc/PID/status, in MiB.
+fn mib(server: &Server, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+}
+
+/// Processor time of the server's threads so far, in nanoseconds, from the scheduler.
+fn processor_ns(server: &Server) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let spent = |thread: std::fs::DirEntry| {
+        // One that has ended meanwhile took what it took.
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    threads.filter_map(|thread| spent(thread.unwrap())).sum()
+}
+
+fn counter(server: &Server, name: &str) -> u64 {
+    let metrics = server.get("/metrics").1;
+    let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+#[ignore = "minutes, and gigabytes to compile the zone; figures for docs/sync.md"]
+fn a_million_delegations() {
+    let delegations = std::env::var("DELEGATIONS").map_or(1_000_000, |text| text.parse().expect("a number"));
+    let mut server = Server::start("follow-million", &[("local.zone", &zone(1))], &settings());
+    let store = store(&server);
+    let mut publisher = Publisher::new();
+    let image = registry("big.test.", 1, delegations, None);
+    let (whole, segments) = (image.len(), image.segments().len());
+    publish(&publisher.release_of("1.1", vec![image]), &store);
+    server.wait_for("serving generation 1.1 ");
+    let first = counter(&server, "catchment_sync_fetched_bytes_total");
+    println!(
+        "{delegations} delegations: an image of {whole} octets, {segments} segments; first sync: {first} octets, {:.1} s of processor \
+         time, {} MiB at the peak",
+        processor_ns(&server) as f64 / 1e9,
+        mib(&server, "VmHWM")
+    );
+    let image = registry("big.test.", 2, delegations, Some(7));
+    let release = publisher.release_of("1.2", vec![image]);
+    // The peak counts anew from here.
+    std::fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap();
+    let (before, spent) = (mib(&server, "VmRSS"), processor_ns(&server));
+    publish(&release, &store);
+    let line = server.wait_for("serving generation 1.2 ");
+    let spent = processor_ns(&server) - spent;
+    let moved = counter(&server, "catchment_sync_fetched_bytes_total") - first;
+    let (peak, after) = (mib(&server, "VmHWM"), mib(&server, "VmRSS"));
+    println!(
+        "one record changed: {moved} octets, {:.1} ms of processor time; {before} MiB before, {peak} MiB at the peak, {after} MiB \
+         after: {line}",
+        spent as f64 / 1e6
+    );
+    assert_eq!(server.serial("big.test."), Some(2));
+    assert!(moved <= 1 << 20, "{moved}");
+    assert!(peak - before <= whole >> 21, "{before} MiB, and {peak} at the peak");
 }

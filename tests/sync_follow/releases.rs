@@ -21,6 +21,7 @@ use catchment::zone::compile::compile;
 use catchment::zone::image::Image;
 use catchment::zone::parse::{Options, parse_text};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::io;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -54,6 +55,42 @@ pub(crate) fn image(name: &str, serial: u32) -> Image {
         "$TTL 1h\n@ SOA ns hostmaster {serial} 1h 15m 1w 5m\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.{}\n",
         serial % 200
     );
+    let apex: Name = name.parse().unwrap();
+    let parsed = parse_text("zone", text, &apex, &Options::default());
+    compile(&apex, &parsed.records).0.unwrap()
+}
+
+/// A large zone: so many delegations, with two servers below each; some of them have an address more.
+pub(crate) fn large(name: &str, serial: u32, delegations: usize, changed: &[usize]) -> Image {
+    let mut text = format!("$TTL 1h\n@ SOA ns hostmaster {serial} 1h 15m 1w 5m\n@ NS ns\nns A 192.0.2.1\n");
+    for n in 0..delegations {
+        let [.., a, b] = (n as u32).to_be_bytes();
+        let _ = write!(
+            text,
+            "customer-{n} NS ns1.customer-{n}\ncustomer-{n} NS ns2.customer-{n}\n\
+             ns1.customer-{n} A 192.0.{a}.{b}\nns2.customer-{n} A 198.51.{a}.{b}\n"
+        );
+        if changed.contains(&n) {
+            let _ = writeln!(text, "ns1.customer-{n} A 203.0.113.7");
+        }
+    }
+    let apex: Name = name.parse().unwrap();
+    let parsed = parse_text("zone", text, &apex, &Options::default());
+    let image = compile(&apex, &parsed.records).0.unwrap();
+    assert!(image.segments().len() > 0);
+    image
+}
+
+/// A registry's zone: so many delegations to two servers each, of as many hosters as a hundredth of them; one has another server.
+pub(crate) fn registry(name: &str, serial: u32, delegations: usize, changed: Option<usize>) -> Image {
+    let mut text = format!("$TTL 1h\n@ SOA ns hostmaster {serial} 1h 15m 1w 5m\n@ NS ns\nns A 192.0.2.1\n");
+    for n in 0..delegations {
+        let hash = blake3::hash(&n.to_le_bytes());
+        let (label, hoster) = (&hash.to_hex()[..6 + n % 8], usize::from(hash.as_bytes()[31]) * delegations / 25_600);
+        let second =
+            if changed == Some(n) { "ns.elsewhere.example.".into() } else { format!("ns2.hoster{hoster}.example.") };
+        let _ = write!(text, "{label}-{n} NS ns1.hoster{hoster}.example.\n{label}-{n} NS {second}\n");
+    }
     let apex: Name = name.parse().unwrap();
     let parsed = parse_text("zone", text, &apex, &Options::default());
     compile(&apex, &parsed.records).0.unwrap()
@@ -105,7 +142,7 @@ impl Publisher {
         }
     }
 
-    /// The release of these zones; images that were in none before go into one new pack.
+    /// The release of these zones; images that were in none before go into one new pack, large ones beside it.
     pub(crate) fn release(&mut self, at: &str, zones: &Content) -> Release {
         let compiled = |(name, serial): (&String, &u32)| {
             let image = self.images.entry((name.clone(), *serial)).or_insert_with(|| image(name, *serial));
@@ -115,6 +152,7 @@ impl Publisher {
         self.release_of(at, images)
     }
 
+    /// The release of these images.
     pub(crate) fn release_of(&mut self, at: &str, images: Vec<Image>) -> Release {
         let mut images: Vec<(ZoneName, Image)> =
             images.into_iter().map(|image| (ZoneName::from(&image.apex()), image)).collect();
@@ -136,8 +174,14 @@ impl Publisher {
         }
         let leaves = images.iter().map(|(name, image)| {
             let digest = Digest(image.digest());
-            let (pack, offset) = self.places[&digest];
-            let place = Place::Pack { pack, offset };
+            let place = match self.places.get(&digest) {
+                Some((pack, offset)) => Place::Pack { pack: *pack, offset: *offset },
+                None => {
+                    blobs.push((digest, image.root().to_vec()));
+                    blobs.extend(image.segments().map(|segment| (Digest(*segment.digest()), segment.bytes().to_vec())));
+                    Place::Own
+                }
+            };
             Leaf { name: name.clone(), serial: image.serial(), image: digest, len: image.len(), place }
         });
         let leaves: Vec<Leaf> = leaves.collect();

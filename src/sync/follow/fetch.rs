@@ -10,9 +10,10 @@ use crate::sync::codec::Digest;
 use crate::sync::pack::{PACK_MAX, Pack};
 use crate::sync::page::{Leaf, PAGE_MAX, PageRef, Place};
 use crate::sync::tree::{Crawl, Root};
-use crate::zone::image::Image;
+use crate::sync::zone_name::ZoneName;
+use crate::zone::image::{self, Image, Segment};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -51,11 +52,11 @@ impl Fetch<'_> {
                 under_way.push(page_from(self.shared, &files, page, cached, self.online));
             }
             let Some((page, came)) = under_way.next().await else { return Ok(pages) };
-            let Came { bytes, kept, damaged } = came;
+            let Came { content, kept, damaged } = came;
             if damaged {
-                cache.lost_page(&page.digest).await;
+                cache.lost_page(&page.digest, content.is_ok() && kept.is_ok()).await;
             }
-            let bytes = bytes?;
+            let bytes = content?;
             if self.note(kept) {
                 cache.has(Kept::Page(page.digest));
             }
@@ -65,20 +66,102 @@ impl Fetch<'_> {
         }
     }
 
-    /// The images of these zones, opened, in their order.
-    pub(super) async fn images(&mut self, cache: &mut Cache, leaves: Vec<Leaf>) -> Result<Vec<(Leaf, Image)>, Failure> {
-        let mut opened: Vec<Option<Image>> = vec![None; leaves.len()];
-        self.images_from_cache(cache, &leaves, &mut opened).await?;
-        self.images_from_stores(cache, &leaves, &mut opened).await?;
+    /// The images of these zones, opened, in their order. Large ones share the segments of those that are `served`.
+    pub(super) async fn images(
+        &mut self,
+        cache: &mut Cache,
+        leaves: Vec<Leaf>,
+        served: &Large,
+    ) -> Result<Vec<(Leaf, Image)>, Failure> {
+        let mut roots: Vec<Option<image::Root>> = vec![None; leaves.len()];
+        self.images_from_cache(cache, &leaves, &mut roots).await?;
+        self.images_from_stores(cache, &leaves, &mut roots).await?;
         // All are there, or one of the two has failed.
-        Ok(leaves.into_iter().zip(opened).filter_map(|(leaf, image)| Some((leaf, image?))).collect())
+        let roots: Vec<_> = leaves.into_iter().zip(roots).filter_map(|(leaf, root)| Some((leaf, root?))).collect();
+        let mut segments = self.segments(cache, &roots, served).await?;
+        let assembled = roots.into_iter().map(|(leaf, root)| {
+            let image = root.assemble(|name| segments.take(&Digest(*name)));
+            let image = image.map_err(|error| refused(&leaf, &error))?;
+            Ok((leaf, image))
+        });
+        assembled.collect()
+    }
+
+    /// The segments of these images: those of the same zones that are served, and what the cache and then the stores have.
+    async fn segments(
+        &mut self,
+        cache: &mut Cache,
+        roots: &[(Leaf, image::Root)],
+        served: &Large,
+    ) -> Result<Segments, Failure> {
+        let mut segments = Segments::default();
+        let mut wanted: BTreeMap<Digest, u32> = BTreeMap::new();
+        let files = cache.files();
+        for (leaf, root) in roots {
+            let here: HashMap<Digest, Segment> = match served.get(&leaf.name).filter(|_| root.segments().len() > 0) {
+                Some(image) => image.segments().map(|segment| (Digest(*segment.digest()), segment)).collect(),
+                None => HashMap::new(),
+            };
+            for (name, len) in root.segments().map(|(digest, len)| (Digest(digest), len)) {
+                *segments.uses.entry(name).or_default() += 1;
+                if segments.here.contains_key(&name) {
+                    continue;
+                }
+                let Some(segment) = here.get(&name) else {
+                    wanted.insert(name, len);
+                    continue;
+                };
+                // It is on the disk, unless that failed when it came.
+                if !cache.has_segment(&name) && self.note(files.keep_segment(&name, segment.bytes()).await) {
+                    cache.has(Kept::Segment(name));
+                }
+                segments.here.insert(name, segment.clone());
+            }
+        }
+        // One that is both here and wanted has been found with a later zone.
+        wanted.retain(|name, _| !segments.here.contains_key(name));
+        let mut wanted = wanted.into_iter();
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < FETCHES_MAX
+                && let Some((name, len)) = wanted.next()
+            {
+                let cached = cache.has_segment(&name);
+                under_way.push(segment_from(self.shared, &files, name, len, cached, self.online));
+            }
+            let Some((name, came)) = under_way.next().await else { return Ok(segments) };
+            let Came { content, kept, damaged } = came;
+            if damaged {
+                cache.lost_segment(&name, content.is_ok() && kept.is_ok()).await;
+            }
+            let segment = content?;
+            if self.note(kept) {
+                cache.has(Kept::Segment(name));
+            }
+            segments.here.insert(name, segment);
+        }
+    }
+
+    /// Keeps a large image that is here.
+    pub(super) async fn keep(&mut self, cache: &mut Cache, image: &Image) {
+        let files = cache.files();
+        for segment in image.segments() {
+            let name = Digest(*segment.digest());
+            if !cache.has_segment(&name) && self.note(files.keep_segment(&name, segment.bytes()).await) {
+                cache.has(Kept::Segment(name));
+            }
+        }
+        let name = Digest(image.digest());
+        if cache.home(&name).is_none() && self.note(files.keep_images(Kind::Image, &name, image.root()).await) {
+            cache.has(Kept::Image(name));
+        }
     }
 
     async fn images_from_cache(
         &mut self,
         cache: &mut Cache,
         leaves: &[Leaf],
-        opened: &mut [Option<Image>],
+        opened: &mut [Option<image::Root>],
     ) -> Result<(), Failure> {
         let by_name: BTreeMap<Digest, usize> = leaves.iter().enumerate().map(|(at, leaf)| (leaf.image, at)).collect();
         let mut failure = None;
@@ -87,7 +170,7 @@ impl Fetch<'_> {
             // Packs say what is in them only when they are read.
             files.extend(cache.unread());
         }
-        let longest = leaves.iter().map(|leaf| leaf.len).max().unwrap_or(0);
+        let longest = leaves.iter().map(Leaf::root_len_max).max().unwrap_or(0);
         for file in files {
             cache
                 .images(file, longest, |name, bytes| {
@@ -107,7 +190,7 @@ impl Fetch<'_> {
         &mut self,
         cache: &mut Cache,
         leaves: &[Leaf],
-        opened: &mut [Option<Image>],
+        opened: &mut [Option<image::Root>],
     ) -> Result<(), Failure> {
         let mut wanted: BTreeMap<(Digest, bool), Vec<usize>> = BTreeMap::new();
         for (at, leaf) in leaves.iter().enumerate().filter(|(at, _)| opened[*at].is_none()) {
@@ -124,7 +207,7 @@ impl Fetch<'_> {
             while under_way.len() < FETCHES_MAX
                 && let Some(((digest, packed), zones)) = wanted.next()
             {
-                let len = zones.first().map_or(0, |at| leaves[*at].len);
+                let len = zones.first().map_or(0, |at| leaves[*at].root_len_max());
                 under_way.push(blob_from(self.shared, &files, digest, packed, len, zones, self.online));
             }
             let Some((zones, came)) = under_way.next().await else { return Ok(()) };
@@ -169,32 +252,90 @@ impl Fetch<'_> {
     }
 }
 
-/// A zone's image from its octets: the one place where what a release names becomes what is served.
-fn open(leaf: &Leaf, bytes: Vec<u8>) -> Result<Image, Failure> {
-    leaf.open(bytes).map_err(|error| Failure::release("image", format!("zone {}: {error}", leaf.name)))
+/// A zone's image from its octets, or the root of a large one: the one place where what a release names becomes what is served.
+fn open(leaf: &Leaf, bytes: Vec<u8>) -> Result<image::Root, Failure> {
+    let root = leaf.open_root(bytes).map_err(|error| refused(leaf, &error))?;
+    if leaf.place != Place::Own && root.segments().len() > 0 {
+        return Err(refused(leaf, &"a pack has its root, and not its segments"));
+    }
+    Ok(root)
 }
 
-/// A page, or why there is none.
-struct Came {
-    bytes: Result<Vec<u8>, Failure>,
+fn refused(leaf: &Leaf, why: &dyn std::fmt::Display) -> Failure {
+    Failure::release("image", format!("zone {}: {why}", leaf.name))
+}
+
+/// The large images that are served, by zone.
+pub(super) type Large = BTreeMap<ZoneName, Image>;
+
+/// Segments that are here, until they are part of an image.
+#[derive(Default)]
+struct Segments {
+    here: HashMap<Digest, Segment>,
+    /// How often each is still to be taken.
+    uses: HashMap<Digest, usize>,
+}
+
+impl Segments {
+    /// The last time it is given away, so that images are put together within little more memory than they take.
+    fn take(&mut self, name: &Digest) -> Option<Segment> {
+        let left = self.uses.get_mut(name)?;
+        *left = left.saturating_sub(1);
+        if *left == 0 { self.here.remove(name) } else { self.here.get(name).cloned() }
+    }
+}
+
+/// A page or a segment, or why there is none.
+struct Came<T> {
+    content: Result<T, Failure>,
     kept: io::Result<()>,
     /// The cache's file was.
     damaged: bool,
 }
 
-async fn page_from(shared: &Shared, files: &Files, page: PageRef, cached: bool, online: bool) -> (PageRef, Came) {
+async fn page_from(
+    shared: &Shared,
+    files: &Files,
+    page: PageRef,
+    cached: bool,
+    online: bool,
+) -> (PageRef, Came<Vec<u8>>) {
     if cached && let Some(bytes) = files.page(&page.digest).await {
-        return (page, Came { bytes: Ok(bytes), kept: Ok(()), damaged: false });
+        return (page, Came { content: Ok(bytes), kept: Ok(()), damaged: false });
     }
     let digest = page.digest;
     let came = match shared.blob(&digest, PAGE_MAX as u64, "page", online, |bytes| Digest::of(bytes) == digest).await {
         Ok(bytes) => {
             let kept = files.keep_page(&digest, &bytes).await;
-            Came { bytes: Ok(bytes), kept, damaged: cached }
+            Came { content: Ok(bytes), kept, damaged: cached }
         }
-        Err(failure) => Came { bytes: Err(failure), kept: Ok(()), damaged: cached },
+        Err(failure) => Came { content: Err(failure), kept: Ok(()), damaged: cached },
     };
     (page, came)
+}
+
+async fn segment_from(
+    shared: &Shared,
+    files: &Files,
+    name: Digest,
+    len: u32,
+    cached: bool,
+    online: bool,
+) -> (Digest, Came<Segment>) {
+    if cached && let Some(segment) = files.segment(&name, len).await {
+        return (name, Came { content: Ok(segment), kept: Ok(()), damaged: false });
+    }
+    let is_it = |bytes: &[u8]| Digest::of(bytes) == name;
+    let came = match shared.blob(&name, len.into(), "segment", online, is_it).await {
+        Ok(bytes) => {
+            let kept = files.keep_segment(&name, &bytes).await;
+            // Its digest is right: whoever signed the release erred.
+            let content = Segment::open(bytes, &name.0).map_err(|error| Failure::release("image", error.to_string()));
+            Came { content, kept, damaged: cached }
+        }
+        Err(failure) => Came { content: Err(failure), kept: Ok(()), damaged: cached },
+    };
+    (name, came)
 }
 
 /// What images come in.

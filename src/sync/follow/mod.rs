@@ -3,9 +3,9 @@
 //! ```text
 //! disk -> start -> what was held is served, with no store reachable
 //!
-//! stores -> watch -> take: key sets, freshness, verdict -> fetch: pages, packs, images -> open -> ask -> keep -> apply
-//!             ^                    |                                                                             |
-//!             +---- refused -------+                        tell: reports, at each change and from time to time <+
+//! stores -> watch -> take: key sets, freshness, verdict -> fetch: pages, packs, roots, segments -> open -> ask -> keep -> apply
+//!             ^                    |                                                                                      |
+//!             +---- refused -------+                                 tell: reports, at each change and from time to time <+
 //! ```
 //!
 //! Enters: [`Store`]s that nobody trusts, a [`Disk`], settings, a clock for people's times, a seed. Leaves: [`Update`]s to the

@@ -1,7 +1,7 @@
 //! From a channel's state to the release that is served: what a node believes, fetches, checks, keeps and applies.
 
 use super::ask::Asker;
-use super::fetch::Fetch;
+use super::fetch::{Fetch, Large};
 use super::figures::Doing;
 use super::tree::{Step, Tree};
 use super::watch::{Newest, Sighting};
@@ -11,13 +11,13 @@ use crate::sync::codec::Digest;
 use crate::sync::head::State;
 use crate::sync::key_set::KeySet;
 use crate::sync::pack::PACK_MAX;
-use crate::sync::page::{Leaf, Page};
+use crate::sync::page::{Leaf, Page, Place};
 use crate::sync::report::Serving;
 use crate::sync::signed::Signed;
 use crate::sync::tree::{Change, Root};
 use crate::sync::trust::{Held, Learned, Refusal, Trust, Verdict};
 use crate::zone::image::Image;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +86,8 @@ struct Previous {
     pages: BTreeSet<Digest>,
     /// Octets of images by their names.
     images: BTreeMap<Digest, u64>,
+    /// Segments of such images; what is served may have them too.
+    segments: HashSet<Digest>,
 }
 
 /// Takes releases.
@@ -93,6 +95,8 @@ pub(super) struct Taker {
     trust: Trust,
     cache: Cache,
     tree: Tree,
+    /// The large images that are served: the next ones share what did not change.
+    large: Large,
     /// What is served, and the state in which it was taken.
     serving: Option<(Held, Arc<State>)>,
     previous: Previous,
@@ -116,6 +120,7 @@ impl Taker {
             trust,
             cache,
             tree: Tree::default(),
+            large: Large::new(),
             serving: None,
             previous: Previous::default(),
             unkept: None,
@@ -391,7 +396,7 @@ impl Taker {
         let fresh = fetch.pages(&mut self.cache, &root, &self.tree).await?;
         let step = self.tree.step(root, fresh).map_err(|why| Failure::release("page", why))?;
         let leaves = step.changes.iter().filter_map(new_image).cloned().collect();
-        let changed = fetch.images(&mut self.cache, leaves).await?;
+        let changed = fetch.images(&mut self.cache, leaves, &self.large).await?;
         for (_, image) in &changed {
             self.asker.ask(image).map_err(|why| Failure::release("question", why))?;
         }
@@ -408,6 +413,9 @@ impl Taker {
         let removed: Vec<_> = removed.collect();
         let (zones, gone) = (changed.len(), removed.len());
         let channel = shared.settings.policy.channel.clone();
+        let is_large =
+            |(leaf, image): &(Leaf, Image)| (image.segments().len() > 0).then(|| (leaf.name.clone(), image.clone()));
+        let large: Large = changed.iter().filter_map(is_large).collect();
         let applying = Instant::now();
         shared.node.apply(Update { release: held, channel, changed, removed }).await;
         let now = Instant::now();
@@ -416,6 +424,7 @@ impl Taker {
         self.bad = None;
 
         let mut before = std::mem::take(&mut self.previous.images);
+        self.previous.segments.clear();
         for change in &step.changes {
             if let Some(leaf) = new_image(change)
                 && before.remove(&leaf.image).is_none()
@@ -424,8 +433,12 @@ impl Taker {
             }
             if let Some(leaf) = old_image(change) {
                 self.previous.images.insert(leaf.image, leaf.len);
+                if let Some(image) = self.large.remove(&leaf.name) {
+                    self.previous.segments.extend(image.segments().map(|segment| Digest(*segment.digest())));
+                }
             }
         }
+        self.large.extend(large);
         before.iter().for_each(|(image, len)| self.cache.uses_no_more(image, *len));
         self.previous.pages.clone_from(&step.gone);
         self.tree.advance(step);
@@ -482,8 +495,20 @@ impl Taker {
         let newest = self.serving.as_ref()?.1.head.as_ref()?.manifest.claims().root;
         let fresh = self.tree.pages().iter().filter(|(digest, _)| !older.has(digest));
         let step = older.step(newest, fresh.map(|(digest, bytes)| (*digest, Arc::clone(bytes))).collect()).ok()?;
-        let images = step.changes.iter().filter_map(old_image).map(|leaf| (leaf.image, leaf.len)).collect();
-        Some(Previous { pages: step.gone, images })
+        let mut previous = Previous { pages: step.gone, ..Previous::default() };
+        for leaf in step.changes.iter().filter_map(old_image) {
+            previous.images.insert(leaf.image, leaf.len);
+            let home = self.cache.home(&leaf.image).filter(|_| leaf.place == Place::Own);
+            if let Some(file) = home {
+                let read = |_, bytes: &[u8]| {
+                    if let Ok(root) = leaf.open_root(bytes.to_vec()) {
+                        previous.segments.extend(root.segments().map(|(digest, _)| Digest(digest)));
+                    }
+                };
+                self.cache.images(file, leaf.root_len_max(), read).await;
+            }
+        }
+        Some(previous)
     }
 
     /// Removes what no kept release uses, and makes few packs of many that are hardly used.
@@ -494,7 +519,10 @@ impl Taker {
                 self.merge(sparse).await?;
             }
             let (tree, previous) = (&self.tree, &self.previous);
-            self.cache.sweep(RELEASES_KEPT, |page| tree.has(page) || previous.pages.contains(page)).await
+            let served = self.large.values().flat_map(Image::segments).map(|segment| Digest(*segment.digest()));
+            let segments = served.chain(previous.segments.iter().copied()).collect();
+            let used = |page: &Digest| tree.has(page) || previous.pages.contains(page);
+            self.cache.sweep(RELEASES_KEPT, used, &segments).await
         };
         if let Err(error) = tidied.await {
             // What is too much does no harm but take room; the next release tries again.
@@ -561,9 +589,15 @@ impl Taker {
                 self.cache.has(crate::sync::cache::Kept::Page(*digest));
             }
         }
-        let missing: Vec<Leaf> = self.tree.leaves().filter(|leaf| self.cache.home(&leaf.image).is_none()).collect();
         let mut fetch = Fetch { shared, online: true, unkept: None };
-        match fetch.images(&mut self.cache, missing).await {
+        for image in self.large.values() {
+            fetch.keep(&mut self.cache, image).await;
+        }
+        if let Some(why) = fetch.unkept {
+            return Err(why);
+        }
+        let missing: Vec<Leaf> = self.tree.leaves().filter(|leaf| self.cache.home(&leaf.image).is_none()).collect();
+        match fetch.images(&mut self.cache, missing, &self.large).await {
             Ok(_) => {}
             Err(Failure::Passing(why) | Failure::Refused(Refused { why, .. })) => return Err(why),
         }

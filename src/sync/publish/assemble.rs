@@ -5,7 +5,7 @@ use super::content::Content;
 use super::transfer::{each, persist};
 use super::{Error, Publisher, Step};
 use crate::sync::codec::Digest;
-use crate::sync::pack::{Candidate, PACK_MAX, Pack, SMALL_MAX, plan};
+use crate::sync::pack::{Candidate, PACK_MAX, Pack, plan};
 use crate::sync::page::{Leaf, Place};
 use crate::sync::store::Result as StoreResult;
 use crate::sync::tree::{self, Root, Shape};
@@ -39,8 +39,9 @@ impl Images {
         self.zones.contains_key(name)
     }
 
-    fn bytes(&self, digest: &Digest) -> Option<Vec<u8>> {
-        self.by_digest.get(digest).and_then(|name| self.zones.get(name)).map(Image::whole)
+    /// The image of this name.
+    pub fn by_name(&self, digest: &Digest) -> Option<&Image> {
+        self.by_digest.get(digest).and_then(|name| self.zones.get(name))
     }
 }
 
@@ -48,7 +49,7 @@ impl Images {
 pub struct Release {
     /// The tree.
     pub root: Root,
-    /// What must be put: images and packs, then pages.
+    /// What must be put: packs, roots and segments, then pages.
     pub blobs: Vec<(Digest, Vec<u8>)>,
     /// What must be there already.
     pub kept: HashSet<Digest>,
@@ -72,8 +73,9 @@ pub(super) async fn release(
     publisher.progress.at(Step::Building, 0, Some(total));
     let packs = packs_of(&zones);
     let others = others(publisher, &zones, &packs, images, parent).await?;
-    let bytes = |wanted: &Wanted| match images.bytes(&wanted.image) {
-        Some(bytes) => Ok(bytes),
+    // What is packed is flat: its root is all of it.
+    let bytes = |wanted: &Wanted| match images.by_name(&wanted.image) {
+        Some(image) => Ok(image.root().to_vec()),
         None => others.get(&wanted.image).cloned().ok_or_else(|| lost(&wanted.image)),
     };
     let mut blobs = Vec::new();
@@ -91,16 +93,33 @@ pub(super) async fn release(
         }
         blobs.push((name, pack.bytes().to_vec()));
     }
-    for wanted in zones.values_mut().filter(|wanted| wanted.place.is_none()) {
-        blobs.extend([(wanted.image, bytes(wanted)?)]);
-        wanted.place = Some(Place::Own);
+    let there: HashSet<Digest> =
+        parent.segments.values().flatten().filter(|segment| !parent.lost.contains(segment)).copied().collect();
+    let mut kept = HashSet::new();
+    for wanted in zones.values_mut() {
+        if wanted.place.is_none() {
+            let image = images.by_name(&wanted.image).ok_or_else(|| lost(&wanted.image))?;
+            blobs.push((wanted.image, image.root().to_vec()));
+            let mut put = HashSet::new();
+            for segment in image.segments() {
+                let name = Digest(*segment.digest());
+                if there.contains(&name) {
+                    kept.insert(name);
+                } else if put.insert(name) {
+                    blobs.push((name, segment.bytes().to_vec()));
+                }
+            }
+            wanted.place = Some(Place::Own);
+        } else if let Some(segments) = parent.segments.get(&wanted.image) {
+            kept.extend(segments);
+        }
     }
     let leaves = zones.into_iter().map(|(name, wanted)| {
         let Wanted { serial, image, len, place } = wanted;
         Leaf { name, serial, image, len, place: place.unwrap_or(Place::Own) }
     });
     let leaves: Vec<Leaf> = leaves.collect();
-    let mut kept: HashSet<Digest> = leaves.iter().map(|leaf| leaf.pack().unwrap_or(leaf.image)).collect();
+    kept.extend(leaves.iter().map(|leaf| leaf.pack().unwrap_or(leaf.image)));
     let root = tree::build(leaves, |digest, page| {
         if parent.pages.contains(&digest) {
             kept.insert(digest);
@@ -133,14 +152,15 @@ async fn others(
     let mut wanted: HashMap<Digest, HashSet<Digest>> = HashMap::new();
     for (index, (name, zone)) in zones.iter().enumerate() {
         let needed = moved.contains(&index) || zone.place.is_none();
-        if needed && !images.by_digest.contains_key(&zone.image) {
-            let pack = parent.zones.get(name).and_then(Leaf::pack);
-            wanted.entry(pack.unwrap_or(zone.image)).or_default().insert(zone.image);
+        if needed && images.by_name(&zone.image).is_none() {
+            // What is not packed is not moved: it was lost.
+            let pack = parent.zones.get(name).and_then(Leaf::pack).ok_or_else(|| lost(&zone.image))?;
+            wanted.entry(pack).or_default().insert(zone.image);
         }
     }
     let get = |blob: Digest| {
         let blobs = Arc::clone(&publisher.store.blobs);
-        async move { (blob, persist(|| blobs.get(&blob, PACK_MAX.max(SMALL_MAX) as u64)).await) }
+        async move { (blob, persist(|| blobs.get(&blob, PACK_MAX as u64)).await) }
     };
     let mut found = HashMap::new();
     let names: Vec<Digest> = wanted.keys().copied().collect();
@@ -158,6 +178,6 @@ async fn others(
 
 fn lost(image: &Digest) -> Error {
     Error::Release(format!(
-        "image or pack {image} is lost, and another publisher made it; publish all zones again from where it did"
+        "image or pack {image}, or a segment of it, is lost, and another publisher made it; publish all zones again from where it did"
     ))
 }

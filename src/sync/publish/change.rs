@@ -87,8 +87,7 @@ impl Changes {
     pub fn applied_to(&self, head: &Content) -> BTreeMap<ZoneName, Wanted> {
         let mut zones: BTreeMap<ZoneName, Wanted> = BTreeMap::new();
         for (name, leaf) in &head.zones {
-            let blob = leaf.pack().unwrap_or(leaf.image);
-            let place = (!head.lost.contains(&blob)).then_some(leaf.place);
+            let place = (!head.has_lost(leaf)).then_some(leaf.place);
             zones.insert(name.clone(), Wanted { serial: leaf.serial, image: leaf.image, len: leaf.len, place });
         }
         for (name, wanted) in &self.zones {

@@ -4,6 +4,7 @@ use super::tip::Anchor;
 use super::transfer::{each, persist};
 use super::{Error, Progress, Publisher};
 use crate::sync::codec::Digest;
+use crate::sync::page::Place;
 use crate::sync::store::{Blob, Store, Version};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -127,17 +128,26 @@ async fn survey(store: &Store, progress: &Arc<dyn Progress>, keep: usize) -> Res
         for (index, entry) in history.entries.iter().enumerate() {
             survey.used.insert(entry.manifest.digest());
             let known = |page: &Digest| survey.used.contains(page);
-            let content = publisher.read_content(&entry.manifest.claims().root, known).await?;
-            if let Some(fault) = content.faults.first() {
+            let mut content = publisher.read_content(&entry.manifest.claims().root, known).await?;
+            // An image that is used by now came with its segments.
+            publisher.read_roots(&mut content, |image| survey.used.contains(image).then(Vec::new)).await?;
+            let unread = content
+                .zones
+                .values()
+                .find(|leaf| leaf.place == Place::Own && !content.segments.contains_key(&leaf.image));
+            let lost = match (content.faults.first(), unread) {
+                (Some(fault), _) => Some(format!("page {}", fault.page.digest)),
+                (None, unread) => unread.map(|leaf| format!("image {}", leaf.image)),
+            };
+            if let Some(lost) = lost {
                 let remedy = match index {
                     0 => "publish again, which mends it".into(),
                     whole => format!("keep fewer, with --keep {whole}, or restore the store"),
                 };
                 return Err(Error::Release(format!(
-                    "nothing is removed: what release {} of channel {} uses is not known, page {} of it is lost; {remedy}",
+                    "nothing is removed: what release {} of channel {} uses is not known, {lost} of it is lost; {remedy}",
                     entry.generation(),
                     publisher.channel,
-                    fault.page.digest
                 )));
             }
             survey.used.extend(content.image_blobs());
@@ -153,5 +163,7 @@ async fn remove(store: &Store, batch: &[Blob]) -> Result<(), Error> {
         let blobs = Arc::clone(&store.blobs);
         async move { persist(|| blobs.delete(&name)).await }
     };
-    each(batch.iter().map(|blob| blob.name), remove, |done| done.map_err(Error::store("removing a blob"))).await
+    // A closure over borrowed blobs would make this future one that no task may run.
+    let names: Vec<Digest> = batch.iter().map(|blob| blob.name).collect();
+    each(names, remove, |done| done.map_err(Error::store("removing a blob"))).await
 }

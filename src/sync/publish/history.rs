@@ -1,6 +1,6 @@
 //! The releases of a channel, newest first, and going back to one of them.
 
-use super::assemble::Release;
+use super::assemble::{Images, Release};
 use super::content::Content;
 use super::tip::Tip;
 use super::transfer::{each, persist};
@@ -113,7 +113,7 @@ impl Publisher {
                 return Err(Error::Release(format!("release {to} is not to be trusted: {doubt}")));
             }
             let root = target.manifest.claims().root;
-            let head = self.content(&tip).await?;
+            let head = self.content(&tip, &Images::default()).await?;
             if let (Some(held), Some(now)) = (tip.held(), &tip.state.head)
                 && now.manifest.claims().root == root
                 && head.is_whole()
@@ -154,15 +154,16 @@ impl Publisher {
 
     /// A release's content, all of which is there.
     async fn whole(&self, generation: Generation, root: &crate::sync::tree::Root) -> Result<Content, Error> {
-        let content = self.read_content(root, |_| false).await?;
+        let mut content = self.read_content(root, |_| false).await?;
+        self.read_roots(&mut content, |_| None).await?;
         let blobs: Vec<Digest> = content.image_blobs().into_iter().collect();
         let there = self.present(&blobs).await?;
-        let lost = blobs.len() - there.len();
+        let lost = blobs.len() - there.len() + content.damaged.len();
         if content.faults.is_empty() && lost == 0 {
             return Ok(content);
         }
         Err(Error::Release(format!(
-            "release {generation} is no longer whole: {} pages and {lost} packs or images of it are lost; publish its zones again from where they were written",
+            "release {generation} is no longer whole: {} pages and {lost} packs, images or segments of it are lost; publish its zones again from where they were written",
             content.faults.len()
         )))
     }

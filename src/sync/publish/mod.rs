@@ -1,7 +1,8 @@
 //! The publisher: from compiled zones to a release that a channel's head names.
 //!
 //! ```text
-//! read the state, judge it as a node would -> page through the head's tree -> what changed -> plan packs, build pages
+//! read the state, judge it as a node would -> page through the head's tree, and the roots of its large images -> what changed
+//!   -> plan packs, build pages; of large images the segments that the head has not
 //!   -> put blobs -> sign -> are all blobs there? -> compare-and-set of the state
 //! ```
 //!
@@ -271,7 +272,7 @@ impl Publisher {
         loop {
             let tip = self.tip_or_first(options.first_key_set.as_ref()).await?;
             tip.may_sign(key, &[Use::Releases], "releases")?;
-            let content = self.content(&tip).await?;
+            let content = self.content(&tip, &images).await?;
             let mine = match &mut changes {
                 None => changes.insert(Changes::between(&content, &images)),
                 Some(mine) => {

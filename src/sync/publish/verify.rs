@@ -1,5 +1,6 @@
 //! Whether a store has all that its releases need, and has it right.
 
+use super::content::{RootRead, read_root};
 use super::tip::Anchor;
 use super::transfer::{each, persist};
 use super::{Error, Progress, Publisher, Step};
@@ -8,7 +9,7 @@ use crate::sync::codec::Digest;
 use crate::sync::pack::{PACK_MAX, Pack};
 use crate::sync::page::{Leaf, Place};
 use crate::sync::store::{Blobs, Store, StoreError};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What was found.
@@ -20,7 +21,7 @@ pub struct Verified {
     pub releases: usize,
     /// Pages, of all releases.
     pub pages: usize,
-    /// Packs, and images of their own.
+    /// Packs, images of their own, and their segments.
     pub blobs: usize,
     /// Images.
     pub images: usize,
@@ -96,43 +97,99 @@ impl Publisher {
             let blobs = Arc::clone(&self.store.blobs);
             async move { check(&*blobs, blob, members).await }
         };
-        each(members, check, |faults: Result<Vec<String>, Error>| {
+        let mut segments: BTreeMap<Digest, Segment> = BTreeMap::new();
+        each(members, check, |checked: Result<Checked, Error>| {
             done += 1;
             self.progress.at(Step::Checking, done, Some(all));
-            verified.faults.extend(faults?.into_iter().map(|fault| format!("channel {channel}, {fault}")));
+            let checked = checked?;
+            verified.faults.extend(checked.faults.into_iter().map(|fault| format!("channel {channel}, {fault}")));
+            for segment in checked.segments {
+                // Of several that have it the first is named, whatever order the answers come in.
+                let known = segments.entry(segment.name).or_insert_with(|| segment.clone());
+                if segment.of < known.of {
+                    *known = segment;
+                }
+            }
+            Ok::<(), Error>(())
+        })
+        .await?;
+        verified.blobs += segments.len();
+        let (mut done, all) = (0, segments.len() as u64);
+        let check = |segment: Segment| {
+            let blobs = Arc::clone(&self.store.blobs);
+            async move { check_segment(&*blobs, segment).await }
+        };
+        each(segments.into_values(), check, |fault: Result<Option<String>, Error>| {
+            done += 1;
+            self.progress.at(Step::Checking, done, Some(all));
+            verified.faults.extend(fault?.map(|fault| format!("channel {channel}, {fault}")));
             Ok::<(), Error>(())
         })
         .await
     }
 }
 
-/// What is wrong with a pack or an image of its own.
-async fn check(blobs: &dyn Blobs, name: Digest, members: HashMap<Digest, Member>) -> Result<Vec<String>, Error> {
+/// What a look at a blob brought.
+#[derive(Default)]
+struct Checked {
+    faults: Vec<String>,
+    segments: Vec<Segment>,
+}
+
+impl Checked {
+    fn fault(fault: String) -> Checked {
+        Checked { faults: vec![fault], segments: Vec::new() }
+    }
+}
+
+/// A segment that a root names.
+#[derive(Clone)]
+struct Segment {
+    name: Digest,
+    len: u32,
+    /// Whose: for people.
+    of: String,
+}
+
+async fn check_segment(blobs: &dyn Blobs, segment: Segment) -> Result<Option<String>, Error> {
+    let Segment { name, len, of } = segment;
+    let fault = match persist(|| blobs.get(&name, len.into())).await {
+        Ok(Some(bytes)) if bytes.len() == len as usize && Digest::of(&bytes) == name => return Ok(None),
+        Ok(Some(_)) => format!("segment {name} is damaged"),
+        Ok(None) => format!("segment {name} is missing"),
+        Err(error @ (StoreError::TooLarge { .. } | StoreError::Malformed { .. })) => error.to_string(),
+        Err(error) => return Err(Error::Store { what: format!("reading segment {name}"), error }),
+    };
+    Ok(Some(format!("{of}: {fault}")))
+}
+
+/// What is wrong with a pack, or with the root of an image of its own; and which segments that has.
+async fn check(blobs: &dyn Blobs, name: Digest, members: HashMap<Digest, Member>) -> Result<Checked, Error> {
     let mut members: Vec<Member> = members.into_values().collect();
     members.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    let Some((first, generation)) = members.first() else { return Ok(Vec::new()) };
-    let own = first.place == Place::Own;
+    let Some((first, generation)) = members.first() else { return Ok(Checked::default()) };
     let of = format!("release {generation}, zone {}", first.name);
-    let max = if own { first.len } else { PACK_MAX as u64 };
-    let bytes = match persist(|| blobs.get(&name, max)).await {
+    if first.place == Place::Own {
+        return Ok(match read_root(blobs, first).await? {
+            RootRead::Missing => Checked::fault(format!("{of}: image {name} is missing")),
+            RootRead::Damaged(why) => Checked::fault(format!("{of}: image {name}: {why}")),
+            RootRead::Segments(segments) => {
+                let segment = |(name, len)| Segment { name, len, of: of.clone() };
+                Checked { faults: Vec::new(), segments: segments.into_iter().map(segment).collect() }
+            }
+        });
+    }
+    let bytes = match persist(|| blobs.get(&name, PACK_MAX as u64)).await {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(vec![format!("{of}: {} {name} is missing", if own { "image" } else { "pack" })]),
+        Ok(None) => return Ok(Checked::fault(format!("{of}: pack {name} is missing"))),
         Err(error @ (StoreError::TooLarge { .. } | StoreError::Malformed { .. })) => {
-            return Ok(vec![format!("{of}: {error}")]);
+            return Ok(Checked::fault(format!("{of}: {error}")));
         }
         Err(error) => return Err(Error::Store { what: format!("reading blob {name}"), error }),
     };
-    if own {
-        return Ok(first
-            .open(bytes)
-            .err()
-            .map(|refusal| format!("{of}: image {name}: {refusal}"))
-            .into_iter()
-            .collect());
-    }
     let pack = match Pack::open(bytes, &name) {
         Ok(pack) => pack,
-        Err(error) => return Ok(vec![format!("{of}: {error}")]),
+        Err(error) => return Ok(Checked::fault(format!("{of}: {error}"))),
     };
     let mut faults = Vec::new();
     for (leaf, generation) in &members {
@@ -145,5 +202,5 @@ async fn check(blobs: &dyn Blobs, name: Digest, members: HashMap<Digest, Member>
         let of = format!("release {generation}, zone {}", leaf.name);
         faults.extend(fault.map(|fault| format!("{of}: its image in pack {name}: {fault}")));
     }
-    Ok(faults)
+    Ok(Checked { faults, segments: Vec::new() })
 }

@@ -1,7 +1,7 @@
 //! Stores: where releases live. A store is not trusted: it can withhold, never forge, mix or move a node back.
 //!
 //! ```text
-//! Store ─┬─ Blobs      immutable, named by digest: pages, packs, images, manifests
+//! Store ─┬─ Blobs      immutable, named by digest: pages, packs, images, segments, manifests
 //!        └─ Channels   one state a channel, replaced by compare-and-set; key sets by version; what nodes report
 //! ```
 //!

@@ -2,7 +2,7 @@
 
 use super::bytes::Bytes;
 use super::{Image, ImageError, Segment, Shelf};
-use crate::wire::name;
+use crate::wire::name::{self, Name};
 use crate::zone::layout::{BITS_MAX, DIGEST, Grid, IMAGE_MAX, MAGIC, SEGMENT_ENTRY, SEGMENT_MAX, VERSION, header};
 
 /// An image of which the root alone is here, checked: it says which segments to fetch. A flat image is its own root, and names
@@ -12,6 +12,11 @@ pub struct Root {
     bytes: Vec<u8>,
     head: Head,
 }
+
+/// Octets of a root beside its segments' entries: more than header, names and the apex's own RRsets take.
+const ROOT_BASE: u64 = 64 << 10;
+/// A root has at most one octet for so many of its image, on top of that.
+const ROOT_SHARE: u64 = 1024;
 
 /// What a header says, checked.
 #[derive(Debug, Clone, Copy)]
@@ -60,12 +65,10 @@ impl Root {
         Ok(Root { bytes, head })
     }
 
-    /// Takes a root from the front of octets that may go on with its segments: the root, and the rest.
-    pub fn split(bytes: &[u8]) -> Result<(Root, &[u8]), ImageError> {
-        let has = bytes.len() as u64;
-        let wants = Bytes(bytes).u64(header::ROOT_LEN).map_err(|_| ImageError::Truncated { has, wants: 0 })?;
-        let (root, rest) = bytes.split_at_checked(wants as usize).ok_or(ImageError::Truncated { has, wants })?;
-        Ok((Root::open(root.to_vec())?, rest))
+    /// Most octets that the root of an image of `len` octets has: segments have 128 KiB on average, with 36 octets in the root for
+    /// each, so that no compiler comes near this bound.
+    pub fn len_max(len: u64) -> u64 {
+        len.min(ROOT_BASE + len / ROOT_SHARE)
     }
 
     /// Digest and octets of each segment, in the order of the image; the same one may come again.
@@ -95,6 +98,18 @@ impl Root {
     #[expect(clippy::len_without_is_empty, reason = "there is no empty image")]
     pub fn len(&self) -> u64 {
         self.head.len
+    }
+
+    /// The zone's name, case as written.
+    pub fn apex(&self) -> Name {
+        let wire = self.bytes.get(header::SIZE..header::SIZE + self.head.apex_len as usize);
+        // Checked when the root was opened.
+        Name::from_wire(wire.unwrap_or_default()).unwrap_or_else(|_| Name::root())
+    }
+
+    /// The SOA's serial.
+    pub fn serial(&self) -> u32 {
+        self.head.serial
     }
 
     /// The image's name.

@@ -21,13 +21,15 @@ pub struct Segment {
 
 impl Segment {
     /// Takes the octets that this digest names: all of them are hashed.
-    pub fn open(bytes: Vec<u8>, digest: &[u8; 32]) -> Result<Segment, ImageError> {
+    pub fn open(mut bytes: Vec<u8>, digest: &[u8; 32]) -> Result<Segment, ImageError> {
         if bytes.len() > SEGMENT_MAX {
             return Err(ImageError::Inconsistent("a segment is too large"));
         }
         if blake3::hash(&bytes).as_bytes() != digest {
             return Err(ImageError::SegmentDigest(*digest));
         }
+        // It is kept as long as a version has it.
+        bytes.shrink_to_fit();
         Ok(Segment { digest: *digest, piece: Piece::alone(bytes) })
     }
 

@@ -1,3 +1,4 @@
+mod large;
 mod memory;
 mod scale;
 
@@ -72,7 +73,7 @@ async fn published(memory: &Memory, zones: &Zones) -> Published {
 async fn served(memory: &Memory) -> (Generation, Vec<(String, Digest)>) {
     let publisher = publisher(memory);
     let tip = publisher.tip().await.unwrap();
-    let content = publisher.content(&tip).await.unwrap();
+    let content = publisher.content(&tip, &Images::default()).await.unwrap();
     assert!(content.is_whole(), "{:?} {:?}", content.faults, content.lost);
     let verified = verify(&memory.store(), Arc::new(Silent), None, &publisher.anchor).await.unwrap();
     assert_eq!(verified.faults, Vec::<String>::new());
@@ -286,7 +287,7 @@ async fn going_back_is_a_new_generation() {
     let lost = published(&memory, &second).await;
     assert_eq!(lost.generation, generation("1.4"));
     let only_first = {
-        let content = publisher.content(&tip).await.unwrap();
+        let content = publisher.content(&tip, &Images::default()).await.unwrap();
         content.zones.values().find(|leaf| leaf.name.to_string() == "z1.example.").unwrap().pack().unwrap()
     };
     memory.damage(&only_first, None);
@@ -323,7 +324,7 @@ async fn what_the_head_lost_is_made_again() {
             let (generation, zones) = {
                 let publisher = publisher(&memory);
                 let tip = publisher.tip().await.unwrap();
-                let content = publisher.content(&tip).await.unwrap();
+                let content = publisher.content(&tip, &Images::default()).await.unwrap();
                 assert!(content.is_whole());
                 (tip.held().unwrap().generation, content.zones.len())
             };
@@ -402,7 +403,7 @@ async fn a_collector_beside_a_publisher() {
 async fn served_head(memory: &Memory) -> Vec<(String, Digest)> {
     let publisher = publisher(memory);
     let tip = publisher.tip().await.unwrap();
-    let content = publisher.content(&tip).await.unwrap();
+    let content = publisher.content(&tip, &Images::default()).await.unwrap();
     assert!(content.is_whole(), "{:?} {:?}", content.faults, content.lost);
     content.zones.into_iter().map(|(name, leaf)| (name.to_string(), leaf.image)).collect()
 }
