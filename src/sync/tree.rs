@@ -97,15 +97,51 @@ fn split<T>(
     Ok(pages)
 }
 
-/// Which leaf page each of these zones is in, from 0 on: what a publisher must know to change few of them.
-pub fn leaf_pages<'a>(names: impl IntoIterator<Item = &'a ZoneName>) -> Vec<u32> {
-    let mut cut = Cut::new(0, LEAF_MAX);
-    let mut page = 0;
-    let page_of = |name| {
-        page += u32::from(cut.is_before(name));
-        page
-    };
-    names.into_iter().map(page_of).collect()
+/// The lowest pages of a tree: what a publisher must know to change few octets of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// For each zone its leaf page, from 0 on.
+    pub page_of: Vec<u32>,
+    /// For each leaf page its octets, with a few packs.
+    pub octets: Vec<u64>,
+    /// For each leaf page its parent, from 0 on.
+    pub parent: Vec<u32>,
+    /// For each parent its octets.
+    pub parent_octets: Vec<u64>,
+}
+
+/// Packs that a leaf page is taken to name.
+const PACKS_EXPECTED: usize = 4;
+
+impl Shape {
+    /// The shape of the tree of these zones, which are in canonical order.
+    pub fn of<'a>(names: impl IntoIterator<Item = &'a ZoneName>) -> Shape {
+        let mut shape = Shape::default();
+        let (mut leaves, mut parents) = (Cut::new(0, LEAF_MAX), Cut::new(1, INNER));
+        let mut last: Option<&ZoneName> = None;
+        let mut end_page = |last: &ZoneName, shape: &mut Shape| {
+            if parents.is_before(last) || shape.parent_octets.is_empty() {
+                shape.parent_octets.push(HEAD as u64);
+            }
+            shape.parent.push(shape.parent_octets.len() as u32 - 1);
+            if let Some(octets) = shape.parent_octets.last_mut() {
+                *octets += (INNER + last.as_wire().len()) as u64;
+            }
+        };
+        for name in names {
+            if leaves.is_before(name) || last.is_none() {
+                last.into_iter().for_each(|last| end_page(last, &mut shape));
+                shape.octets.push((HEAD + PACKS_EXPECTED * 32) as u64);
+            }
+            shape.page_of.push(shape.octets.len() as u32 - 1);
+            if let Some(octets) = shape.octets.last_mut() {
+                *octets += (LEAF_MAX - 32 + name.as_wire().len()) as u64;
+            }
+            last = Some(name);
+        }
+        last.into_iter().for_each(|last| end_page(last, &mut shape));
+        shape
+    }
 }
 
 /// Where the pages of a level end. An entry takes at most `fixed` octets and its name: what it really takes depends on

@@ -8,7 +8,7 @@ use crate::sync::codec::Digest;
 use crate::sync::pack::{Candidate, PACK_MAX, Pack, plan};
 use crate::sync::page::{Leaf, Place};
 use crate::sync::store::Result as StoreResult;
-use crate::sync::tree::{self, Root};
+use crate::sync::tree::{self, Root, Shape};
 use crate::sync::zone_name::ZoneName;
 use crate::zone::image::Image;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -137,7 +137,7 @@ pub(super) async fn release(
 fn packs_of(zones: &BTreeMap<ZoneName, Wanted>) -> Vec<Vec<usize>> {
     let candidates: Vec<Candidate> =
         zones.values().map(|wanted| Candidate { len: wanted.len, place: wanted.place }).collect();
-    plan(&candidates, &tree::leaf_pages(zones.keys()))
+    plan(&candidates, &Shape::of(zones.keys()))
 }
 
 /// Images that are packed again, or were lost, and that this publisher did not compile: another publisher's.

@@ -122,6 +122,12 @@ fn a_hundred_thousand_zones() {
     let packs = 200 + pages.len() / 2;
     assert!(pages.len() + packs <= 2000 - 10, "{} pages", pages.len());
 
+    // As its shape says it beforehand.
+    let shape = Shape::of(zones.keys());
+    assert_eq!(1 + shape.parent_octets.len() + shape.octets.len(), pages.len());
+    let said: u64 = shape.octets.iter().chain(&shape.parent_octets).sum();
+    assert!(said.abs_diff(store.octets(&pages) as u64) * 20 < said, "{said}");
+
     // Fetched by a crawl, each page once.
     let mut crawl = Crawl::new(&root, |_| false);
     let mut fetched = 0;
