@@ -172,8 +172,9 @@ pub struct Candidate {
 
 /// Which images go into which new pack; all others stay, or are blobs of their own.
 ///
-/// `images` are those of the whole release, in the order of its zones, and `shape` is that of their tree. Gives, for each new pack, the indices of its images in that order: neighbours in the tree are
-/// neighbours in packs, and a page names few of them. The same input gives the same plan.
+/// `images` are those of the whole release, in the order of its zones, and `shape` is that of their tree. Gives, for each new pack,
+/// the indices of its images in that order: neighbours in the tree are neighbours in packs, and a page names few of them. The
+/// same input gives the same plan.
 pub fn plan(images: &[Candidate], shape: &Shape) -> Vec<Vec<usize>> {
     let pages = &shape.page_of[..];
     let is_new = |index: &usize| images[*index].place.is_none();

@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+/// Files by path: their octets, and when each was written.
+type Files = BTreeMap<String, (Arc<[u8]>, Instant)>;
+
 /// A disk.
 pub(crate) struct Platter {
     world: Arc<World>,
     node: u64,
-    files: Mutex<BTreeMap<String, (Arc<[u8]>, Instant)>>,
+    files: Mutex<Files>,
     /// Halves of files that crashes left: nobody reads them.
     leftovers: AtomicU64,
     full_until_ms: AtomicU64,

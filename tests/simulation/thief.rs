@@ -96,9 +96,9 @@ fn show(world: &World, state: &[u8], sites: &[Arc<Site>], chance: &mut Chance) {
 /// Puts the blobs of this content into the store. Rotten ones have an image of another zone where one is named.
 fn write(press: &Press, content: &Content, rotten: bool) -> Option<Root> {
     let mut images = zones::images(content);
-    images.retain(|image| image.bytes().len() < 200_000);
+    images.retain(|image| image.root().len() < 200_000);
     images.sort_by_key(|image| ZoneName::from(&image.apex()));
-    let octets: Vec<&[u8]> = images.iter().map(|image| image.bytes()).collect();
+    let octets: Vec<&[u8]> = images.iter().map(|image| image.root()).collect();
     let pack = Pack::build(&octets).ok()?;
     press.shelf.put_blob(&pack.digest(), pack.bytes());
     let entries = pack.entries();

@@ -164,7 +164,7 @@ impl Publisher {
             place: self.places.get(&Digest(image.digest())).map(|_| Place::Own),
         };
         let candidates: Vec<Candidate> = images.iter().map(candidate).collect();
-        for pack in plan(&candidates, &tree::leaf_pages(images.iter().map(|(name, _)| name))) {
+        for pack in plan(&candidates, &tree::Shape::of(images.iter().map(|(name, _)| name))) {
             let new: Vec<&[u8]> = pack.iter().map(|index| images[*index].1.root()).collect();
             let pack = Pack::build(&new).unwrap();
             for entry in pack.entries() {
