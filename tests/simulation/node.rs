@@ -176,24 +176,29 @@ impl Site {
         lock(&self.inner).took.clone()
     }
 
-    /// Why it is not at the head, or not at peace with it.
-    pub(crate) fn behind(&self, head: Held) -> Option<String> {
-        let (serving, figures) = (self.serving(), self.figures());
-        let at_peace = figures.problem.is_none() && figures.doing == Doing::Watching && figures.unkept.is_none();
-        if serving == Some(head) && at_peace && !figures.stale() {
-            return None;
+    /// Whether it is at the head, and at peace with it.
+    pub(crate) fn is_at(&self, head: Held) -> bool {
+        self.serving() == Some(head) && {
+            let figures = self.figures();
+            let at_peace = figures.problem.is_none() && figures.doing == Doing::Watching && figures.unkept.is_none();
+            at_peace && !figures.stale()
         }
-        Some(format!(
+    }
+
+    /// Why it is not.
+    pub(crate) fn behind(&self) -> String {
+        let figures = self.figures();
+        format!(
             "{} serves {:?}, is {:?}, problem {:?}, unkept {:?}, store {:?}, errors {:?}, refused {:?}",
             self.name,
-            serving.map(|held| held.generation.to_string()),
+            self.serving().map(|held| held.generation.to_string()),
             figures.doing,
             figures.problem,
             figures.unkept,
             figures.store,
             figures.store_errors,
             figures.refused
-        ))
+        )
     }
 
     /// I2, I5: what a disk that did its duty has is served, whatever the stores do.

@@ -20,6 +20,8 @@ use tokio::time::sleep;
 
 /// Releases that a collector keeps.
 const KEEP: usize = 3;
+/// Collections in a row: publishers are at work meanwhile.
+const COLLECTIONS: u32 = 15;
 /// A store's clock goes on by this before a collection, so that what was published is old.
 const SKIP: Duration = Duration::from_secs(25 * 60 * 60);
 
@@ -168,9 +170,15 @@ impl Press {
             self.shelf.skip(SKIP);
         }
         let store = self.store(&Client::new(&self.world, "collector", false), &Life::until(0));
-        match gc::collect(&store, Arc::new(Silent), KEEP, false).await {
-            Ok(done) => self.world.log(format_args!("a collector removed {} of {} blobs", done.removed, done.blobs)),
-            Err(error) => self.world.log(format_args!("a collector failed: {}", label(&error))),
+        for _ in 0..COLLECTIONS {
+            match gc::collect(&store, Arc::new(Silent), KEEP, false).await {
+                Ok(done) if done.removed == 0 => {}
+                Ok(done) => {
+                    self.world.log(format_args!("a collector removed {} of {} blobs", done.removed, done.blobs))
+                }
+                Err(error) => self.world.log(format_args!("a collector failed: {}", label(&error))),
+            }
+            sleep(Duration::from_millis(200)).await;
         }
     }
 }

@@ -70,8 +70,8 @@ async fn all_at(
     (generation, manifest): (catchment::sync::channel::Generation, catchment::sync::codec::Digest),
 ) {
     let (head, began) = (Held { generation, manifest }, Instant::now());
-    while let Some(behind) = fleet.sites.iter().find_map(|site| site.behind(head)) {
-        assert!(began.elapsed() < ALL_MAX, "{behind}");
+    while let Some(behind) = fleet.sites.iter().find(|site| !site.is_at(head)) {
+        assert!(began.elapsed() < ALL_MAX, "{}", behind.behind());
         sleep(Duration::from_millis(50)).await;
     }
 }

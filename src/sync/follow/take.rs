@@ -560,14 +560,13 @@ impl Taker {
     async fn mend(&mut self, shared: &Shared) {
         self.mended = Some(Instant::now());
         let Some((held, state)) = self.serving.clone() else {
-            self.unkept = None;
-            return;
+            // Only a key set could not be kept: a release that is kept has its own.
+            return self.is_kept(shared);
         };
         match self.bring_to_disk(shared, held, &state).await {
             Ok(()) => {
                 tracing::info!("generation {} is in the cache now", held.generation);
-                self.unkept = None;
-                shared.status.set(|figures| figures.unkept = None);
+                self.is_kept(shared);
                 let older = self.cache.releases().into_iter().rev().find(|older| *older < held);
                 let older = match older {
                     Some(older) => self.cache.release(&older).await,
@@ -608,6 +607,12 @@ impl Taker {
             self.cache.keep_key_set(set).await.map_err(failed)?;
         }
         self.cache.keep_release(held, state).await.map_err(failed)
+    }
+
+    /// A restart would serve what is served now.
+    fn is_kept(&mut self, shared: &Shared) {
+        self.unkept = None;
+        shared.status.set(|figures| figures.unkept = None);
     }
 
     /// What is served is not on the disk: a restart without a store would serve an older release.
