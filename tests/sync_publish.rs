@@ -173,7 +173,7 @@ fn verify_finds_what_is_lost_and_publish_makes_it_again() {
     assert!(faults.contains("release 1.1, zone example.com.: pack ") && faults.contains("is missing"), "{faults}");
     let (code, out, err) = publish(&dir, &[]);
     assert!(code == 0 && out.starts_with("published 1.2 after 1.1"), "{out}{err}");
-    assert!(err.contains("1 packs or images of the head are lost, and made again"), "{err}");
+    assert!(err.contains("1 packs, images or segments of the head are lost, and made again"), "{err}");
     assert_eq!(head(&dir), "1.2");
 }
 
