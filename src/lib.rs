@@ -12,6 +12,7 @@
 //! The modules, lowest first; nothing imports upwards:
 //!
 //! - [`wire`]: the bytes of DNS and nothing else
+//! - [`calendar`]: times as people write them
 //! - [`lease`]: the messages between server and sidecar
 //! - [`local`]: Unix sockets between processes of one host
 //! - [`notify`]: what the service manager is told
@@ -26,6 +27,7 @@
 
 pub mod announce;
 pub mod answer;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod lease;

@@ -9,32 +9,16 @@ mod plan;
 mod rrsets;
 mod write;
 
+pub use super::finding::Finding;
+use super::finding::Findings;
 use super::image::{FLAT_MAX, Image};
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
-use names::Names;
+pub(in crate::zone) use names::{NameEntry, Names};
 use plan::Plan;
 use rrsets::Rrsets;
 
-/// A finding of the compiler about the zone's content, at a record's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether the zone cannot be served with it.
-    pub fatal: bool,
-    /// Index into the parser's list of sources, of the record that it is about; 0 when it is about the zone.
-    pub file: u16,
-    /// Line of that record, from 1; 0 when it is about the zone as a whole.
-    pub line: u32,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-/// So many errors, and so many warnings, are kept of a zone; the rest is counted. Apart, so that no number of warnings hides the
-/// error that keeps the zone from being served.
-const FINDINGS_MAX: usize = 1000;
 /// Seeds tried for the index before the names are taken to be hostile.
 const SEEDS_MAX: u64 = 64;
 /// Types that one name can have.
@@ -124,62 +108,6 @@ enum Unfit {
 struct Soa {
     serial: u32,
     negative_ttl_secs: u32,
-}
-
-/// The findings, bounded.
-#[derive(Default)]
-struct Findings {
-    list: Vec<Finding>,
-    errors: usize,
-    warnings: usize,
-}
-
-impl Findings {
-    fn add(&mut self, fatal: bool, at: Option<&Record>, message: String, remedy: &str) {
-        let count = if fatal { &mut self.errors } else { &mut self.warnings };
-        *count += 1;
-        if *count <= FINDINGS_MAX {
-            let (file, line) = at.map_or((0, 0), |record| (record.file, record.line));
-            self.list.push(Finding { fatal, file, line, message, remedy: remedy.into() });
-        }
-    }
-
-    /// Those kept, about the zone as a whole first and then in the order of the text: names are gone through in that of their
-    /// hashes. At the end, how many were not kept.
-    fn finish(mut self) -> Vec<Finding> {
-        self.list.sort_by_key(|finding| (finding.file, finding.line));
-        for (fatal, count, what) in [(false, self.warnings, "warnings"), (true, self.errors, "errors")] {
-            if let Some(more @ 1..) = count.checked_sub(FINDINGS_MAX) {
-                let message = format!("and {more} more {what}");
-                let remedy = "correct the first ones; the rest may go with them".into();
-                self.list.push(Finding { fatal, file: 0, line: 0, message, remedy });
-            }
-        }
-        self.list
-    }
-
-    /// Takes those of another, too.
-    fn append(&mut self, other: Findings) {
-        self.errors += other.errors;
-        self.warnings += other.warnings;
-        self.list.extend(other.list);
-    }
-
-    fn error(&mut self, at: &Record, message: String, remedy: &str) {
-        self.add(true, Some(at), message, remedy);
-    }
-
-    fn warning(&mut self, at: &Record, message: String, remedy: &str) {
-        self.add(false, Some(at), message, remedy);
-    }
-
-    fn zone(&mut self, message: &str, remedy: &str) {
-        self.add(true, None, message.into(), remedy);
-    }
-
-    fn fatal(&self) -> bool {
-        self.errors > 0
-    }
 }
 
 /// The apex in the spelling that the zone gives it: of several the least bytes, as for every owner.

@@ -3,7 +3,6 @@
 //! The zone's text goes to a terminal here. Control characters, bidirectional overrides and octets that are not UTF-8 are
 //! shown as escapes, and long lines are cut around the spot.
 
-use super::compile::Finding;
 use super::sources::Sources;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt::Write;
@@ -38,17 +37,11 @@ pub struct Diagnostic {
     pub remedy: String,
 }
 
-impl From<Finding> for Diagnostic {
-    fn from(finding: Finding) -> Diagnostic {
-        Diagnostic {
-            severity: if finding.fatal { Severity::Error } else { Severity::Warning },
-            file: finding.file,
-            line: finding.line,
-            column: 0,
-            width: 0,
-            message: finding.message,
-            remedy: finding.remedy,
-        }
+impl Diagnostic {
+    /// An error about a zone's own file as a whole.
+    pub fn of_file(message: String, remedy: &str) -> Diagnostic {
+        let (severity, remedy) = (Severity::Error, remedy.into());
+        Diagnostic { severity, file: 0, line: 0, column: 0, width: 0, message, remedy }
     }
 }
 

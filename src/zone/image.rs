@@ -11,16 +11,19 @@
 //! node      names and RRsets, as the responder reads them
 //! ahead     loads the memory of a probe before it is made
 //! records   all records, for dumps and differences
+//! file      an image in a file
 //! ```
 
 mod ahead;
 mod bytes;
+mod file;
 mod node;
 mod records;
 mod root;
 mod segment;
 
 pub use ahead::Ahead;
+pub use file::FileError;
 pub use node::{Extra, Hint, Node, Rrset};
 pub(super) use records::expanded_len;
 pub use root::Root;

@@ -5,6 +5,7 @@
 //! served as SERVFAIL when there never was one. Called by `cli` at the start and by `serve::reload`; never by a worker.
 
 mod discover;
+mod examine;
 mod read;
 
 use super::image::Image;
@@ -12,7 +13,9 @@ use super::set::{Zone, Zones};
 use crate::wire::name::Name;
 use crate::zone::diagnostic::shown_path;
 use dashmap::DashMap;
-pub use discover::{Places, Skipped, apex_of};
+pub use discover::{Places, Skipped, apex_of, image_name};
+pub use examine::{Examined, Judging, examine};
+pub use read::read_image;
 use discover::{Source, sources};
 use read::{Outcome, Stamp};
 use std::collections::btree_map::Entry;

@@ -6,9 +6,12 @@
 //! ```
 
 mod arena;
+pub mod check;
 pub mod compile;
 pub mod diagnostic;
+pub mod diff;
 pub mod dump;
+pub mod finding;
 pub mod image;
 mod layout;
 pub mod library;
@@ -18,3 +21,4 @@ pub mod rdata;
 pub mod records;
 pub mod set;
 pub mod sources;
+pub mod spot;

@@ -13,10 +13,10 @@ const EMPTY_PER_OWNER: usize = 32;
 const EMPTY_MIN: usize = 4096;
 
 /// There are more empty non-terminals than any real zone has.
-pub(super) struct TooManyEmpty;
+pub(in crate::zone) struct TooManyEmpty;
 
 /// All names of a zone, by (hash, lower case bytes), and what each is.
-pub(super) struct Names<'a> {
+pub(in crate::zone) struct Names<'a> {
     list: Vec<NameEntry<'a>>,
     /// Where in the list the hashes that share their first bits start: hashes are spread evenly, so each has a few.
     starts: Vec<u32>,
@@ -28,25 +28,25 @@ pub(super) struct Names<'a> {
 }
 
 /// One name.
-pub(super) struct NameEntry<'a> {
-    pub(super) hash: u64,
+pub(in crate::zone) struct NameEntry<'a> {
+    pub(in crate::zone) hash: u64,
     /// Owner without the apex and the root, case as written; of several spellings the least.
-    pub(super) relative: &'a [u8],
+    pub(in crate::zone) relative: &'a [u8],
     first: usize,
     count: usize,
-    pub(super) is_cut: bool,
-    pub(super) has_dname: bool,
+    pub(in crate::zone) is_cut: bool,
+    pub(in crate::zone) has_dname: bool,
     /// Whether it has A or AAAA records.
-    pub(super) has_address: bool,
+    pub(in crate::zone) has_address: bool,
     /// Below a cut or DNAME: no answer to any question.
-    pub(super) is_hidden: bool,
+    pub(in crate::zone) is_hidden: bool,
     /// Below a DNAME that no cut is above: not even glue (RFC 6672 section 2.4).
-    pub(super) is_redirected: bool,
+    pub(in crate::zone) is_redirected: bool,
 }
 
 impl<'a> Names<'a> {
     /// Groups the records by owner, adds the empty non-terminals, and finds out what is occluded.
-    pub(super) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Result<Names<'a>, TooManyEmpty> {
+    pub(in crate::zone) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Result<Names<'a>, TooManyEmpty> {
         // The root's zero belongs to the apex.
         let apex_len = apex.as_wire().len();
         let mut lower = Vec::with_capacity(NAME_LEN_MAX);
@@ -94,38 +94,38 @@ impl<'a> Names<'a> {
     }
 
     /// All names, by hash.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &NameEntry<'a>> {
+    pub(in crate::zone) fn iter(&self) -> impl Iterator<Item = &NameEntry<'a>> {
         self.list.iter()
     }
 
     /// The name with this number.
-    pub(super) fn at(&self, index: usize) -> &NameEntry<'a> {
+    pub(in crate::zone) fn at(&self, index: usize) -> &NameEntry<'a> {
         &self.list[index]
     }
 
     /// What names are hashed with.
-    pub(super) fn seed(&self) -> u64 {
+    pub(in crate::zone) fn seed(&self) -> u64 {
         self.seed
     }
 
     /// How many.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::zone) fn len(&self) -> usize {
         self.list.len()
     }
 
     /// The number of the apex.
-    pub(super) fn apex(&self) -> usize {
+    pub(in crate::zone) fn apex(&self) -> usize {
         self.find(&[]).expect("the apex has a SOA")
     }
 
     /// The records of a name, in no stated order.
-    pub(super) fn records_of(&self, name: &NameEntry) -> impl Iterator<Item = &'a Record> {
+    pub(in crate::zone) fn records_of(&self, name: &NameEntry) -> impl Iterator<Item = &'a Record> {
         let records = self.records;
         self.order[name.first..name.first + name.count].iter().map(move |&index| records.at(index as usize))
     }
 
     /// The number of the name `relative` (any case).
-    pub(super) fn find(&self, relative: &[u8]) -> Option<usize> {
+    pub(in crate::zone) fn find(&self, relative: &[u8]) -> Option<usize> {
         let mut lower = [0; NAME_LEN_MAX];
         let lower = &mut lower[..relative.len()];
         lower.copy_from_slice(relative);
@@ -158,17 +158,17 @@ impl<'a> Names<'a> {
     }
 
     /// The number of the name with this absolute wire form; None when it is outside the zone, or not there.
-    pub(super) fn find_absolute(&self, apex: &Name, wire: &[u8]) -> Option<usize> {
+    pub(in crate::zone) fn find_absolute(&self, apex: &Name, wire: &[u8]) -> Option<usize> {
         name::is_at_or_below(wire, apex.as_wire()).then(|| self.find(&wire[..wire.len() - self.apex_len]))?
     }
 
     /// Names that the index holds, by hash: all but the apex and the hidden ones.
-    pub(super) fn indexed(&self) -> impl Iterator<Item = (usize, &NameEntry<'a>)> {
+    pub(in crate::zone) fn indexed(&self) -> impl Iterator<Item = (usize, &NameEntry<'a>)> {
         self.list.iter().enumerate().filter(|(_, name)| !name.is_hidden && !name.relative.is_empty())
     }
 
     /// Whether two names have the same hash.
-    pub(super) fn share_a_hash(&self) -> bool {
+    pub(in crate::zone) fn share_a_hash(&self) -> bool {
         self.list.windows(2).any(|pair| pair[0].hash == pair[1].hash)
     }
 
@@ -295,12 +295,12 @@ impl<'a> NameEntry<'a> {
 }
 
 /// Labels of a relative name.
-pub(super) fn depth(relative: &[u8]) -> usize {
+pub(in crate::zone) fn depth(relative: &[u8]) -> usize {
     name::labels(relative).count()
 }
 
 /// The name without its first label; the apex's own relative name, empty, is its own parent.
-pub(super) fn parent(relative: &[u8]) -> &[u8] {
+pub(in crate::zone) fn parent(relative: &[u8]) -> &[u8] {
     relative.first().map_or(relative, |&len| &relative[1 + len as usize..])
 }
 

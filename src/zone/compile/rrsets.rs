@@ -1,10 +1,12 @@
 //! The RRsets of a zone, encoded as the image holds them; equal ones are kept once.
 
 use super::names::{NameEntry, Names};
-use super::{Findings, TYPES_MAX};
+use super::TYPES_MAX;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;
+use crate::zone::check::{self, Content};
+use crate::zone::finding::Findings;
 use crate::zone::image::expanded_len;
 use crate::zone::layout::{self, APEX_INLINE_MAX, INLINE_MAX, RRSET_WIRE_MAX, extra, hint, rrset};
 use crate::zone::records::{Record, Records};
@@ -76,6 +78,7 @@ impl Rrsets {
             all.starts.push(all.entries.len() as u32);
             encoder.sort(entry, &mut list);
             encoder.check_types(entry, &list);
+            check::name(&encoder.content(), entry, encoder.findings);
             for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
                 let count = encoder.encode(entry, group);
                 all.record_count += count as u64;
@@ -84,6 +87,9 @@ impl Rrsets {
             }
         }
         all.starts.push(all.entries.len() as u32);
+        let mut is_used = vec![false; names.len()];
+        all.extras.iter().for_each(|extra| is_used[extra.target as usize] = true);
+        check::glue(&encoder.content(), &is_used, encoder.findings);
         all
     }
 
@@ -186,6 +192,10 @@ struct Encoder<'a, 'f> {
 }
 
 impl<'a> Encoder<'a, '_> {
+    fn content(&self) -> Content<'a> {
+        Content { apex: self.apex, records: self.records, names: self.names }
+    }
+
     /// The records of a name by type, then by canonical RDATA (RFC 4034 section 6.3), then by spelling.
     fn sort(&self, entry: &NameEntry, list: &mut Vec<Sorted<'a>>) {
         list.clear();
@@ -340,6 +350,7 @@ impl<'a> Encoder<'a, '_> {
                     _ => continue,
                 }
             };
+            check::target(&self.content(), entry, rtype, rdata, target, number, self.findings);
             let Some(number) = number else { continue };
             let known = self.extras.iter().any(|extra| extra.target as usize == number);
             let target_entry = self.names.at(number);

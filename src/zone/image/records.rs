@@ -3,7 +3,8 @@
 use super::bytes::Bytes;
 use super::{Image, ImageError, Node};
 use crate::wire::code::rtype;
-use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX};
+use crate::wire::name::{self, NAME_LEN_MAX};
+use crate::zone::records::Records;
 use crate::zone::layout::{EXPANSION_MAX, PLACE, far};
 
 impl Image {
@@ -39,6 +40,16 @@ impl Image {
             }
         }
         Ok(())
+    }
+
+    /// All of them, as a zone's text would give them: in the same order, without lines.
+    pub fn to_records(&self) -> Result<Records, ImageError> {
+        let mut records = Records::default();
+        self.for_each_record(|owner, rtype, ttl_secs, rdata| {
+            records.set_owner(owner);
+            records.push(rtype, ttl_secs, rdata, 0, 0);
+        })?;
+        Ok(records)
     }
 
     /// All nodes, in no stated order.
@@ -113,27 +124,9 @@ pub(in crate::zone) fn expanded_len(owner_len: usize, count: usize, rdata_len: u
     (count * (owner_len + 10) + rdata_len) as u64
 }
 
-/// A key whose order is the canonical order of names without their common suffix (RFC 4034 section 6.1): labels from the right,
-/// without case, a missing label before any other. The bytes as written decide between names that differ in case alone.
+/// The canonical order of names, and of two that differ in case alone that of the bytes as written.
 fn canonical_key(relative: &[u8]) -> Vec<u8> {
-    let mut labels = [&[][..]; LABELS_MAX + 1];
-    let mut count = 0;
-    // Relative names come from images that may be damaged: so many labels and no more.
-    for label in name::labels(relative).take(labels.len()) {
-        labels[count] = label;
-        count += 1;
-    }
-    let mut key = Vec::with_capacity(2 * relative.len() + 2);
-    for label in labels[..count].iter().rev() {
-        // 0 ends a label; so 0 itself, and what it becomes, need an escape that keeps their order.
-        for octet in label.iter().map(u8::to_ascii_lowercase) {
-            match octet {
-                0 | 1 => key.extend_from_slice(&[1, octet + 1]),
-                _ => key.push(octet),
-            }
-        }
-        key.push(0);
-    }
+    let mut key = name::canonical_key(relative);
     key.push(0);
     key.extend_from_slice(relative);
     key

@@ -73,6 +73,24 @@ enum Named {
     No(&'static str),
 }
 
+/// How the names of files with images end.
+const IMAGE_ENDING: &str = ".image";
+
+/// Whether a file holds an image, by its name.
+pub(super) fn is_image(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(IMAGE_ENDING.as_bytes()))
+}
+
+/// The name of the file for a zone's image, which is found as that zone's again.
+pub fn image_name(apex: &Name) -> String {
+    let text = apex.to_lower().to_string();
+    match text.strip_suffix('.') {
+        Some("") | None => format!("root{IMAGE_ENDING}"),
+        // What separates directories is no part of a file's name.
+        Some(text) => format!("{}{IMAGE_ENDING}", text.replace('/', "\\047")),
+    }
+}
+
 /// Endings of what editors, packagers and name servers leave beside a zone file.
 const LEFTOVERS: [&str; 17] = [
     "~",
@@ -169,10 +187,11 @@ fn name_of(file: &OsStr) -> Named {
     if LEFTOVERS.iter().any(|ending| file.ends_with(ending)) {
         return Named::No("is a backup, journal or other leftover by its name");
     }
-    if file == "root.zone" {
+    if file == "root.zone" || file == "root.image" {
         return Named::Zone(Name::root());
     }
-    let (text, certain) = match (file.strip_suffix(".zone"), file.strip_prefix("db.")) {
+    let stem = file.strip_suffix(".zone").or(file.strip_suffix(IMAGE_ENDING));
+    let (text, certain) = match (stem, file.strip_prefix("db.")) {
         (Some(stem), _) => (stem, true),
         (None, Some(rest)) => (rest, true),
         (None, None) => (file, false),
@@ -196,6 +215,8 @@ mod tests {
             ("db.example.com", Named::Zone(name("example.com"))),
             ("root.zone", Named::Zone(Name::root())),
             ("2.0.192.in-addr.arpa.zone", Named::Zone(name("2.0.192.in-addr.arpa"))),
+            ("example.com.image", Named::Zone(name("example.com"))),
+            ("root.image", Named::Zone(Name::root())),
             ("0\\04725.2.0.192.in-addr.arpa.zone", Named::Zone(name("0/25.2.0.192.in-addr.arpa"))),
             ("example.com", Named::Bare(name("example.com"))),
             ("README", Named::Bare(name("readme").to_lower())),
@@ -214,6 +235,17 @@ mod tests {
                 _ => assert_eq!(got, expected, "{file}"),
             }
         }
+    }
+
+    #[test]
+    fn an_image_is_found_by_the_name_of_its_file() {
+        for text in [".", "com", "Example.com", "0/25.2.0.192.in-addr.arpa", "a\\.b.c", "a\\000.c"] {
+            let apex = Name::from_text(text).unwrap();
+            let file = image_name(&apex);
+            assert!(is_image(Path::new(&file)), "{file}");
+            assert_eq!(name_of(OsStr::new(&file)), Named::Zone(apex.to_lower()), "{file}");
+        }
+        assert!(!is_image(Path::new("example.com.zone")));
     }
 
     #[test]
