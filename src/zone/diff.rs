@@ -66,7 +66,8 @@ fn merge(old: &[Key], new: &[Key], each: &mut impl FnMut(Change)) {
                 (old.next(), new.next());
                 continue;
             }
-            (Some(a), Some(b)) if b < a => (Side::Added, new.next()),
+            // Of the same data with another TTL the old one comes first.
+            (Some(a), Some(b)) if (b.0, b.1, b.2) < (a.0, a.1, a.2) => (Side::Added, new.next()),
             (Some(_), _) => (Side::Removed, old.next()),
             (None, Some(_)) => (Side::Added, new.next()),
         };
@@ -143,8 +144,8 @@ mod tests {
         assert_eq!(
             lines(Some(&old), Some(&new)),
             "-example. 60 IN SOA . . 1 1 1 1 1\n+example. 60 IN SOA . . 2 1 1 1 1\n-a.example. 60 IN A 192.0.2.1\n\
-             +a.example. 60 IN A 192.0.2.3\n+b.a.example. 5 IN TXT \"x\"\n-b.a.example. 60 IN TXT \"x\"\n\
-             +c.example. 60 IN TXT \"y\"\n+Z.example. 60 IN A 192.0.2.1\n-z.example. 60 IN A 192.0.2.1\n"
+             +a.example. 60 IN A 192.0.2.3\n-b.a.example. 60 IN TXT \"x\"\n+b.a.example. 5 IN TXT \"x\"\n\
+             +c.example. 60 IN TXT \"y\"\n-z.example. 60 IN A 192.0.2.1\n+Z.example. 60 IN A 192.0.2.1\n"
         );
         assert_eq!(lines(Some(&old), Some(&old)), "");
         assert_eq!(lines(Some(&old), None).matches("\n-").count(), 5);

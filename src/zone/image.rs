@@ -129,6 +129,11 @@ impl Image {
         Root::open(bytes)?.assemble(|_| None)
     }
 
+    /// Whether octets begin as images do.
+    pub fn is_magic(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
     /// Takes what the compiler wrote.
     pub(super) fn compiled(root: Vec<u8>, segments: Vec<Piece>) -> Result<Image, ImageError> {
         let head = Head::read(&root)?;

@@ -13,7 +13,7 @@ use super::set::{Zone, Zones};
 use crate::wire::name::Name;
 use crate::zone::diagnostic::shown_path;
 use dashmap::DashMap;
-pub use discover::{Places, Skipped, apex_of, image_name};
+pub use discover::{Places, Skipped, apex_of, image_name, is_image};
 pub use examine::{Examined, Judging, examine};
 pub use read::read_image;
 use discover::{Source, sources};

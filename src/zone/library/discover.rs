@@ -77,7 +77,7 @@ enum Named {
 const IMAGE_ENDING: &str = ".image";
 
 /// Whether a file holds an image, by its name.
-pub(super) fn is_image(path: &Path) -> bool {
+pub fn is_image(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(IMAGE_ENDING.as_bytes()))
 }
 
