@@ -1,7 +1,7 @@
 //! NSEC3 chains (RFC 5155): the hash of each name leads to the next hash, the last to the first.
 
 use super::{Zone, bitmap, bitmap_fault, text};
-use crate::wire::code::rtype::{self, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG};
+use crate::wire::code::rtype::{NS, NSEC, NSEC3, NSEC3PARAM, RRSIG};
 use crate::wire::name;
 use crate::zone::check::order::{Kind, Owner};
 use crate::zone::finding::{Findings, Part};
