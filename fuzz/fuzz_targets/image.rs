@@ -6,6 +6,7 @@
 #![no_main]
 
 use catchment::answer::Transport;
+use catchment::zone::diff::diff;
 use catchment::zone::dump;
 use catchment::zone::image::{Image, ImageError, Root, Segment};
 use catchment_fuzz::{ZONES, ask, image, image_in_segments, served};
@@ -123,13 +124,22 @@ fn finish(root: &mut Vec<u8>, len: usize) {
 libfuzzer_sys::fuzz_target!(init: write_seeds(), |input: &[u8]| {
     let Some((&mode, content)) = input.split_first() else { return };
     let image = match mode {
-        0 => Image::open(content.to_vec()).ok(),
+        0 => {
+            let image = Image::open(content.to_vec()).ok();
+            let read = Image::read_from(content, content.len() as u64).ok();
+            assert_eq!(image.as_ref().map(Image::digest), read.as_ref().map(Image::digest), "a file is as good as octets");
+            image
+        }
         1 => flat(content),
         _ => segmented(content),
     };
     let Some(image) = image else { return };
     let _ = dump::to_text(&image);
-    let _ = image.for_each_record(|_, _, _, _| ());
+    let _ = diff(None, Some(&image), |_| ());
+    let mut file = Vec::new();
+    image.write_to(&mut file).expect("memory takes all");
+    let read = Image::read_from(&file[..], file.len() as u64).expect("what was written is read");
+    assert_eq!(read.digest(), image.digest());
 
     let apex = image.apex();
     let served = served(vec![image]);

@@ -3,7 +3,8 @@
 
 use catchment::wire::name::Name;
 use catchment::zone::compile::compile;
-use catchment::zone::{diagnostic, dump, parse};
+use catchment::zone::check::dnssec;
+use catchment::zone::{diagnostic, dump, parse, spot};
 use std::sync::LazyLock;
 
 static APEX: LazyLock<Name> = LazyLock::new(|| Name::from_text("example.").expect("a name"));
@@ -17,7 +18,12 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
         let rendered = diagnostic::render(&parsed.sources, &parsed.diagnostics[at..=at], false);
         assert!(!rendered.is_empty());
     }
-    let (Some(image), _) = compile(&APEX, &parsed.records) else { return };
+    let (image, mut findings) = compile(&APEX, &parsed.records);
+    findings.extend(dnssec::judge(&APEX, &parsed.records, 1_700_000_000, 1).findings);
+    for found in spot::place(findings, &parsed.sources) {
+        assert!(!found.message.is_empty() && !found.remedy.is_empty());
+    }
+    let Some(image) = image else { return };
     let dumped = dump::to_text(&image).expect("what was just compiled can be read");
     let again = parse::parse_text("dump.zone", dumped.as_str(), &APEX, &options);
     assert!(!again.has_errors(), "{}", diagnostic::render(&again.sources, &again.diagnostics, false));

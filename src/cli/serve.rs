@@ -19,7 +19,7 @@ use crate::serve::drain::Drain;
 use crate::serve::privileges::Identity;
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::{self, Running, descriptors, follow, lease};
+use crate::serve::{self, Running, descriptors, expiry, follow, lease};
 use crate::zone::library::{Library, Load, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
@@ -310,6 +310,7 @@ async fn live(
 
     notify::ready("answering");
     tokio::spawn(keep_watchdog(Arc::clone(&running)));
+    tokio::spawn(expiry::watch(Arc::clone(&view)));
     obey(&mut signals, &reloads).await;
     stop(&mut signals, &running, &view, &drain).await;
     Ok(())

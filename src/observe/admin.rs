@@ -11,6 +11,7 @@
 
 use super::metrics::{self, state_text};
 use super::view::View;
+use crate::calendar;
 use crate::zone::library::Origin;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -109,6 +110,7 @@ struct Row {
     state: &'static str,
     serial: Option<u32>,
     records: Option<u64>,
+    signatures_end: Option<String>,
     age_seconds: Option<f64>,
     digest: Option<String>,
     file: Option<String>,
@@ -124,6 +126,7 @@ fn zones(view: &View) -> String {
         state: state_text(status.state),
         serial: status.version.map(|version| version.serial),
         records: status.version.map(|version| version.records),
+        signatures_end: status.version.and_then(|version| version.signatures_end).map(|end| calendar::text(end.into())),
         age_seconds: status.version.map(|version| now.saturating_duration_since(version.since).as_secs_f64()),
         digest: status.version.map(|version| blake3::Hash::from_bytes(version.digest).to_hex().to_string()),
         file: match &status.origin {
@@ -180,6 +183,8 @@ mod tests {
         assert_eq!(rows[1]["name"], "example.com.");
         assert_eq!(rows[1]["serial"], 20_260_101);
         assert_eq!(rows[1]["records"], 7);
+        assert_eq!(rows[1]["signatures_end"], "2030-03-17T17:46:40Z");
+        assert_eq!(rows[0]["signatures_end"], serde_json::Value::Null);
         assert_eq!(rows[1]["digest"], "ab".repeat(32));
         assert_eq!(rows[1]["file"], "/zones/example.com.zone");
         assert!(rows[1]["age_seconds"].as_f64().unwrap() < 10.0);

@@ -61,14 +61,17 @@ pub struct ZoneCounts {
     pub zones: u64,
     /// Those that can't.
     pub failed: u64,
+    /// When the first signature of any of them ends, in seconds since 1970.
+    pub signatures_end: Option<u32>,
 }
 
 impl ServedZones {
     /// What is served now.
     pub fn set(&self, zones: &Zones) {
         let failed = zones.iter().filter(|zone| zone.image.is_none()).count() as u64;
+        let signatures_end = zones.iter().filter_map(|zone| zone.image.as_ref()?.signatures_end()).min();
         let zones = zones.len() as u64 - failed;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ZoneCounts { zones, failed };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ZoneCounts { zones, failed, signatures_end };
     }
 
     /// What was set last.
@@ -156,7 +159,8 @@ pub(super) mod tests {
             error: (state != State::Serving).then(|| "line 3 is \"bad\"".into()),
             version,
         };
-        let version = Version { serial: 20260101, records: 7, digest: [0xab; 32], since: Instant::now() };
+        let (digest, since) = ([0xab; 32], Instant::now());
+        let version = Version { serial: 20260101, records: 7, digest, signatures_end: Some(1_900_000_000), since };
         view.statuses.insert(0, status("example.com", State::Serving, Some(version)));
         view.statuses.insert(1, status("bad.example", State::Failed, None));
         let counters = Arc::new(Registry::new(1));

@@ -104,10 +104,12 @@ enum Unfit {
     TooRepetitive,
 }
 
-/// What the header takes from the SOA.
+/// What the header takes from the SOA and from signatures.
 struct Soa {
     serial: u32,
     negative_ttl_secs: u32,
+    /// When the first signature ends; 0: there is none.
+    signatures_end: u32,
 }
 
 /// The apex in the spelling that the zone gives it: of several the least bytes, as for every owner.
@@ -117,6 +119,14 @@ fn spelled_as_written(apex: &Name, records: &Records) -> Name {
     let least =
         spellings.filter(|owner| owner.len() == lower.as_wire().len() && owner.eq_ignore_ascii_case(lower.as_wire()));
     least.min().and_then(|owner| Name::from_wire(owner).ok()).unwrap_or_else(|| apex.clone())
+}
+
+/// When the first signature ends (RFC 4034 section 3.1.5). Times that wrap around (RFC 1982) are those after 2106: no clock says here
+/// what is near.
+fn first_end(records: &Records) -> u32 {
+    let signatures = records.iter().filter(|record| record.rtype == rtype::RRSIG);
+    let ends = signatures.filter_map(|record| records.rdata(record).get(8..12)?.first_chunk().copied());
+    ends.map(|end| u32::from_be_bytes(end).max(1)).min().unwrap_or(0)
 }
 
 /// Owners inside the zone, one SOA at the apex and none elsewhere, NS at the apex.
@@ -163,7 +173,8 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
         .unwrap_or_default();
     let (_, numbers) = records.rdata(soas[0]).split_last_chunk::<20>()?;
     let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
-    Some(Soa { serial: number(0), negative_ttl_secs: ttl_secs.min(number(16)) })
+    let signatures_end = first_end(records);
+    Some(Soa { serial: number(0), negative_ttl_secs: ttl_secs.min(number(16)), signatures_end })
 }
 
 #[cfg(test)]

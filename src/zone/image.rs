@@ -191,6 +191,11 @@ impl Image {
         self.head.serial
     }
 
+    /// When the first of the zone's signatures ends, in seconds since 1970. `None`: it has none.
+    pub fn signatures_end(&self) -> Option<u32> {
+        (self.head.signatures_end > 0).then_some(self.head.signatures_end)
+    }
+
     /// TTL of the SOA in negative answers, in seconds: the smaller of its own and its MINIMUM (RFC 2308 section 3).
     pub fn negative_ttl_secs(&self) -> u32 {
         self.head.negative_ttl_secs

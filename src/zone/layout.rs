@@ -77,8 +77,10 @@ pub(super) mod header {
     pub(crate) const DEPTH: usize = 75;
     /// u8: octets of the apex name.
     pub(crate) const APEX_LEN: usize = 76;
+    /// u32: when the first signature of the zone ends, as RRSIG has it; 0: there is none.
+    pub(crate) const SIGNATURES_END: usize = 77;
     /// The whole header; the apex name follows.
-    pub(crate) const SIZE: usize = 77;
+    pub(crate) const SIZE: usize = 81;
 }
 
 /// Largest flat image. As large as what synchronization packs together: a larger one is fetched by its parts.

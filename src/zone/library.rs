@@ -11,6 +11,7 @@ mod read;
 use super::image::Image;
 use super::set::{Zone, Zones};
 use crate::wire::name::Name;
+use crate::zone::check::dnssec;
 use crate::zone::diagnostic::shown_path;
 use dashmap::DashMap;
 pub use discover::{Places, Skipped, apex_of, image_name, is_image};
@@ -69,8 +70,17 @@ pub struct Version {
     pub records: u64,
     /// The image's name.
     pub digest: [u8; 32],
+    /// When the first of its signatures ends, in seconds since 1970. `None`: it has none.
+    pub signatures_end: Option<u32>,
     /// When this content was first loaded.
     pub since: Instant,
+}
+
+impl Version {
+    /// Whether a signature has ended, or ends within [`dnssec::ENDS_SOON_SECS`].
+    pub fn ends_soon(&self, now_secs: u64) -> bool {
+        self.signatures_end.is_some_and(|end| u64::from(end) < now_secs + u64::from(dnssec::ENDS_SOON_SECS))
+    }
 }
 
 /// The status of every zone by its stable id. Written by loads, read by the admin server while they go on.
@@ -397,7 +407,8 @@ impl Library {
 impl Good {
     fn new(image: Image, since: Instant) -> Good {
         let (serial, records, digest) = (image.serial(), image.record_count(), image.digest());
-        Good { image, version: Version { serial, records, digest, since } }
+        let signatures_end = image.signatures_end();
+        Good { image, version: Version { serial, records, digest, signatures_end, since } }
     }
 }
 

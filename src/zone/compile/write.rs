@@ -61,6 +61,7 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
     field(header::FAR_BUCKETS, &plan.far_grid.buckets.to_le_bytes());
     field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len()) as u32).to_le_bytes());
     field(header::NEGATIVE_TTL, &soa.negative_ttl_secs.to_le_bytes());
+    field(header::SIGNATURES_END, &soa.signatures_end.to_le_bytes());
     field(header::FORM, &[!plan.is_flat as u8]);
     field(header::NAME_BITS, &[plan.name_grid.bits]);
     field(header::FAR_BITS, &[plan.far_grid.bits]);

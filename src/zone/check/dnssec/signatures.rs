@@ -8,6 +8,9 @@ use crate::zone::check::order::{Owner, Rrset};
 use crate::zone::finding::Findings;
 use crate::zone::records::Record;
 
+/// Keys of one tag that are tried for a signature: with keys and signatures made for it there could be hundreds of each.
+const KEYS_TRIED_MAX: usize = 8;
+
 /// What the signatures show of the keys.
 pub(super) struct Signed {
     /// Whether each key has made a signature that verifies, or that can't be verified here.
@@ -198,7 +201,7 @@ fn judge(
         let key = &zone.keys[*number];
         key.tag == signature.tag && key.algorithm == signature.algorithm
     };
-    let keys: Vec<usize> = (0..zone.keys.len()).filter(is_of).collect();
+    let keys: Vec<usize> = (0..zone.keys.len()).filter(is_of).take(KEYS_TRIED_MAX).collect();
     let Some(&first) = keys.first() else { return Err(Fault::Stranger) };
     let message = signature.message(owner, set);
     let is_by = |number: &&usize| {
