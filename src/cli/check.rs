@@ -116,8 +116,7 @@ struct Document {
 /// Checks, tells, and gives the exit code.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    let judging =
-        Judging { now_secs: arguments.time.unwrap_or(now_secs), must_be_signed: arguments.dnssec };
+    let judging = Judging { now_secs: arguments.time.unwrap_or(now_secs), must_be_signed: arguments.dnssec };
     let mut all = Vec::new();
     for path in &arguments.paths {
         match places(path, arguments.zone.as_ref(), arguments.include_outside) {

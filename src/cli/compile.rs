@@ -73,7 +73,10 @@ fn compile(arguments: &Arguments) -> Result<String, String> {
         let path = arguments.out.join(stray);
         complain(&format!("note: {} is there from before: remove it if its zone is gone", path.display()));
     }
-    Ok(format!("{}: {zones} images, {octets} octets; {written} written, the others were there", arguments.out.display()))
+    Ok(format!(
+        "{}: {zones} images, {octets} octets; {written} written, the others were there",
+        arguments.out.display()
+    ))
 }
 
 /// Writes what is not there yet, each file as a whole: an old one stays until the new one is safe on the disk. Gives how many, and

@@ -43,11 +43,15 @@ impl Alarm {
         zones.retain(|(zone, _)| !self.0.contains_key(zone));
         self.0.extend(zones.iter().map(|(zone, _)| (zone.clone(), now_secs)));
         zones.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
-        let mut lines: Vec<String> = zones.iter().take(NAMED_MAX).map(|(zone, end)| {
-            let (time, past) = (calendar::text((*end).into()), u64::from(*end) < now_secs);
-            let what = if past { "a signature expired" } else { "a signature ends" };
-            format!("zone {zone}: {what} at {time}: sign it again, and look why its signer did not")
-        }).collect();
+        let mut lines: Vec<String> = zones
+            .iter()
+            .take(NAMED_MAX)
+            .map(|(zone, end)| {
+                let (time, past) = (calendar::text((*end).into()), u64::from(*end) < now_secs);
+                let what = if past { "a signature expired" } else { "a signature ends" };
+                format!("zone {zone}: {what} at {time}: sign it again, and look why its signer did not")
+            })
+            .collect();
         if let Some(more @ 1..) = zones.len().checked_sub(NAMED_MAX) {
             lines.push(format!("and {more} more zones whose signatures end within 3 days"));
         }

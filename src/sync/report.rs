@@ -109,6 +109,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         // Nodes of other builds say more, or less.
         let fewer = text.replace("\"signatures-end\":1700500000,\"refused\":{\"wrong_key\":1}", "\"wave\":\"canary\"");
-        assert_eq!(serde_json::from_str::<Report>(&fewer).unwrap(), Report { signatures_end: None, refused: Default::default(), ..report });
+        assert_eq!(
+            serde_json::from_str::<Report>(&fewer).unwrap(),
+            Report { signatures_end: None, refused: Default::default(), ..report }
+        );
     }
 }

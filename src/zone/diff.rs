@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn records_that_one_version_has() {
-        let old = "$TTL 60\n@ SOA . . 1 1 1 1 1\n@ NS ns.other.\na A 192.0.2.1\na A 192.0.2.2\nb.a TXT x\nz A 192.0.2.1\n";
+        let old =
+            "$TTL 60\n@ SOA . . 1 1 1 1 1\n@ NS ns.other.\na A 192.0.2.1\na A 192.0.2.2\nb.a TXT x\nz A 192.0.2.1\n";
         let new = "$TTL 60\n@ SOA . . 2 1 1 1 1\n@ NS ns.other.\na A 192.0.2.3\na A 192.0.2.2\nZ A 192.0.2.1\nb.a 5 TXT x\nc TXT y\n";
         let (old, new) = (image(old), image(new));
         assert_eq!(

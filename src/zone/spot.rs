@@ -76,7 +76,10 @@ fn find<'t>(entry: &'t [u8], part: &Part) -> Option<Word<'t>> {
         // The longest spelling of it: relative ones are its first labels.
         Part::Name(wire) => {
             let spelled = |word: &Word| labels_of(word.text, wire);
-            words.into_iter().filter(|word| spelled(word) > 0).max_by_key(|word| (spelled(word), word.line, word.column))
+            words
+                .into_iter()
+                .filter(|word| spelled(word) > 0)
+                .max_by_key(|word| (spelled(word), word.line, word.column))
         }
     }
 }

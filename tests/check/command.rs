@@ -17,7 +17,13 @@ fn directory(label: &str, files: &[(&str, &str)]) -> TempDir {
 fn all_problems_of_all_zones_in_one_run() {
     let dir = directory(
         "check",
-        &[("a.zone", &zone(1)), ("bad.zone", BAD), ("doubtful.zone", DOUBTFUL), ("README", "hello"), ("db.doubtful", DOUBTFUL)],
+        &[
+            ("a.zone", &zone(1)),
+            ("bad.zone", BAD),
+            ("doubtful.zone", DOUBTFUL),
+            ("README", "hello"),
+            ("db.doubtful", DOUBTFUL),
+        ],
     );
     let (code, said, error) = run(&["check", "zones"], dir.path());
     assert_eq!(code, 1);
@@ -46,7 +52,10 @@ warning: doubtful. MX: mail.doubtful. is not in the zone
   = help: add it, or mend the name
 ";
     assert!(said.contains(expected), "{said}");
-    assert!(said.contains("error: zone doubtful. has another file, zones/db.doubtful\n --> zones/doubtful.zone\n"), "{said}");
+    assert!(
+        said.contains("error: zone doubtful. has another file, zones/db.doubtful\n --> zones/doubtful.zone\n"),
+        "{said}"
+    );
     assert!(said.ends_with("4 zones, 44 records: 3 errors, 2 warnings\n"), "{said}");
     // In a pipe there is no colour, and no bar.
     assert!(!said.contains('\u{1b}') && !error.contains('\u{1b}'));

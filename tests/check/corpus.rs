@@ -11,7 +11,8 @@ use catchment::zone::parse::{Options, parse_text};
 const HEAD: &str = "$TTL 1h\n@ SOA ns hostmaster 1 1h 15m 2w 1h\n@ NS ns\nns A 192.0.2.1\n";
 
 /// BIND keeps records outside the zone out, and says so; Knot does so silently.
-const OUTSIDE: &str = "RFC 1035 section 5.2 wants all records of one zone: what was written is not served, and that is an error here";
+const OUTSIDE: &str =
+    "RFC 1035 section 5.2 wants all records of one zone: what was written is not served, and that is an error here";
 /// Servers load it; nobody can follow the delegation.
 const GLUE: &str = "RFC 9471 section 3.1: without it the delegation can't be followed. BIND only warns when it loads it, NSD does not look";
 
@@ -106,7 +107,11 @@ fn verdicts_beside_other_checkers() {
         if (ours, found.as_str()) != (*expected, *others) {
             wrong.push(format!("{text}ours {ours}, others {found}; expected {expected}, {others}"));
         }
-        assert_eq!(others.chars().any(|other| other != *expected), !why.is_empty(), "{text}: disagreements have reasons");
+        assert_eq!(
+            others.chars().any(|other| other != *expected),
+            !why.is_empty(),
+            "{text}: disagreements have reasons"
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

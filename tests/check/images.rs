@@ -28,12 +28,21 @@ fn large(serial: u32) -> String {
 
 #[test]
 fn text_to_images_to_the_same_text() {
-    let dir = zones("images", &[("example.com.zone", &large(1)), ("0\\04725.test.zone", &zone(2)), ("root.zone", ". 60 SOA a. b. 1 3600 600 1209600 60\n. 60 NS a.\na. 60 A 192.0.2.1\n")]);
+    let dir = zones(
+        "images",
+        &[
+            ("example.com.zone", &large(1)),
+            ("0\\04725.test.zone", &zone(2)),
+            ("root.zone", ". 60 SOA a. b. 1 3600 600 1209600 60\n. 60 NS a.\na. 60 A 192.0.2.1\n"),
+        ],
+    );
     let (code, said, error) = run(&["compile", "zones", "-o", "images"], dir.path());
     assert_eq!((code, error.as_str()), (0, ""), "{said}");
     assert!(said.starts_with("images: 3 images, ") && said.ends_with("; 3 written, the others were there\n"), "{said}");
-    let mut names: Vec<_> =
-        std::fs::read_dir(dir.path().join("images")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(dir.path().join("images"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, ["0\\04725.test.image", "example.com.image", "root.image"]);
 
@@ -45,13 +54,13 @@ fn text_to_images_to_the_same_text() {
         // Text, image and text again: nothing is lost.
         dir.write("again", &dumped);
         let apex = image.trim_end_matches(".image");
-        assert_eq!(run(&["diff", "--zone", apex, "again", &format!("zones/{zone}")], dir.path()), (0, "".into(), "".into()));
+        assert_eq!(
+            run(&["diff", "--zone", apex, "again", &format!("zones/{zone}")], dir.path()),
+            (0, "".into(), "".into())
+        );
     }
     let (_, root, _) = run(&["dump", "images/root.image"], dir.path());
-    assert_eq!(
-        root,
-        ".\t60\tIN\tSOA\ta. b. 1 3600 600 1209600 60\n.\t60\tIN\tNS\ta.\na.\t60\tIN\tA\t192.0.2.1\n"
-    );
+    assert_eq!(root, ".\t60\tIN\tSOA\ta. b. 1 3600 600 1209600 60\n.\t60\tIN\tNS\ta.\na.\t60\tIN\tA\t192.0.2.1\n");
     let (code, all, _) = run(&["dump", "--zone", "EXAMPLE.com", "images"], dir.path());
     assert_eq!((code, all.lines().count()), (0, 20_034));
 
@@ -69,7 +78,10 @@ fn a_bad_zone_writes_nothing() {
     let dir = zones("images-bad", &[("good.zone", &zone(1)), ("bad.zone", "@ SOA broken\n")]);
     let (code, said, error) = run(&["compile", "zones", "-o", "images"], dir.path());
     assert_eq!((code, said.as_str()), (1, ""));
-    assert!(error.contains("zones/bad.zone:1:") && error.ends_with("error: 1 zones are at fault: nothing was written\n"), "{error}");
+    assert!(
+        error.contains("zones/bad.zone:1:") && error.ends_with("error: 1 zones are at fault: nothing was written\n"),
+        "{error}"
+    );
     assert!(!dir.path().join("images").exists());
 }
 
@@ -130,7 +142,14 @@ fn a_server_starts_from_images_and_refuses_damaged_ones() {
         (image("example.org.image"), "this is the image of zone example.org., not of example.com."),
         (image("example.com.image")[..300_000].to_vec(), " of the zone image is missing; fetch it"),
         (image("example.com.image")[..50].to_vec(), "the zone image is cut short: 50 octets instead of "),
-        ({ let mut bytes = image("example.com.image"); bytes[400_000] ^= 1; bytes }, " of a zone image is damaged: its digest does not match"),
+        (
+            {
+                let mut bytes = image("example.com.image");
+                bytes[400_000] ^= 1;
+                bytes
+            },
+            " of a zone image is damaged: its digest does not match",
+        ),
         ([image("example.com.image"), vec![0]].concat(), "the zone image contradicts itself: octets follow its end"),
         (b"CATCHMNT".to_vec(), "the zone image is cut short: 8 octets instead of "),
         (zone(1).into_bytes(), "this is not a zone image"),
@@ -138,7 +157,10 @@ fn a_server_starts_from_images_and_refuses_damaged_ones() {
     ] {
         server.dir.write("zones/example.com.image", bytes);
         let (_, said, error) = server.reload();
-        assert!(error.contains(why) || said.contains(why) || server.get("/zones").1.contains(why), "{why}: {said}{error}");
+        assert!(
+            error.contains(why) || said.contains(why) || server.get("/zones").1.contains(why),
+            "{why}: {said}{error}"
+        );
         assert_eq!(server.serial("example.com."), Some(5));
     }
     server.dir.write("zones/example.com.image", image("example.com.image"));
@@ -149,10 +171,12 @@ fn a_server_starts_from_images_and_refuses_damaged_ones() {
 fn serials(images: &Path) -> BTreeMap<String, u32> {
     let entries = std::fs::read_dir(images).unwrap().map(|entry| entry.unwrap());
     let whole = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
-    whole.map(|entry| {
-        let image = read_image(&entry.path()).unwrap_or_else(|error| panic!("{}: {error}", entry.path().display()));
-        (image.apex().to_string(), image.serial())
-    }).collect()
+    whole
+        .map(|entry| {
+            let image = read_image(&entry.path()).unwrap_or_else(|error| panic!("{}: {error}", entry.path().display()));
+            (image.apex().to_string(), image.serial())
+        })
+        .collect()
 }
 
 #[test]
@@ -162,7 +186,8 @@ fn a_disk_without_room_leaves_the_old_images_whole() {
     dir.write("zones/large.zone", large(2));
     // No file may grow beyond 200 KiB: the write of the large image fails in its middle, as on a disk that is full.
     let mut limited = Command::new("sh");
-    let command = format!("trap '' XFSZ; ulimit -f 400; exec '{}' compile zones -o images", env!("CARGO_BIN_EXE_catchment"));
+    let command =
+        format!("trap '' XFSZ; ulimit -f 400; exec '{}' compile zones -o images", env!("CARGO_BIN_EXE_catchment"));
     let output = limited.args(["-c", &command]).current_dir(dir.path()).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");

@@ -62,8 +62,10 @@ fn the_apex() {
     check("@ SOA ns h 2 1h 15m 2w 1h", &["5:0+0 error: example.com. has more than one SOA record | keep one"]);
     check(
         "a.example.net. A 192.0.2.1",
-        &["5:0+0 error: a.example.net. is outside the zone example.com. | remove the record, or mend $ORIGIN or a missing or \
-           superfluous final dot"],
+        &[
+            "5:0+0 error: a.example.net. is outside the zone example.com. | remove the record, or mend $ORIGIN or a missing or \
+           superfluous final dot",
+        ],
     );
 }
 
@@ -104,44 +106,70 @@ fn soa_timers_and_mailbox() {
 
 #[test]
 fn names_that_stand_alone() {
-    check("a CNAME ns\na TXT x", &[
-        "5:0+0 error: a.example.com. has a CNAME record and other data (TXT) | keep either the CNAME or the other records",
-    ]);
+    check(
+        "a CNAME ns\na TXT x",
+        &[
+            "5:0+0 error: a.example.com. has a CNAME record and other data (TXT) | keep either the CNAME or the other records",
+        ],
+    );
     check("a CNAME ns\na CNAME b", &["6:0+0 error: a.example.com. has more than one CNAME record | keep one"]);
     check("a DNAME b\na DNAME c", &["6:0+0 error: a.example.com. has more than one DNAME record | keep one"]);
 }
 
 #[test]
 fn ttls_and_duplicates() {
-    check("a 60 A 192.0.2.1\na 61 A 192.0.2.2", &[
-        "6:0+0 warning: TTL 61 differs within a.example.com. A: the smallest, 60, is served | give all records of the RRset one TTL \
+    check(
+        "a 60 A 192.0.2.1\na 61 A 192.0.2.2",
+        &[
+            "6:0+0 warning: TTL 61 differs within a.example.com. A: the smallest, 60, is served | give all records of the RRset one TTL \
          (RFC 2181 5.2)",
-    ]);
-    check("a A 192.0.2.1\nA A 192.0.2.1", &["6:0+0 warning: duplicate A record at A.example.com. | remove one of them"]);
+        ],
+    );
+    check(
+        "a A 192.0.2.1\nA A 192.0.2.1",
+        &["6:0+0 warning: duplicate A record at A.example.com. | remove one of them"],
+    );
 }
 
 #[test]
 fn glue() {
     let remedy = "add its A and AAAA records as glue: nobody could find it (RFC 9471 section 3.1)";
-    check("sub NS ns.sub", &[&format!(
-        "5:8+6 error: sub.example.com. is delegated to ns.sub.example.com., which lies in it and has no address here | {remedy}"
-    )]);
-    check("sub NS sub", &[&format!(
-        "5:8+3 error: sub.example.com. is delegated to sub.example.com., which lies in it and has no address here | {remedy}"
-    )]);
-    check("sub NS ns.sub\nns.sub TXT x", &[
-        &format!("5:8+6 error: sub.example.com. is delegated to ns.sub.example.com., which lies in it and has no address here | {remedy}"),
-        "6:8+3 warning: ns.sub.example.com. TXT is below the delegation of sub.example.com. and never served | move it to the child \
+    check(
+        "sub NS ns.sub",
+        &[&format!(
+            "5:8+6 error: sub.example.com. is delegated to ns.sub.example.com., which lies in it and has no address here | {remedy}"
+        )],
+    );
+    check(
+        "sub NS sub",
+        &[&format!(
+            "5:8+3 error: sub.example.com. is delegated to sub.example.com., which lies in it and has no address here | {remedy}"
+        )],
+    );
+    check(
+        "sub NS ns.sub\nns.sub TXT x",
+        &[
+            &format!(
+                "5:8+6 error: sub.example.com. is delegated to ns.sub.example.com., which lies in it and has no address here | {remedy}"
+            ),
+            "6:8+3 warning: ns.sub.example.com. TXT is below the delegation of sub.example.com. and never served | move it to the child \
          zone, or remove the delegation's NS records",
-    ]);
-    check("sub NS ns\nx.sub A 192.0.2.1", &[
-        "6:1+5 warning: x.sub.example.com. is delegated, and no NS record needs this address as glue | it is never served: move it to \
+        ],
+    );
+    check(
+        "sub NS ns\nx.sub A 192.0.2.1",
+        &[
+            "6:1+5 warning: x.sub.example.com. is delegated, and no NS record needs this address as glue | it is never served: move it to \
          the child zone, or remove it",
-    ]);
-    check("sub NS ns\nsub AAAA 2001:db8::1", &[
-        "6:1+3 warning: sub.example.com. is delegated, and no NS record needs this address as glue | it is never served: move it to \
+        ],
+    );
+    check(
+        "sub NS ns\nsub AAAA 2001:db8::1",
+        &[
+            "6:1+3 warning: sub.example.com. is delegated, and no NS record needs this address as glue | it is never served: move it to \
          the child zone, or remove it",
-    ]);
+        ],
+    );
 }
 
 #[test]
@@ -168,32 +196,48 @@ fn targets() {
         check(lines, &[&expected]);
     }
     // Another zone has to say; and aliases are what SVCB is for.
-    check("sub NS ns.example.net.\nx MX 10 mail.sub\nb NS ns.sub\ny HTTPS 1 al\nal CNAME ns\nz HTTPS 1 t\nt TXT x", &[]);
+    check(
+        "sub NS ns.example.net.\nx MX 10 mail.sub\nb NS ns.sub\ny HTTPS 1 al\nal CNAME ns\nz HTTPS 1 t\nt TXT x",
+        &[],
+    );
 }
 
 #[test]
 fn occlusion() {
-    check("old DNAME new\na.old A 192.0.2.1\nb.a.old TXT x", &[
-        "6:1+5 error: a.old.example.com. is below the DNAME at old.example.com. | remove the record, or the DNAME: it redirects all \
+    check(
+        "old DNAME new\na.old A 192.0.2.1\nb.a.old TXT x",
+        &[
+            "6:1+5 error: a.old.example.com. is below the DNAME at old.example.com. | remove the record, or the DNAME: it redirects all \
          names below it (RFC 6672 section 2.4)",
-        "7:1+7 error: b.a.old.example.com. is below the DNAME at old.example.com. | remove the record, or the DNAME: it redirects all \
+            "7:1+7 error: b.a.old.example.com. is below the DNAME at old.example.com. | remove the record, or the DNAME: it redirects all \
          names below it (RFC 6672 section 2.4)",
-    ]);
-    check("sub NS ns\nsub TXT x", &[
-        "6:5+3 warning: sub.example.com. TXT is beside the delegation's NS records and never served | move it to the child zone, or \
+        ],
+    );
+    check(
+        "sub NS ns\nsub TXT x",
+        &[
+            "6:5+3 warning: sub.example.com. TXT is beside the delegation's NS records and never served | move it to the child zone, or \
          remove the NS records",
-    ]);
-    check("sub NS ns\na.b.sub NS ns", &[
-        "6:9+2 warning: a.b.sub.example.com. NS is below the delegation of sub.example.com. and never served | move it to the child \
+        ],
+    );
+    check(
+        "sub NS ns\na.b.sub NS ns",
+        &[
+            "6:9+2 warning: a.b.sub.example.com. NS is below the delegation of sub.example.com. and never served | move it to the child \
          zone, or remove the delegation's NS records",
-    ]);
+        ],
+    );
 }
 
 #[test]
 fn final_dots() {
     let remedy = "put a dot at its end if it is meant to be complete; else all is well";
     for (apex, lines, expected) in [
-        ("example.com", "www.example.com A 192.0.2.1", "5:1+15 warning: www.example.com.example.com. has the zone's name in it twice"),
+        (
+            "example.com",
+            "www.example.com A 192.0.2.1",
+            "5:1+15 warning: www.example.com.example.com. has the zone's name in it twice",
+        ),
         (
             "example.com",
             "@ MX 10 mail.example.com",
@@ -227,12 +271,21 @@ fn final_dots() {
 #[test]
 fn svcb() {
     let remedy = "keep either the alias (priority 0) or the others (RFC 9460 section 2.4.1)";
-    check("a HTTPS 1 .\na A 192.0.2.1\na HTTPS 0 ns", &[&format!(
-        "7:9+1 warning: a.example.com. has HTTPS records of both modes: clients ignore those with a priority | {remedy}"
-    )]);
-    check("a SVCB 0 ns\na SVCB 0 ns.example.net.", &[
-        "6:8+1 warning: a.example.com. has more than one SVCB alias: each client takes one at random | keep one (RFC 9460 section \
+    check(
+        "a HTTPS 1 .\na A 192.0.2.1\na HTTPS 0 ns",
+        &[&format!(
+            "7:9+1 warning: a.example.com. has HTTPS records of both modes: clients ignore those with a priority | {remedy}"
+        )],
+    );
+    check(
+        "a SVCB 0 ns\na SVCB 0 ns.example.net.",
+        &[
+            "6:8+1 warning: a.example.com. has more than one SVCB alias: each client takes one at random | keep one (RFC 9460 section \
          2.4.2)",
-    ]);
-    check("a HTTPS 0 a", &["5:0+0 warning: a.example.com. is a HTTPS alias of itself | name another target, or remove it"]);
+        ],
+    );
+    check(
+        "a HTTPS 0 a",
+        &["5:0+0 warning: a.example.com. is a HTTPS alias of itself | name another target, or remove it"],
+    );
 }

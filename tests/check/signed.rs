@@ -157,8 +157,11 @@ fn findings(signed: &Signed, text: &str, now: &str) -> Vec<String> {
         assert!(!finding.remedy.is_empty(), "{}", finding.message);
         format!("{}: {}", if finding.fatal { "error" } else { "warning" }, finding.message)
     });
-    let mut lines: Vec<String> =
-        lines.map(|line| line.replace(&format!("key {}", signed.ksk), "key KSK").replace(&format!("key {}", signed.zsk), "key ZSK")).collect();
+    let mut lines: Vec<String> = lines
+        .map(|line| {
+            line.replace(&format!("key {}", signed.ksk), "key KSK").replace(&format!("key {}", signed.zsk), "key ZSK")
+        })
+        .collect();
     lines.sort();
     lines
 }
@@ -173,7 +176,8 @@ fn verdicts(peers: &Peers, text: &str) -> Result<[bool; 3], String> {
         ("LDNS_VERIFY_ZONE", &["-V", "0"]),
         ("KZONECHECK", &["-d", "on", "-o", "example.com"]),
     ]) {
-        let status = peers.command(key)?.args(arguments).arg(&path).output().map_err(|error| format!("{key}: {error}"))?;
+        let status =
+            peers.command(key)?.args(arguments).arg(&path).output().map_err(|error| format!("{key}: {error}"))?;
         *verdict = status.status.success();
     }
     Ok(all)
@@ -246,7 +250,12 @@ fn the_clock_decides() {
             None => assert_eq!(found, [""; 0], "{now}"),
             Some(expected) => {
                 assert!(found.contains(&format!("error: www.example.com. A {expected}")), "{now}: {found:#?}");
-                assert_eq!(found.len(), signed.lines.iter().filter(|line| line.contains(" RRSIG ") && !line.contains(" NSEC ")).count() + signed.lines.iter().filter(|line| line.contains(" RRSIG NSEC ")).count(), "{found:#?}");
+                assert_eq!(
+                    found.len(),
+                    signed.lines.iter().filter(|line| line.contains(" RRSIG ") && !line.contains(" NSEC ")).count()
+                        + signed.lines.iter().filter(|line| line.contains(" RRSIG NSEC ")).count(),
+                    "{found:#?}"
+                );
             }
         }
     }
@@ -263,7 +272,13 @@ fn algorithms_and_key_sizes() {
         ("RSASHA512", &[]),
         ("ECDSAP384SHA384", &[]),
         ("ED25519", &[]),
-        ("ED448", &["warning: signatures by key ZSK (ED448) can't be verified here", "warning: signatures by key-signing key KSK (ED448) can't be verified here"]),
+        (
+            "ED448",
+            &[
+                "warning: signatures by key ZSK (ED448) can't be verified here",
+                "warning: signatures by key-signing key KSK (ED448) can't be verified here",
+            ],
+        ),
     ] {
         let signed = match sign(&peers, Signing::Nsec, algorithm) {
             Ok(signed) => signed,
@@ -272,7 +287,9 @@ fn algorithms_and_key_sizes() {
         let text = signed.lines.join("\n") + "\n";
         assert_eq!(findings(&signed, &text, NOW), expected, "{algorithm}");
         let spoiled = findings(&signed, &edited(&signed, &[Edit::Spoil("www.example.com. 3600 IN RRSIG A ")]), NOW);
-        let told = spoiled.contains(&format!("error: www.example.com. A has a signature by key ZSK ({algorithm}) that does not verify"));
+        let told = spoiled.contains(&format!(
+            "error: www.example.com. A has a signature by key ZSK ({algorithm}) that does not verify"
+        ));
         assert_eq!(told, expected.is_empty(), "{algorithm}: {spoiled:?}");
     }
 }

@@ -157,9 +157,12 @@ fn judge(node: String, bytes: &[u8], age: Duration, held: Option<super::tip::Hel
             faults.extend(report.problem.clone());
             // By the node's own clock: it is the one that the zones are served by.
             let soon = report.time_secs + u64::from(ENDS_SOON_SECS);
-            faults.extend(report.signatures_end.filter(|end| u64::from(*end) < soon).map(|end| {
-                format!("a zone's signatures end at {}", calendar::text(end.into()))
-            }));
+            faults.extend(
+                report
+                    .signatures_end
+                    .filter(|end| u64::from(*end) < soon)
+                    .map(|end| format!("a zone's signatures end at {}", calendar::text(end.into()))),
+            );
         }
     }
     if age > age_max {

@@ -1,6 +1,6 @@
 //! Names that look as if their final dot had been forgotten: relative ones got the origin on top.
 
-use super::{Content, Part};
+use super::{Content, Part, targets};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Text};
 use crate::wire::rdata;
@@ -27,34 +27,46 @@ pub(super) fn owner(content: &Content, entry: &NameEntry, findings: &mut Finding
     }
 }
 
-/// Checks the names in a record's data.
+/// Checks the names in a record's data, but for those types whose targets are looked up anyway.
 pub(super) fn data(content: &Content, entry: &NameEntry, record: &Record, findings: &mut Findings) {
-    // The name in NSEC is another owner, and said there.
-    if record.rtype == rtype::NSEC {
+    // The signer's name is the zone's own, the name in NSEC another owner.
+    if targets::is_pointer(record.rtype) || matches!(record.rtype, rtype::RRSIG | rtype::NSEC) {
         return;
     }
     let data = content.records.rdata(record);
     for place in rdata::names(record.rtype, data) {
         let target = &data[place];
-        let Some(relative) = relative(content, target) else { continue };
-        let why = if is_doubled(content, relative) {
-            "has the zone's name in it twice"
-        } else if record.rtype == rtype::PTR && is_reverse(content) {
-            "is within the reverse zone itself"
-        } else if is_foreign(content, relative) && content.names.find(relative).is_none() {
-            "is not in the zone, and looks complete without its final dot"
-        } else {
-            continue;
-        };
-        let message =
-            format!("{} {}: {} {why}", content.owner_text(entry), rtype::text(record.rtype), Text(target));
-        findings.point(false, Some(record), Part::Name(target.into()), message, REMEDY);
+        if let Some(why) = why(content, record.rtype, target, None) {
+            tell(content, entry, record, target, why, findings);
+        }
     }
 }
 
-/// Whether [`data`] tells of a target that is not in the zone.
-pub(super) fn is_told(content: &Content, target: &[u8]) -> bool {
-    relative(content, target).is_some_and(|relative| is_doubled(content, relative) || is_foreign(content, relative))
+/// Why a name in a record looks as if it lacked its final dot. `is_here`: whether it is a name of the zone, if that is known.
+pub(super) fn why(content: &Content, rtype: u16, target: &[u8], is_here: Option<bool>) -> Option<&'static str> {
+    let relative = relative(content, target)?;
+    let is_missing = || !is_here.unwrap_or_else(|| content.names.find(relative).is_some());
+    match () {
+        () if is_doubled(content, relative) => Some("has the zone's name in it twice"),
+        () if rtype == rtype::PTR && is_reverse(content) => Some("is within the reverse zone itself"),
+        () if is_foreign(content, relative) && is_missing() => {
+            Some("is not in the zone, and looks complete without its final dot")
+        }
+        () => None,
+    }
+}
+
+pub(super) fn tell(
+    content: &Content,
+    entry: &NameEntry,
+    record: &Record,
+    target: &[u8],
+    why: &str,
+    findings: &mut Findings,
+) {
+    let (owner, kind) = (content.owner_text(entry), rtype::text(record.rtype));
+    let message = format!("{owner} {kind}: {} {why}", Text(target));
+    findings.point(false, Some(record), Part::Name(target.into()), message, REMEDY);
 }
 
 /// The name without the apex, if it is in the zone.

@@ -51,7 +51,8 @@ pub(super) fn glue(content: &Content, is_used: &[bool], findings: &mut Findings)
         }
         let mut addresses = content.of_type(entry, A);
         addresses.extend(content.of_type(entry, AAAA));
-        let message = format!("{} is delegated, and no NS record needs this address as glue", content.owner_text(entry));
+        let message =
+            format!("{} is delegated, and no NS record needs this address as glue", content.owner_text(entry));
         let remedy = "it is never served: move it to the child zone, or remove it";
         findings.point(false, addresses.first().copied(), Part::Owner, message, remedy);
     }

@@ -28,7 +28,11 @@ pub(super) fn check(content: &Content, apex: &NameEntry, findings: &mut Findings
     }
     if u64::from(expire) <= u64::from(refresh) + u64::from(retry) {
         let message = format!("SOA expire {expire} is not above refresh {refresh} and retry {retry} together");
-        warn(expire, message, "secondaries give the zone up after one failure: take two to four weeks (RFC 1912 section 2.2)");
+        warn(
+            expire,
+            message,
+            "secondaries give the zone up after one failure: take two to four weeks (RFC 1912 section 2.2)",
+        );
     } else if expire < EXPIRE_MIN {
         let message = format!("SOA expire {expire} is less than a week");
         warn(expire, message, "take two to four weeks (RFC 1912 section 2.2), so that secondaries outlast a failure");

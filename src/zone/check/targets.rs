@@ -5,6 +5,7 @@ use crate::wire::code::rtype::{self, CNAME, HTTPS, MX, NS, SRV, SVCB};
 use crate::wire::name::{self, Text};
 use crate::zone::compile::NameEntry;
 use crate::zone::finding::Findings;
+use crate::zone::records::Record;
 
 /// A record that points to a name.
 pub(super) struct Pointer<'a> {
@@ -14,9 +15,14 @@ pub(super) struct Pointer<'a> {
     pub(super) target: &'a [u8],
 }
 
+/// Whether the target of this type is looked up.
+pub(super) fn is_pointer(rtype: u16) -> bool {
+    matches!(rtype, NS | MX | SRV | SVCB | HTTPS)
+}
+
 /// `found`: the number of the target, if it is a name of the zone.
 pub(super) fn check(content: &Content, pointer: &Pointer, found: Option<usize>, findings: &mut Findings) {
-    if !matches!(pointer.rtype, NS | MX | SRV | SVCB | HTTPS) {
+    if !is_pointer(pointer.rtype) {
         return;
     }
     let has_address = |number: usize| {
@@ -37,10 +43,14 @@ pub(super) fn check(content: &Content, pointer: &Pointer, found: Option<usize>, 
         return pointer.tell(content, true, &message, remedy, findings);
     }
     let Some(wrong) = wrong(content, pointer.target, found) else { return };
+    if let (Wrong::Missing, Some(why), Some(record)) =
+        (&wrong, dots::why(content, pointer.rtype, pointer.target, Some(false)), pointer.record(content))
+    {
+        return dots::tell(content, pointer.entry, record, pointer.target, why, findings);
+    }
     // SVCB and HTTPS may well point to an alias, or to what has SVCB records of its own (RFC 9460 section 2.4).
     let is_service = matches!(pointer.rtype, SVCB | HTTPS);
     let (what, remedy) = match wrong {
-        Wrong::Missing if dots::is_told(content, pointer.target) => return,
         Wrong::Missing => ("is not in the zone", "add it, or mend the name"),
         Wrong::Alias | Wrong::Addressless if is_service => return,
         Wrong::Alias => ("is an alias", "name what the alias stands for (RFC 2181 section 10.3)"),
@@ -96,12 +106,15 @@ impl Pointer<'_> {
         is_delegation && name::is_at_or_below(self.target, &content.owner(self.entry))
     }
 
+    fn record<'c>(&self, content: &Content<'c>) -> Option<&'c Record> {
+        content.record(self.entry, self.rtype, self.rdata)
+    }
+
     fn text(&self) -> Text<'_> {
         Text(self.target)
     }
 
     fn tell(&self, content: &Content, fatal: bool, message: &str, remedy: &str, findings: &mut Findings) {
-        let record = content.record(self.entry, self.rtype, self.rdata);
-        findings.point(fatal, record, Part::Name(self.target.into()), message.into(), remedy);
+        findings.point(fatal, self.record(content), Part::Name(self.target.into()), message.into(), remedy);
     }
 }

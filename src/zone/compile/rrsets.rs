@@ -1,7 +1,7 @@
 //! The RRsets of a zone, encoded as the image holds them; equal ones are kept once.
 
-use super::names::{NameEntry, Names};
 use super::TYPES_MAX;
+use super::names::{NameEntry, Names};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;

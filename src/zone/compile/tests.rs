@@ -162,7 +162,8 @@ fn differing_ttls_and_duplicates_are_warned_about() {
     let (image, findings) = compile(&name("example"), &records(&lines));
     let image = image.unwrap();
     assert_eq!(image.record_count(), 4);
-    let messages: Vec<_> = findings.iter().map(|finding| (finding.line, &finding.message[..])).collect();
+    let of_record = findings.iter().filter(|finding| finding.line >= 3);
+    let messages: Vec<_> = of_record.map(|finding| (finding.line, &finding.message[..])).collect();
     assert_eq!(
         messages,
         [
@@ -211,7 +212,7 @@ fn warnings_do_not_hide_an_error_and_findings_follow_the_text() {
     assert_eq!(errors.len(), 1);
     assert_eq!((errors[0].line, &errors[0].message[..]), (2005, "w.example. has a CNAME record and other data (A)"));
     let (last, told) = findings.split_last().unwrap();
-    assert_eq!((last.fatal, &last.message[..]), (false, "and 1 more warnings"));
+    assert_eq!((last.fatal, &last.message[..]), (false, "and 4 more warnings"));
     assert!(told.is_sorted_by_key(|finding| finding.line) && told.len() == 1001);
 }
 

@@ -4,8 +4,8 @@ use super::bytes::Bytes;
 use super::{Image, ImageError, Node};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX};
-use crate::zone::records::Records;
 use crate::zone::layout::{EXPANSION_MAX, PLACE, far};
+use crate::zone::records::Records;
 
 impl Image {
     /// Calls `each(owner, type, TTL in seconds, RDATA)` for every record, names in wire form: the SOA first, then in canonical

@@ -48,7 +48,8 @@ pub fn examine(
     let sources: Vec<&Source> = sources.iter().filter(wanted).collect();
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let next = AtomicUsize::new(0);
-    let turn = Mutex::new(Turn { next: 0, waiting: BTreeMap::new(), first: HashMap::new(), each, skipped: &mut skipped });
+    let turn =
+        Mutex::new(Turn { next: 0, waiting: BTreeMap::new(), first: HashMap::new(), each, skipped: &mut skipped });
     let work = || {
         while let Some((number, source)) = take(&next, &sources) {
             let examined = judge(source, places.include_outside, judging, cores);

@@ -61,7 +61,7 @@ fn a_directory_is_searched_by_name_and_content() {
         ("example.com.zone", &zone(1)),
         ("db.example.org", &zone(2)),
         ("example.net", &zone(3)),
-        ("root.zone", ". 60 SOA a.nic b.nic 4 1 1 1 1\n. 60 NS a.nic\na.nic 60 A 192.0.2.1\n"),
+        ("root.zone", ". 60 SOA a.nic b.nic 4 3600 900 1209600 60\n. 60 NS a.nic\na.nic 60 A 192.0.2.1\n"),
         ("README", "Zones are one file each.\n"),
         ("example.com.zone~", &zone(9)),
     ]);

@@ -81,11 +81,16 @@ pub(super) fn check(zone: &Zone, signed: &Signed, findings: &mut Findings) {
         let is_alone = !signed.algorithms.contains(&key.algorithm) && key.flags & REVOKED == 0;
         if is_alone {
             let message = format!("{} has no signature, nor has another key of its algorithm", key.text());
-            let remedy = "sign with it: there must be a signature of each algorithm (RFC 4035 section 2.2); or remove it";
+            let remedy =
+                "sign with it: there must be a signature of each algorithm (RFC 4035 section 2.2); or remove it";
             findings.error(key.record, message, remedy);
         } else if !has_signed && key.public.is_some() {
             let message = format!("{} has no signature in the zone", key.text());
-            findings.warning(key.record, message, "well if it is published in advance; else sign with it, or remove it");
+            findings.warning(
+                key.record,
+                message,
+                "well if it is published in advance; else sign with it, or remove it",
+            );
         }
     }
     check_children(zone, findings);
@@ -98,15 +103,23 @@ fn check_children(zone: &Zone, findings: &mut Findings) {
         let rdata = zone.order.data(record);
         let (kind, fits, is_delete) = match (record.rtype, rdata) {
             // RFC 8078 section 4.
-            (CDS, rdata) => ("CDS", zone.keys.iter().any(|key| key.is_named_by(rdata, zone)), rdata.starts_with(&[0, 0, 0])),
-            (CDNSKEY, rdata) => {
-                ("CDNSKEY", zone.keys.iter().any(|key| key.rdata == rdata), rdata.get(3).is_some_and(|&algorithm| algorithm == 0))
+            (CDS, rdata) => {
+                ("CDS", zone.keys.iter().any(|key| key.is_named_by(rdata, zone)), rdata.starts_with(&[0, 0, 0]))
             }
+            (CDNSKEY, rdata) => (
+                "CDNSKEY",
+                zone.keys.iter().any(|key| key.rdata == rdata),
+                rdata.get(3).is_some_and(|&algorithm| algorithm == 0),
+            ),
             _ => continue,
         };
         if !fits && !is_delete {
             let message = format!("a {kind} record of {} names no key that is in the zone", zone.apex_text());
-            findings.error(record, message, "publish the key, or remove the record: the parent may take it over (RFC 7344)");
+            findings.error(
+                record,
+                message,
+                "publish the key, or remove the record: the parent may take it over (RFC 7344)",
+            );
         }
     }
 }
@@ -151,7 +164,9 @@ impl<'a> Key<'a> {
             Some(Public::Rsa { hash, modulus, exponent }) => {
                 RsaPublicKeyComponents { n: modulus, e: exponent }.verify(hash, message, signature).is_ok()
             }
-            Some(Public::Curve { curve, point }) => UnparsedPublicKey::new(*curve, point).verify(message, signature).is_ok(),
+            Some(Public::Curve { curve, point }) => {
+                UnparsedPublicKey::new(*curve, point).verify(message, signature).is_ok()
+            }
             None => false,
         }
     }

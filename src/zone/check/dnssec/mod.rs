@@ -158,7 +158,9 @@ fn bitmap_fault(found: &[u16], expected: &[u16]) -> Option<String> {
         ([], []) => None,
         (lacks, []) => Some(format!("lacks {}", types_text(lacks))),
         ([], extra) => Some(format!("has {}, which is not there", types_text(extra))),
-        (lacks, extra) => Some(format!("lacks {} and has {}, which is not there", types_text(lacks), types_text(extra))),
+        (lacks, extra) => {
+            Some(format!("lacks {} and has {}, which is not there", types_text(lacks), types_text(extra)))
+        }
     }
 }
 

@@ -56,7 +56,9 @@ fn check_link(zone: &Zone, owner: &Owner, next: &[u8], findings: &mut Findings) 
         .map(|set| set.rtype)
         .filter(|&rtype| match owner.kind {
             // The delegation's NS records are named, what they hide is not.
-            Kind::Cut { .. } => rtype == RRSIG || rtype == crate::wire::code::rtype::NS || owner.kind.is_authoritative(rtype),
+            Kind::Cut { .. } => {
+                rtype == RRSIG || rtype == crate::wire::code::rtype::NS || owner.kind.is_authoritative(rtype)
+            }
             _ => true,
         })
         .collect();

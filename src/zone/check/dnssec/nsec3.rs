@@ -43,9 +43,13 @@ struct Needed<'z, 'a> {
 /// Checks the chains, if there is one.
 pub(super) fn check(zone: &Zone, findings: &mut Findings) -> bool {
     let records = |kind: u16| {
-        let owners = zone.order.owners.iter().filter(move |owner| kind == NSEC3 || std::ptr::eq(*owner, zone.order.top()));
+        let owners =
+            zone.order.owners.iter().filter(move |owner| kind == NSEC3 || std::ptr::eq(*owner, zone.order.top()));
         owners.flat_map(move |owner| {
-            zone.order.records_of(owner).filter(move |record| record.rtype == kind).map(move |record| (owner.name, record))
+            zone.order
+                .records_of(owner)
+                .filter(move |record| record.rtype == kind)
+                .map(move |record| (owner.name, record))
         })
     };
     let mut chains: Vec<(Parameters, HashMap<[u8; HASH], Link>)> = Vec::new();
@@ -68,8 +72,13 @@ pub(super) fn check(zone: &Zone, findings: &mut Findings) -> bool {
         let Some((_, links)) = known else {
             strays += 1;
             if strays == 1 {
-                let message = format!("NSEC3 record of {}: no NSEC3PARAM record at the apex has its parameters", text(owner));
-                findings.error(record, message, "sign the zone again: servers would not use the chain (RFC 5155 section 7.1)");
+                let message =
+                    format!("NSEC3 record of {}: no NSEC3PARAM record at the apex has its parameters", text(owner));
+                findings.error(
+                    record,
+                    message,
+                    "sign the zone again: servers would not use the chain (RFC 5155 section 7.1)",
+                );
             }
             continue;
         };
@@ -102,7 +111,8 @@ fn advise(record: &Record, parameters: &Parameters, findings: &mut Findings) {
         findings.error(record, message, "use 1, SHA-1: there is no other (RFC 5155 section 11)");
     }
     if iterations > ITERATIONS_MAX {
-        let message = format!("NSEC3 with {iterations} iterations: validators take the zone for unsigned, or answer nothing");
+        let message =
+            format!("NSEC3 with {iterations} iterations: validators take the zone for unsigned, or answer nothing");
         let part = Part::Word(iterations.to_string());
         findings.point(true, Some(record), part, message, "sign with 0 (RFC 9276 section 3.1)");
     } else if iterations > 0 {

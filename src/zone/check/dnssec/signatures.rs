@@ -97,7 +97,11 @@ fn check_owner(zone: &Zone, owner: &Owner, algorithms: &[u8], findings: &mut Fin
         if !owner.kind.is_authoritative(set.rtype) {
             if let Some(first) = own.first() {
                 let message = format!("{} is signed, but is not authoritative here", set_text(owner, set));
-                findings.error(first.record, message, "remove the signature: the child zone has its own (RFC 4035 2.2)");
+                findings.error(
+                    first.record,
+                    message,
+                    "remove the signature: the child zone has its own (RFC 4035 2.2)",
+                );
             }
             continue;
         }
@@ -148,7 +152,13 @@ fn check_rrset(
         if !signatures.iter().any(|signature| signature.algorithm == *algorithm) {
             let kind = algorithm_text(*algorithm);
             let message = format!("{} has no signature of {kind}, which keys of the zone have", set_text(owner, set));
-            findings.point(true, set.records.first().copied(), Part::Whole, message, "sign the zone again with all keys");
+            findings.point(
+                true,
+                set.records.first().copied(),
+                Part::Whole,
+                message,
+                "sign the zone again with all keys",
+            );
         }
     }
 }
@@ -176,7 +186,11 @@ fn judge(
     }
     if signature.original_ttl_secs != set.ttl_secs {
         let why = format!("has TTL {}, but is signed with {}", set.ttl_secs, signature.original_ttl_secs);
-        return Err(Fault::Wrong(why, "sign the zone again after TTLs were changed", word(signature.original_ttl_secs)));
+        return Err(Fault::Wrong(
+            why,
+            "sign the zone again after TTLs were changed",
+            word(signature.original_ttl_secs),
+        ));
     }
     if signature.record.ttl_secs != set.ttl_secs {
         let why = format!("has TTL {}, but its signature has {}", set.ttl_secs, signature.record.ttl_secs);
@@ -185,7 +199,11 @@ fn judge(
     let time = |value: u32| time_text(value, zone.now_secs);
     let at = |value: u32| Part::Word(calendar::compact(near(value, zone.now_secs)));
     if is_before(signature.expires, signature.begins) {
-        let why = format!("has a signature that ends at {} before it begins at {}", time(signature.expires), time(signature.begins));
+        let why = format!(
+            "has a signature that ends at {} before it begins at {}",
+            time(signature.expires),
+            time(signature.begins)
+        );
         return Err(Fault::Wrong(why, again, at(signature.expires)));
     }
     if is_before(signature.expires, zone.now_secs) {
@@ -211,8 +229,14 @@ fn judge(
     let Some(&by) = keys.iter().find(is_by) else {
         let key = zone.keys[first].text();
         return match zone.keys[first].may_sign(set.rtype) {
-            true => wrong(format!("has a signature by {key} that does not verify"), "sign the zone again: records or signature were changed since"),
-            false => wrong(format!("has a signature by {key}, which may not sign it"), "sign with a zone key that is not revoked"),
+            true => wrong(
+                format!("has a signature by {key} that does not verify"),
+                "sign the zone again: records or signature were changed since",
+            ),
+            false => wrong(
+                format!("has a signature by {key}, which may not sign it"),
+                "sign with a zone key that is not revoked",
+            ),
         };
     };
     by_key[by] = true;

@@ -22,7 +22,8 @@ pub(super) fn check(order: &Order, findings: &mut Findings) {
             (SIMPLE, 1) => &digest::SHA384,
             (SIMPLE, 2) => &digest::SHA512,
             _ => {
-                let message = format!("ZONEMD of scheme {scheme} and hash algorithm {algorithm} can't be verified here");
+                let message =
+                    format!("ZONEMD of scheme {scheme} and hash algorithm {algorithm} can't be verified here");
                 findings.warning(record, message, "use scheme 1 and hash algorithm 1 (RFC 8976 section 5)");
                 continue;
             }
