@@ -10,7 +10,7 @@ mod rrsets;
 mod write;
 
 pub use super::finding::Finding;
-use super::finding::Findings;
+use super::finding::{Findings, Part};
 use super::image::{FLAT_MAX, Image};
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
@@ -156,11 +156,14 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
     for extra in soas.iter().skip(1) {
         findings.error(extra, format!("{apex} has more than one SOA record"), "keep one");
     }
+    // Shown at the zone's first line, or its SOA: that is where they belong.
     if soas.is_empty() {
-        findings.zone(&format!("{apex} has no SOA record"), "add one as the zone's first record");
+        let message = format!("{apex} has no SOA record");
+        findings.missing(records.iter().next(), Part::Whole, message, "add one as the zone's first record");
     }
     if !has_ns {
-        findings.zone(&format!("{apex} has no NS record"), "add the zone's name servers");
+        let at = soas.first().copied().or(records.iter().next());
+        findings.missing(at, Part::Whole, format!("{apex} has no NS record"), "add the zone's name servers");
     }
     if findings.fatal() {
         return None;

@@ -13,6 +13,8 @@ pub struct Finding {
     pub line: u32,
     /// What of the record it is about: what is shown.
     pub part: Part,
+    /// Whether it is about something that is not there: where text could not be read, that may be it.
+    pub is_absence: bool,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -63,8 +65,15 @@ impl Findings {
         *count += 1;
         if *count <= FINDINGS_MAX {
             let (file, line) = at.map_or((0, 0), |record| (record.file, record.line));
-            self.list.push(Finding { fatal, file, line, part, message, remedy: remedy.into() });
+            self.list.push(Finding { fatal, file, line, part, is_absence: false, message, remedy: remedy.into() });
         }
+    }
+
+    /// An error: something is not there that this record needs, or the zone (`None`: there is no record to show).
+    pub(in crate::zone) fn missing(&mut self, at: Option<&Record>, part: Part, message: String, remedy: &str) {
+        let before = self.list.len();
+        self.point(true, at, part, message, remedy);
+        self.list[before..].iter_mut().for_each(|finding| finding.is_absence = true);
     }
 
     /// Those kept, about the zone as a whole first and then in the order of the text: names are gone through in that of their
@@ -75,7 +84,8 @@ impl Findings {
             if let Some(more @ 1..) = count.checked_sub(FINDINGS_MAX) {
                 let message = format!("and {more} more {what}");
                 let remedy = "correct the first ones; the rest may go with them".into();
-                self.list.push(Finding { fatal, file: 0, line: 0, part: Part::Whole, message, remedy });
+                let (file, line, part, is_absence) = (0, 0, Part::Whole, false);
+                self.list.push(Finding { fatal, file, line, part, is_absence, message, remedy });
             }
         }
         self.list

@@ -53,11 +53,11 @@ fn the_apex() {
     let of = |text: &str| findings_of("example.com.", text);
     assert_eq!(
         of("$TTL 1h\n@ NS ns\nns A 192.0.2.1\n"),
-        ["0:0+0 error: example.com. has no SOA record | add one as the zone's first record"]
+        ["2:0+0 error: example.com. has no SOA record | add one as the zone's first record"]
     );
     assert_eq!(
         of("$TTL 1h\n@ SOA ns h 1 1h 15m 2w 1h\nns A 192.0.2.1\n"),
-        ["0:0+0 error: example.com. has no NS record | add the zone's name servers"]
+        ["2:0+0 error: example.com. has no NS record | add the zone's name servers"]
     );
     check("@ SOA ns h 2 1h 15m 2w 1h", &["5:0+0 error: example.com. has more than one SOA record | keep one"]);
     check(

@@ -40,7 +40,7 @@ pub(super) fn check(content: &Content, pointer: &Pointer, found: Option<usize>, 
         let owner = content.owner_text(pointer.entry);
         let message = format!("{owner} is delegated to {}, which lies in it and has no address here", pointer.text());
         let remedy = "add its A and AAAA records as glue: nobody could find it (RFC 9471 section 3.1)";
-        return pointer.tell(content, true, &message, remedy, findings);
+        return findings.missing(pointer.record(content), Part::Name(pointer.target.into()), message, remedy);
     }
     let Some(wrong) = wrong(content, pointer.target, found) else { return };
     if let (Wrong::Missing, Some(why), Some(record)) =
@@ -57,7 +57,8 @@ pub(super) fn check(content: &Content, pointer: &Pointer, found: Option<usize>, 
         Wrong::Addressless => ("has no address", "add its A and AAAA records"),
     };
     let (owner, kind) = (content.owner_text(pointer.entry), rtype::text(pointer.rtype));
-    pointer.tell(content, false, &format!("{owner} {kind}: {} {what}", pointer.text()), remedy, findings);
+    let message = format!("{owner} {kind}: {} {what}", pointer.text());
+    findings.point(false, pointer.record(content), Part::Name(pointer.target.into()), message, remedy);
 }
 
 /// What is wrong with a target.
@@ -112,9 +113,5 @@ impl Pointer<'_> {
 
     fn text(&self) -> Text<'_> {
         Text(self.target)
-    }
-
-    fn tell(&self, content: &Content, fatal: bool, message: &str, remedy: &str, findings: &mut Findings) {
-        findings.point(fatal, self.record(content), Part::Name(self.target.into()), message.into(), remedy);
     }
 }

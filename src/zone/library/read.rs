@@ -5,6 +5,7 @@ use super::discover::{Source, is_image};
 use crate::wire::code::rtype;
 use crate::zone::compile;
 use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
+use crate::zone::finding::Finding;
 use crate::zone::image::{FileError, Image};
 use crate::zone::parse::{self, Parsed};
 use crate::zone::records::Records;
@@ -81,8 +82,10 @@ pub(super) fn open(source: &Source, include_outside: bool) -> Opened {
     let Parsed { records, sources, mut diagnostics } = parsed;
     let (image, findings) = compile::compile(&source.apex, &records);
     // What could not be parsed is missing: then only what is wrong about a record that is there can be believed.
-    let believed = findings.into_iter().filter(|finding| parsed_well || (finding.fatal && finding.line > 0));
+    let is_of_record = |finding: &Finding| finding.fatal && finding.line > 0 && !finding.is_absence;
+    let believed = findings.into_iter().filter(|finding| parsed_well || is_of_record(finding));
     diagnostics.extend(spot::place(believed.collect(), &sources));
+    let image = image.filter(|_| !diagnostics.iter().any(|found| found.severity == Severity::Error));
     Opened { records, sources, diagnostics, image }
 }
 
