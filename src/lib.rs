@@ -19,15 +19,18 @@
 //! - [`sync`]: releases: their formats, and what a node believes
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
+//! - `counted`: numbers of things, as people read them
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
-//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `observe::logs`, `lease`, `local`, `notify` and `wire` only
+//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `counted`, `observe::logs`, `lease`, `local`, `notify`
+//!   and `wire` only
 //! - [`cli`]: one file per subcommand
 
 pub mod announce;
 pub mod answer;
 pub mod cli;
 pub mod config;
+pub(crate) mod counted;
 pub mod lease;
 pub mod local;
 pub mod notify;
