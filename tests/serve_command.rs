@@ -235,6 +235,7 @@ fn root_is_given_up_for_good_and_not_by_others() {
     for task in std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap() {
         let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
         assert!(status.contains("Uid:\t65534\t65534\t65534\t65534"), "{status}");
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     }
     std::fs::write(server.zone_file("example.com.zone"), zone(2)).unwrap();
     let (code, out, errors) = server.reload();

@@ -17,7 +17,7 @@ use crate::observe::view::{BEAT_AGE_MAX, Following, Plane, View};
 use crate::observe::{admin, logs};
 use crate::serve::control::{self, Commands, Reload};
 use crate::serve::drain::Drain;
-use crate::serve::privileges::Identity;
+use crate::serve::privileges::{self, Identity};
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
 use crate::serve::{self, Running, descriptors, follow, lease};
@@ -92,6 +92,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     if arguments.check_config {
         return check(&config);
+    }
+    if let Err(error) = privileges::gain_no_more() {
+        return fail(&format!("error: {error}"));
     }
     let _logs = logs::start(config.log_format, config.log_level, config.query_log);
     match serve(arguments, config) {
