@@ -209,7 +209,8 @@ impl Library {
             self.include_outside = places.include_outside;
         }
         let (sources, mut skipped) = sources(places, |apex, path| self.is_served(apex, path))?;
-        let (mut outcomes, mut reports) = read_changed(&sources, &self.known, places.include_outside, self.watch.as_ref());
+        let (mut outcomes, mut reports) =
+            read_changed(&sources, &self.known, places.include_outside, self.watch.as_ref());
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
         if chosen.is_empty() && !self.local.is_empty() && !places.is_nowhere() {
             return Err("no zone is left in the places where zones are looked for: all stay as they are".into());
@@ -217,7 +218,11 @@ impl Library {
         let changed = self.take(&chosen, &mut outcomes);
         self.local = chosen.into_iter().map(|(apex, choice)| (apex, choice.into())).collect();
         reports.extend(self.local.iter().filter(|(apex, _)| self.followed.contains_key(apex)).map(|(apex, local)| {
-            Report { path: local.path.to_path_buf(), fatal: true, text: format!("error: {}\n", self.conflict(apex, local)) }
+            Report {
+                path: local.path.to_path_buf(),
+                fatal: true,
+                text: format!("error: {}\n", self.conflict(apex, local)),
+            }
         }));
         let mut summary = Summary { changed: changed.len(), ..Summary::default() };
         let (zones, removed) = self.zones(&mut summary);
@@ -392,7 +397,12 @@ impl Library {
                     (Some(_), Some(_)) => State::LastGood,
                     (Some(_), None) => State::Failed,
                 };
-                (good, state, Origin::File(local.map_or_else(|| Path::new("").into(), |local| local.path.clone())), error)
+                (
+                    good,
+                    state,
+                    Origin::File(local.map_or_else(|| Path::new("").into(), |local| local.path.clone())),
+                    error,
+                )
             }
         };
         let spelled = local.map_or(apex, |local| &local.name);
@@ -518,7 +528,11 @@ fn choose(
                 let first = taken.get_mut();
                 let (a, b) = (shown_path(&first.source.path), shown_path(&source.path));
                 let message = format!("zone {} has two files, {a} and {b}: remove one of them", source.apex);
-                reports.push(Report { path: source.path.to_path_buf(), fatal: true, text: format!("error: {message}\n") });
+                reports.push(Report {
+                    path: source.path.to_path_buf(),
+                    fatal: true,
+                    text: format!("error: {message}\n"),
+                });
                 first.error = Some(message);
             }
         }

@@ -88,12 +88,10 @@ impl<'a> Plan<'a> {
     /// Chooses the grids, for tables whose octets count as `counted`.
     fn lay_out(&mut self, indexed: usize, counted: impl Fn(u64) -> u64) {
         let is_indexed = |&number: &usize| self.names.is_indexed(number);
-        let in_names = self.sum(self.names.len(), |part| {
-            part.filter(is_indexed).map(|number| 4 + self.node_len(number) as u64).sum()
-        });
-        let in_far = self.sum(self.far.len(), |part| {
-            self.far[part].iter().map(|item| 4 + self.item_len(item) as u64).sum()
-        });
+        let in_names = self
+            .sum(self.names.len(), |part| part.filter(is_indexed).map(|number| 4 + self.node_len(number) as u64).sum());
+        let in_far =
+            self.sum(self.far.len(), |part| self.far[part].iter().map(|item| 4 + self.item_len(item) as u64).sum());
         let directory = |grid: Grid| (grid.segments() * (grid.buckets as usize * (PLACE + 1) + PLACE)) as u64;
         self.name_grid = Grid::new(indexed, counted(in_names));
         if !self.far.is_empty() {

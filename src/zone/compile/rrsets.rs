@@ -130,7 +130,11 @@ impl Rrsets {
                 }
                 None => {
                     numbers.push(self.sets.len() as u32);
-                    self.sets.push(Set { at: octets_before + set.at, extras_at: extras_before + set.extras_at, ..*set });
+                    self.sets.push(Set {
+                        at: octets_before + set.at,
+                        extras_at: extras_before + set.extras_at,
+                        ..*set
+                    });
                 }
             }
         }

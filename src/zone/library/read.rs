@@ -32,7 +32,8 @@ pub(super) enum Outcome {
 /// Reads, parses and compiles a file, on so many cores if it is large. The report has all that is wrong with it.
 pub(super) fn read(source: &Source, include_outside: bool, cores: usize) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
-    let options = parse::Options { root: Some(source.root.to_path_buf()), include_outside, cores, ..parse::Options::default() };
+    let options =
+        parse::Options { root: Some(source.root.to_path_buf()), include_outside, cores, ..parse::Options::default() };
     let mut parsed = parse::parse_file(&source.path, &source.apex, &options);
     let files = stamps(source, &parsed, began);
     if !source.certain && !has_apex_soa(source, &parsed) {
