@@ -61,7 +61,7 @@ pub mod rtype {
         EUI48 = 108, "EUI48"; EUI64 = 109, "EUI64"; NXNAME = 128, "NXNAME"; TKEY = 249, "TKEY"; TSIG = 250, "TSIG";
         IXFR = 251, "IXFR"; AXFR = 252, "AXFR"; MAILB = 253, "MAILB"; MAILA = 254, "MAILA"; ANY = 255, "ANY";
         URI = 256, "URI"; CAA = 257, "CAA"; AVC = 258, "AVC"; DOA = 259, "DOA"; AMTRELAY = 260, "AMTRELAY";
-        RESINFO = 261, "RESINFO"; WALLET = 262, "WALLET"; CLA = 263, "CLA"; IPN = 264, "IPN"; TA = 32768, "TA";
+        RESINFO = 261, "RESINFO"; WALLET = 262, "WALLET"; TA = 32768, "TA";
         DLV = 32769, "DLV";
     }
 

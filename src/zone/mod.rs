@@ -8,6 +8,7 @@
 mod arena;
 pub mod check;
 pub mod compile;
+mod cores;
 pub mod diagnostic;
 pub mod diff;
 pub mod dump;

@@ -4,6 +4,7 @@ use super::discover::{Places, Skipped, Source, sources};
 use super::read::{is_zone, open};
 use crate::wire::name::Name;
 use crate::zone::check::dnssec;
+use crate::zone::cores::cores;
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::image::Image;
 use crate::zone::sources::Sources;
@@ -46,18 +47,18 @@ pub fn examine(
     let (sources, mut skipped) = sources(places, |_, _| false)?;
     let wanted = |source: &&Source| zone.is_none_or(|zone| source.apex.to_lower() == zone.to_lower());
     let sources: Vec<&Source> = sources.iter().filter(wanted).collect();
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let next = AtomicUsize::new(0);
     let turn =
         Mutex::new(Turn { next: 0, waiting: BTreeMap::new(), first: HashMap::new(), each, skipped: &mut skipped });
+    let readers = cores().min(sources.len());
     let work = || {
         while let Some((number, source)) = take(&next, &sources) {
-            let examined = judge(source, places.include_outside, judging, cores);
+            let examined = judge(source, places.include_outside, judging, cores() / readers);
             turn.lock().expect("nobody panics").take(number, sources.len(), source, examined);
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..cores.min(sources.len()) {
+        for _ in 0..readers {
             scope.spawn(work);
         }
     });
@@ -85,7 +86,7 @@ impl<F: FnMut(Examined, usize)> Turn<'_, F> {
     fn take(&mut self, number: usize, count: usize, source: &Source, examined: Option<Examined>) {
         if examined.is_none() {
             let reason = format!("has no SOA record at {}", source.apex);
-            self.skipped.push(Skipped { path: source.path.clone(), reason });
+            self.skipped.push(Skipped { path: source.path.to_path_buf(), reason });
         }
         self.waiting.insert(number, examined);
         while let Some(examined) = self.waiting.remove(&self.next) {
@@ -103,7 +104,7 @@ impl<F: FnMut(Examined, usize)> Turn<'_, F> {
 
 /// `None`: it need not be a zone, and is none.
 fn judge(source: &Source, include_outside: bool, judging: &Judging, cores: usize) -> Option<Examined> {
-    let mut opened = open(source, include_outside);
+    let mut opened = open(source, include_outside, cores);
     if !is_zone(source, &opened) {
         return None;
     }
@@ -127,6 +128,6 @@ fn judge(source: &Source, include_outside: bool, judging: &Judging, cores: usize
             opened.diagnostics.push(Diagnostic::of_file(message, "sign it, or check it without --dnssec"));
         }
     }
-    let (zone, path) = (source.apex.clone(), source.path.clone());
+    let (zone, path) = (source.apex.clone(), source.path.to_path_buf());
     Some(Examined { zone, path, image: opened.image, sources: opened.sources, diagnostics: opened.diagnostics })
 }

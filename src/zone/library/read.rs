@@ -14,7 +14,8 @@ use crate::zone::spot;
 use std::fs::File;
 use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The times of files are those of the kernel's last tick: one that changed within so long before it was read may change
@@ -46,10 +47,10 @@ pub(super) struct Opened {
     pub(super) image: Option<Image>,
 }
 
-/// Reads, parses and compiles a file. The report has all that is wrong with it.
-pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<Report>) {
+/// Reads, parses and compiles a file, on so many cores if it is large. The report has all that is wrong with it.
+pub(super) fn read(source: &Source, include_outside: bool, cores: usize) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
-    let opened = open(source, include_outside);
+    let opened = open(source, include_outside, cores);
     let files = stamps(source, &opened.sources, began);
     if !is_zone(source, &opened) {
         return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
@@ -64,7 +65,7 @@ pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<R
         }
     };
     let report = (!diagnostics.is_empty()).then(|| Report {
-        path: source.path.clone(),
+        path: source.path.to_path_buf(),
         fatal: matches!(outcome, Outcome::Failed { .. }),
         text: render(&sources, &diagnostics, false),
     });
@@ -72,13 +73,17 @@ pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<R
 }
 
 /// Reads a file, whatever it holds.
-pub(super) fn open(source: &Source, include_outside: bool) -> Opened {
+pub(super) fn open(source: &Source, include_outside: bool, cores: usize) -> Opened {
     if is_image(&source.path) {
         return open_image(source);
     }
-    let options = parse::Options { root: Some(source.root.clone()), include_outside, ..parse::Options::default() };
-    let parsed = parse::parse_file(&source.path, &source.apex, &options);
+    let options =
+        parse::Options { root: Some(source.root.to_path_buf()), include_outside, cores, ..parse::Options::default() };
+    let mut parsed = parse::parse_file(&source.path, &source.apex, &options);
     let parsed_well = !parsed.has_errors();
+    if parsed.diagnostics.is_empty() {
+        parsed.sources.release();
+    }
     let Parsed { records, sources, mut diagnostics } = parsed;
     let (image, findings) = compile::compile(&source.apex, &records);
     // What could not be parsed is missing: then only what is wrong about a record that is there can be believed.
@@ -91,7 +96,7 @@ pub(super) fn open(source: &Source, include_outside: bool) -> Opened {
 
 fn open_image(source: &Source) -> Opened {
     let mut sources = Sources::default();
-    sources.add(source.path.clone(), Vec::new(), None);
+    sources.add(source.path.to_path_buf(), Vec::new(), None, None);
     let (image, diagnostics) = match read_image(&source.path) {
         Ok(image) if image.apex().to_lower() != source.apex.to_lower() => {
             let message = format!("this is the image of zone {}, not of {}", image.apex(), source.apex);
@@ -128,7 +133,7 @@ fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {
 /// A file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stamp {
-    path: PathBuf,
+    path: Arc<Path>,
     /// `None`: unknown, or so fresh that the next change may not show.
     seen: Option<Seen>,
 }
@@ -144,13 +149,14 @@ struct Seen {
 
 impl Stamp {
     /// `began`: when reading began.
-    fn take(path: &Path, began: SystemTime) -> Stamp {
+    fn take(path: Arc<Path>, began: SystemTime) -> Stamp {
         let fresh_since = began.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TICK);
         let settled = |seen: &Seen| {
             let changed = Duration::new(seen.changed.0.max(0) as u64, seen.changed.1.clamp(0, 999_999_999) as u32);
             changed < fresh_since
         };
-        Stamp { path: path.into(), seen: look(path).filter(settled) }
+        let seen = look(&path).filter(settled);
+        Stamp { path, seen }
     }
 
     /// Whether the file is still as it was.
@@ -167,8 +173,11 @@ pub(super) fn are_current(files: &[Stamp]) -> bool {
 /// The zone file and all that it includes. They are looked at after they were read: a change in between shows as a
 /// fresh one.
 fn stamps(source: &Source, sources: &Sources, began: SystemTime) -> Vec<Stamp> {
-    let included = (1..sources.len()).filter_map(|file| sources.path(file as u16));
-    std::iter::once(source.path.as_path()).chain(included).map(|path| Stamp::take(path, began)).collect()
+    let included = (1..sources.len()).filter_map(|file| sources.path(file as u16)).map(Arc::from);
+    // As many as there are: they stay as long as the zone does.
+    let mut stamps = Vec::with_capacity(sources.len().max(1));
+    stamps.extend(std::iter::once(Arc::clone(&source.path)).chain(included).map(|path| Stamp::take(path, began)));
+    stamps
 }
 
 fn look(path: &Path) -> Option<Seen> {
