@@ -56,7 +56,7 @@ fn compile(arguments: &Arguments) -> Result<String, String> {
     for skipped in &load.skipped {
         complain(&format!("note: no zone: {}: it {}", skipped.path.display(), skipped.reason));
     }
-    let (fatal, warnings): (Vec<_>, Vec<_>) = load.reports.iter().partition(|report| report.fatal);
+    let (fatal, warnings): (Vec<_>, Vec<_>) = load.reports.iter().partition(|report| report.has_errors);
     warnings.iter().for_each(|report| complain(&report.text));
     if !fatal.is_empty() {
         let texts: Vec<&str> = fatal.iter().map(|report| report.text.trim_end()).collect();

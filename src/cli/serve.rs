@@ -163,8 +163,8 @@ fn check(config: &Config) -> ExitCode {
     drop(loading);
     match load {
         Ok(load) => {
-            errors.extend(load.reports.iter().filter(|report| report.fatal).map(|report| report.text.clone()));
-            for warning in load.reports.iter().filter(|report| !report.fatal) {
+            errors.extend(load.reports.iter().filter(|report| report.has_errors).map(|report| report.text.clone()));
+            for warning in load.reports.iter().filter(|report| !report.has_errors) {
                 complain(&warning.text);
             }
             let Summary { zones, records, .. } = load.summary;

@@ -174,11 +174,11 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
     // Shown at the zone's first line, or its SOA: that is where they belong.
     if soas.is_empty() {
         let message = format!("{apex} has no SOA record");
-        findings.missing(records.iter().next(), Part::Whole, message, "add one as the zone's first record");
+        findings.missing(true, records.iter().next(), Part::Whole, message, "add one as the zone's first record");
     }
     if !has_ns {
         let at = soas.first().copied().or(records.iter().next());
-        findings.missing(at, Part::Whole, format!("{apex} has no NS record"), "add the zone's name servers");
+        findings.missing(true, at, Part::Whole, format!("{apex} has no NS record"), "add the zone's name servers");
     }
     if findings.fatal() {
         return None;

@@ -3,20 +3,12 @@
 //! The zone's text goes to a terminal here. Control characters, bidirectional overrides and octets that are not UTF-8 are
 //! shown as escapes, and long lines are cut around the spot.
 
+pub use super::finding::Severity;
 use super::sources::Sources;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt::Write;
 use std::ops::Range;
 use std::path::Path;
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// The zone can be served; it may not be what was meant.
-    Warning,
-    /// The zone can't be served.
-    Error,
-}
 
 /// One finding about zone text.
 #[derive(Debug, Clone, PartialEq, Eq)]

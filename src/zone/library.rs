@@ -98,6 +98,8 @@ pub struct Report {
     pub path: PathBuf,
     /// Whether the zone can't be served from it.
     pub fatal: bool,
+    /// Whether there is an error in it: who publishes stops at it, also where the zone could be served.
+    pub has_errors: bool,
     /// All that is wrong with it, each with its place and remedy.
     pub text: String,
 }
@@ -234,6 +236,7 @@ impl Library {
             Report {
                 path: local.path.to_path_buf(),
                 fatal: true,
+                has_errors: true,
                 text: format!("error: {}\n", self.conflict(apex, local)),
             }
         }));
@@ -545,6 +548,7 @@ fn choose(
                 reports.push(Report {
                     path: source.path.to_path_buf(),
                     fatal: true,
+                    has_errors: true,
                     text: format!("error: {message}\n"),
                 });
                 first.error = Some(message);

@@ -4,9 +4,11 @@
 //! entry is cut into words again, and the part is looked for in them. Where it is not found (another spelling, a line of
 //! `$GENERATE`) the finding is shown with the whole line.
 
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::Diagnostic;
 use super::finding::{Finding, Part};
+use super::parse::ttl::seconds;
 use super::sources::Sources;
+use crate::wire::code::rtype;
 use crate::wire::name::Name;
 
 /// Octets of an entry that are looked through.
@@ -17,8 +19,7 @@ const ENTRY_MAX: usize = 64 << 10;
 pub fn place(findings: Vec<Finding>, sources: &Sources) -> Vec<Diagnostic> {
     let mut walk: Option<Walk> = None;
     let one = |finding: Finding| {
-        let severity = if finding.fatal { Severity::Error } else { Severity::Warning };
-        let Finding { file, line, part, message, remedy, .. } = finding;
+        let Finding { severity, file, line, part, message, remedy, .. } = finding;
         let mut shown = Diagnostic { severity, file, line, column: 0, width: 0, message, remedy };
         if line > 0 && part != Part::Whole {
             let mut at = match walk.take() {
@@ -72,7 +73,18 @@ fn find<'t>(entry: &'t [u8], part: &Part) -> Option<Word<'t>> {
     match part {
         Part::Whole => None,
         Part::Owner => words.into_iter().next().filter(|word| word.line == 0 && word.column == 1),
-        Part::Word(wanted) => words.into_iter().rfind(|word| word.text.eq_ignore_ascii_case(wanted.as_bytes())),
+        Part::Type(rtype) => {
+            let (mnemonic, is_owner) = (rtype::text(*rtype), |word: &Word| word.line == 0 && word.column == 1);
+            let is_it = |word: &Word| !is_owner(word) && word.text.eq_ignore_ascii_case(mnemonic.as_bytes());
+            words.into_iter().find(is_it)
+        }
+        Part::Word(wanted) => {
+            let secs = seconds(wanted.as_bytes());
+            let is_it = |word: &Word| {
+                word.text.eq_ignore_ascii_case(wanted.as_bytes()) || secs.is_some() && seconds(word.text) == secs
+            };
+            words.into_iter().rfind(is_it)
+        }
         // The longest spelling of it: relative ones are its first labels.
         Part::Name(wire) => {
             let spelled = |word: &Word| labels_of(word.text, wire);
@@ -142,6 +154,10 @@ mod tests {
             ("a MX 10 mail.example.", name("mail.example.com"), "-"),
             ("@ SOA ns h (\n 1 ; serial\n 2h 15m 1w\n 5m )\n", word("1W"), "2:9 1w"),
             ("@ SOA ns h (\n 1 ; serial\n", word("3"), "-"),
+            ("@ SOA ns h 3600 1h 15m 2w 60m", word("3600"), "0:26 60m"),
+            ("ns NS ns", Part::Type(rtype::NS), "0:4 NS"),
+            ("\tIN ns ns", Part::Type(rtype::NS), "0:5 ns"),
+            ("a TYPE65280 \\# 0", Part::Type(65280), "0:3 TYPE65280"),
             ("a TXT \"b ; c\" \"d\"\nb", word("b ; c"), "0:7 b ; c"),
             ("a TXT b\\ c d\\", word("b\\ c"), "0:7 b\\ c"),
             ("a TXT \"b", word("b"), "0:7 b"),

@@ -38,7 +38,7 @@ error: expected an IPv4 address such as 192.0.2.1, found `192.0.2`
     assert!(said.contains(expected), "{said}");
     let expected = "\
 error: x.bad. has a CNAME record and other data (TXT)
- --> zones/bad.zone:6
+ --> zones/bad.zone:6:1
   |
 6 | x CNAME ns
   | ^^^^^^^^^^
@@ -54,7 +54,7 @@ warning: doubtful. MX: mail.doubtful. is not in the zone
 ";
     assert!(said.contains(expected), "{said}");
     assert!(
-        said.contains("error: zone doubtful. has another file, zones/db.doubtful\n --> zones/doubtful.zone\n"),
+        said.contains("error: zone doubtful. has another file, zones/db.doubtful\n--> zones/doubtful.zone\n"),
         "{said}"
     );
     assert!(said.ends_with("4 zones, 42 records: 3 errors, 2 warnings\n"), "{said}");
@@ -90,7 +90,7 @@ fn exit_codes() {
         assert_eq!(error.is_empty(), expected != 2, "{arguments:?}: {error}");
     }
     let (_, said, _) = run(&["check", "zones/good.zone", "--dnssec"], dir.path());
-    assert!(said.starts_with("error: good. is not signed\n --> zones/good.zone\n"), "{said}");
+    assert!(said.starts_with("error: good. is not signed\n--> zones/good.zone\n"), "{said}");
     let (_, _, error) = run(&["check", "zones", "--time", "tomorrow"], dir.path());
     assert!(error.contains("write YYYYMMDDHHmmSS, YYYY-MM-DDTHH:MM:SSZ or seconds since 1970"), "{error}");
 }

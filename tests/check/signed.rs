@@ -9,6 +9,7 @@ use catchment::calendar;
 use catchment::wire::name::Name;
 use catchment::zone::check::dnssec;
 use catchment::zone::compile::compile;
+use catchment::zone::finding::Severity;
 use catchment::zone::parse::{Options, parse_text};
 use std::path::Path;
 use std::process::Command;
@@ -155,13 +156,21 @@ fn findings(signed: &Signed, text: &str, now: &str) -> Vec<String> {
     assert!(judgement.is_signed);
     let lines = judgement.findings.iter().map(|finding| {
         assert!(!finding.remedy.is_empty(), "{}", finding.message);
-        format!("{}: {}", if finding.fatal { "error" } else { "warning" }, finding.message)
+        format!("{}: {}", if finding.severity == Severity::Error { "error" } else { "warning" }, finding.message)
     });
     let mut lines: Vec<String> = lines
         .map(|line| {
             line.replace(&format!("key {}", signed.ksk), "key KSK").replace(&format!("key {}", signed.zsk), "key ZSK")
         })
         .collect();
+    // A key that is revoked has another tag than it was made with.
+    for line in lines.iter_mut().filter(|line| line.contains("revoked key ")) {
+        *line = line
+            .split(' ')
+            .map(|word| if word.parse::<u16>().is_ok() { "N" } else { word })
+            .collect::<Vec<_>>()
+            .join(" ");
+    }
     lines.sort();
     lines
 }
@@ -251,12 +260,9 @@ fn the_clock_decides() {
             None => assert_eq!(found, [""; 0], "{now}"),
             Some(expected) => {
                 assert!(found.contains(&format!("error: www.example.com. A {expected}")), "{now}: {found:#?}");
-                assert_eq!(
-                    found.len(),
-                    signed.lines.iter().filter(|line| line.contains(" RRSIG ") && !line.contains(" NSEC ")).count()
-                        + signed.lines.iter().filter(|line| line.contains(" RRSIG NSEC ")).count(),
-                    "{found:#?}"
-                );
+                let signatures =
+                    signed.lines.iter().filter(|line| line.contains(" RRSIG ") && !line.contains(" IN NSEC "));
+                assert_eq!(found.len(), signatures.count(), "{found:#?}");
             }
         }
     }

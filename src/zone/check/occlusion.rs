@@ -38,7 +38,7 @@ pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Finding
                 "move it to the child zone, or remove the NS records",
             ),
         };
-        findings.point(false, Some(record), Part::Word(kind.into()), message, remedy);
+        findings.point(false, Some(record), Part::Type(record.rtype), message, remedy);
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn check(content: &Content, pointer: &Pointer, found: Option<usize>, 
         let owner = content.owner_text(pointer.entry);
         let message = format!("{owner} is delegated to {}, which lies in it and has no address here", pointer.text());
         let remedy = "add its A and AAAA records as glue: nobody could find it (RFC 9471 section 3.1)";
-        return findings.missing(pointer.record(content), Part::Name(pointer.target.into()), message, remedy);
+        return findings.missing(false, pointer.record(content), Part::Name(pointer.target.into()), message, remedy);
     }
     let Some(wrong) = wrong(content, pointer.target, found) else { return };
     if let (Wrong::Missing, Some(why), Some(record)) =

@@ -1,5 +1,6 @@
 use super::*;
 use crate::wire::lookup::LookupName;
+use crate::zone::finding::FINDINGS_MAX;
 use crate::zone::image::{Found, Hint};
 use crate::zone::layout;
 

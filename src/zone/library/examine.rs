@@ -120,7 +120,7 @@ fn judge(source: &Source, include_outside: bool, judging: &Judging, cores: usize
     if !has_errors {
         let mut findings = signed.findings;
         if !judging.must_be_signed {
-            findings.iter_mut().for_each(|finding| finding.fatal = false);
+            findings.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
         }
         opened.diagnostics.extend(crate::zone::spot::place(findings, &opened.sources));
         if judging.must_be_signed && !signed.is_signed {

@@ -57,9 +57,10 @@ pub(super) fn read(source: &Source, include_outside: bool, cores: usize) -> (Out
     }
     let Opened { sources, diagnostics, image, .. } = opened;
     let first_error = diagnostics.iter().find(|d| d.severity == Severity::Error);
+    let has_errors = first_error.is_some();
     let outcome = match (image, first_error) {
-        (Some(image), None) => Outcome::Zone { image, files },
-        (_, Some(error)) => Outcome::Failed { error: one_line(source, &sources, error) },
+        (Some(image), _) => Outcome::Zone { image, files },
+        (None, Some(error)) => Outcome::Failed { error: one_line(source, &sources, error) },
         (None, None) => {
             Outcome::Failed { error: format!("{}: no image could be built of it", shown_path(&source.path)) }
         }
@@ -67,6 +68,7 @@ pub(super) fn read(source: &Source, include_outside: bool, cores: usize) -> (Out
     let report = (!diagnostics.is_empty()).then(|| Report {
         path: source.path.to_path_buf(),
         fatal: matches!(outcome, Outcome::Failed { .. }),
+        has_errors,
         text: render(&sources, &diagnostics, false),
     });
     (outcome, report)
@@ -87,10 +89,11 @@ pub(super) fn open(source: &Source, include_outside: bool, cores: usize) -> Open
     let Parsed { records, sources, mut diagnostics } = parsed;
     let (image, findings) = compile::compile(&source.apex, &records);
     // What could not be parsed is missing: then only what is wrong about a record that is there can be believed.
-    let is_of_record = |finding: &Finding| finding.fatal && finding.line > 0 && !finding.is_absence;
+    let is_of_record =
+        |finding: &Finding| finding.severity == Severity::Error && finding.line > 0 && !finding.is_absence;
     let believed = findings.into_iter().filter(|finding| parsed_well || is_of_record(finding));
     diagnostics.extend(spot::place(believed.collect(), &sources));
-    let image = image.filter(|_| !diagnostics.iter().any(|found| found.severity == Severity::Error));
+    let image = image.filter(|_| parsed_well);
     Opened { records, sources, diagnostics, image }
 }
 

@@ -22,7 +22,7 @@ pub(crate) mod lexer;
 mod names;
 mod pieces;
 mod reader;
-mod ttl;
+pub(crate) mod ttl;
 
 use crate::wire::name::Name;
 use crate::zone::cores::cores;

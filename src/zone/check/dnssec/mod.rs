@@ -10,7 +10,7 @@
 //! zonemd       the digest over the whole zone (RFC 8976)
 //! ```
 //!
-//! Every error here is fatal to who validates; whether it is to the zone is for the caller to say (`check --dnssec`).
+//! Whether errors here are errors of the zone, or but warnings, is for the caller to say (`check --dnssec`).
 
 mod keys;
 mod nsec;
@@ -34,7 +34,7 @@ pub const ENDS_SOON_SECS: u32 = 3 * 86_400;
 pub struct Judgement {
     /// Whether there are any of DNSKEY, RRSIG, NSEC and NSEC3.
     pub is_signed: bool,
-    /// All that is wrong. Those that keep validators from believing the zone are fatal.
+    /// All that is wrong. Errors are what keeps validators from believing the zone, or parts of it; none is fatal.
     pub findings: Vec<Finding>,
 }
 
@@ -74,7 +74,10 @@ pub fn judge(apex: &Name, records: &Records, now_secs: u64, threads: usize) -> J
         }
         ttl::check(&zone, &mut findings);
     }
-    Judgement { is_signed, findings: findings.finish() }
+    let mut findings = findings.finish();
+    // It can be served all the same.
+    findings.iter_mut().for_each(|finding| finding.fatal = false);
+    Judgement { is_signed, findings }
 }
 
 impl<'a> Zone<'a> {

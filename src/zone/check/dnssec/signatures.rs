@@ -13,7 +13,7 @@ const KEYS_TRIED_MAX: usize = 8;
 
 /// What the signatures show of the keys.
 pub(super) struct Signed {
-    /// Whether each key has made a signature that verifies, or that can't be verified here.
+    /// Whether any signature says that it is by this key.
     pub(super) by_key: Vec<bool>,
     /// The algorithms of signatures, sorted.
     pub(super) algorithms: Vec<u8>,
@@ -171,6 +171,13 @@ fn judge(
     signature: &Signature,
     by_key: &mut [bool],
 ) -> Result<Option<(String, Part)>, Fault> {
+    // Two keys may have one tag.
+    let is_of = |number: &usize| {
+        let key = &zone.keys[*number];
+        key.tag == signature.tag && key.algorithm == signature.algorithm
+    };
+    let keys: Vec<usize> = (0..zone.keys.len()).filter(is_of).take(KEYS_TRIED_MAX).collect();
+    keys.iter().for_each(|&number| by_key[number] = true);
     let wrong = |why: String, remedy| Err(Fault::Wrong(why, remedy, Part::Whole));
     let word = |value: u32| Part::Word(value.to_string());
     let again = "sign the zone again";
@@ -214,19 +221,13 @@ fn judge(
         let why = format!("has a signature that is not valid before {}", time(signature.begins));
         return Err(Fault::Wrong(why, "look at the signer's clock, or wait", at(signature.begins)));
     }
-    // Two keys may have one tag.
-    let is_of = |number: &usize| {
-        let key = &zone.keys[*number];
-        key.tag == signature.tag && key.algorithm == signature.algorithm
-    };
-    let keys: Vec<usize> = (0..zone.keys.len()).filter(is_of).take(KEYS_TRIED_MAX).collect();
     let Some(&first) = keys.first() else { return Err(Fault::Stranger) };
     let message = signature.message(owner, set);
     let is_by = |number: &&usize| {
         let key = &zone.keys[**number];
         key.may_sign(set.rtype) && (!key.is_known() || key.verifies(&message, signature.signature))
     };
-    let Some(&by) = keys.iter().find(is_by) else {
+    if !keys.iter().any(|number| is_by(&number)) {
         let key = zone.keys[first].text();
         return match zone.keys[first].may_sign(set.rtype) {
             true => wrong(
@@ -238,8 +239,7 @@ fn judge(
                 "sign with a zone key that is not revoked",
             ),
         };
-    };
-    by_key[by] = true;
+    }
     if is_before(signature.expires, zone.now_secs.wrapping_add(ENDS_SOON_SECS)) {
         let message = format!("{} has a signature that ends at {}", set_text(owner, set), time(signature.expires));
         return Ok(Some((message + ", within 3 days", at(signature.expires))));
