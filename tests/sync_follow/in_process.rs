@@ -8,6 +8,7 @@ use catchment::sync::report::Report;
 use catchment::sync::store::Store;
 use catchment::sync::store::dir::Files;
 use catchment::sync::store::objects::Plain;
+use catchment::sync::zone_name::ZoneName;
 use catchment::zone::image::Image;
 use catchment::zone::library::Library;
 use catchment::zone::set as zone_set;
@@ -285,6 +286,14 @@ fn lies(publisher: &mut Publisher) -> Vec<(&'static str, Release)> {
     let blobs = || vec![(digest, image.root().to_vec())];
     lies.push(("image", publisher.release_with("1.9", vec![leaf("b.test.", 1)], blobs())));
     lies.push(("image", publisher.release_with("1.9", vec![leaf("a.test.", 2)], blobs())));
+    // The same of one that is served, and that nobody would have to fetch.
+    let image = super::releases::image("z0.test.", 2);
+    let (name, digest) = (ZoneName::from(&image.apex()), catchment::sync::codec::Digest(image.digest()));
+    for (serial, len) in [(3, image.len()), (2, image.len() + 1), (2, 562)] {
+        let leaf = Leaf { name: name.clone(), serial, image: digest, len, place: Place::Own };
+        let blobs = vec![(digest, image.root().to_vec())];
+        lies.push(("image", publisher.release_with("1.9", vec![leaf], blobs)));
+    }
     lies
 }
 
