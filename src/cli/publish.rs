@@ -7,6 +7,7 @@ use crate::sync::channel::Channel;
 use crate::sync::publish::fleet::Waited;
 use crate::sync::publish::{OnConflict, Options, Outcome, Published};
 use crate::sync::store::address::Address;
+use crate::zone::diagnostic::shown_path;
 use crate::zone::image::Image;
 use crate::zone::library::{Library, Places, apex_of};
 use std::path::{Path, PathBuf};
@@ -106,7 +107,7 @@ fn compile(zones: &Path, include_outside: bool) -> Result<Vec<Image>, String> {
     };
     let load = Library::new().load(&places).map_err(|message| format!("error: {message}"))?;
     for skipped in &load.skipped {
-        complain(&format!("note: no zone: {}: it {}", skipped.path.display(), skipped.reason));
+        complain(&format!("note: no zone: {}: it {}", shown_path(&skipped.path), skipped.reason));
     }
     let (fatal, warnings): (Vec<_>, Vec<_>) = load.reports.iter().partition(|report| report.fatal);
     warnings.iter().for_each(|report| complain(&report.text));
