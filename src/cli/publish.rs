@@ -1,5 +1,6 @@
 //! `catchment publish` and `catchment refresh`.
 
+use super::progress::Loading;
 use super::store::{Trusted, Wait, block_on, now_secs, print_json, publisher, read_secret, told, waited};
 use super::{complain, done};
 use crate::counted::counted;
@@ -105,7 +106,11 @@ fn compile(zones: &Path, include_outside: bool) -> Result<Vec<Image>, String> {
         Ok(_) => Places { directory: None, listed: vec![(apex_of(zones)?, zones.into())], include_outside },
         Err(error) => return Err(format!("error: {}: {error}; give a directory of zone files", zones.display())),
     };
-    let load = Library::new().load(&places).map_err(|message| format!("error: {message}"))?;
+    let loading = Loading::show();
+    let mut library = Library::new();
+    library.watch(loading.watch());
+    let load = library.load(&places).map_err(|message| format!("error: {message}"))?;
+    drop(loading);
     for skipped in &load.skipped {
         complain(&format!("note: no zone: {}: it {}", shown_path(&skipped.path), skipped.reason));
     }

@@ -4,6 +4,7 @@
 //! settings -> logs -> bind all sockets -> give up root -> load zones -> answer -> signals: reload, drain and stop
 //! ```
 
+use super::progress::Loading;
 use super::{complain, done, fail, suggest};
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
@@ -156,7 +157,12 @@ fn check(config: &Config) -> ExitCode {
     let secrets = Secrets::random().map_err(|error| format!("no random numbers: {error}"));
     errors.extend(secrets.and_then(|random| config.settings(&random)).err().map(|error| format!("error: {error}")));
     let mut summary = String::new();
-    match Library::new().load(&config.places()) {
+    let loading = Loading::show();
+    let mut library = Library::new();
+    library.watch(loading.watch());
+    let load = library.load(&config.places());
+    drop(loading);
+    match load {
         Ok(load) => {
             errors.extend(load.reports.iter().filter(|report| report.fatal).map(|report| report.text.clone()));
             for skipped in &load.skipped {
@@ -241,7 +247,13 @@ async fn live(
     let loading = tokio::task::spawn_blocking({
         let places = config.places();
         let mut library = library;
-        move || library.load(&places).map(|load| (library, load))
+        move || {
+            let loading = Loading::show();
+            library.watch(loading.watch());
+            let load = library.load(&places)?;
+            library.watch(None);
+            Ok::<_, String>((library, load))
+        }
     });
     let began = Instant::now();
     let (library, load) = tokio::select! {

@@ -147,6 +147,7 @@ pub(super) mod tests {
     use super::*;
     use crate::wire::name::Name;
     use crate::zone::library::{Origin, Status, Version};
+    use std::path::Path;
     use std::time::Instant;
 
     /// A view of two zones, the first served, and of one worker that came round `beat` ago.
@@ -154,7 +155,7 @@ pub(super) mod tests {
         let view = View::new("ams1".into(), Arc::default(), 100);
         let status = |name: &str, state, version| Status {
             name: Name::from_text(name).unwrap(),
-            origin: Origin::File(format!("/zones/{name}.zone").into()),
+            origin: Origin::File(Path::new(&format!("/zones/{name}.zone")).into()),
             state,
             error: (state != State::Serving).then(|| "line 3 is \"bad\"".into()),
             version,

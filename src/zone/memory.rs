@@ -45,13 +45,38 @@ pub fn return_freed() {
 /// Starts loading the cache line at `at`, if it lies within `bytes`.
 #[inline]
 pub(super) fn prefetch(bytes: &[u8], at: usize) {
-    #[cfg(target_arch = "x86_64")]
     if let Some(byte) = bytes.get(at) {
-        // SAFETY: a prefetch is a hint; the address is that of an element of the slice.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(byte).cast());
-        }
+        load(byte);
+    }
+}
+
+/// Starts loading an item and what lies behind it, if there is such an item.
+#[inline]
+pub(super) fn prefetch_item<T>(items: &[T], at: usize) {
+    if let Some(item) = items.get(at) {
+        load(std::ptr::from_ref(item).cast());
+        load(std::ptr::from_ref(item).cast::<u8>().wrapping_add(CACHE_LINE));
+    }
+}
+
+/// Starts loading the first cache lines of these octets and of what lies behind them.
+#[inline]
+pub(super) fn prefetch_behind(bytes: &[u8]) {
+    for line in 0..3 {
+        load(bytes.as_ptr().wrapping_add(line * CACHE_LINE));
+    }
+}
+
+/// Octets of a cache line.
+const CACHE_LINE: usize = 64;
+
+#[inline]
+fn load(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it reads nothing that the program sees, and no address makes it fail.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (bytes, at);
+    let _ = at;
 }

@@ -4,10 +4,12 @@ use super::Unfit;
 use super::names::{Names, parent};
 use super::rrsets::{Extra, Rrsets};
 use crate::wire::name::Name;
+use crate::zone::cores::in_parts;
 use crate::zone::layout::{
     BUCKET_MAX, DIGEST, EXPANSION_MAX, Grid, IMAGE_MAX, PADDING, PLACE, SEGMENT_ENTRY, extra, far, header, node,
 };
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Where everything will lie.
 pub(super) struct Plan<'a> {
@@ -60,8 +62,12 @@ impl<'a> Plan<'a> {
         plan.collect_far();
         let root_len = |plan: &Plan| (header::SIZE + apex.as_wire().len() + plan.node_len(plan.apex) + DIGEST) as u64;
         let indexed = names.indexed().count();
-        plan.lay_out(indexed, |_| 0);
-        let mut len = root_len(&plan) + plan.segments_len;
+        // Each set is in the image once at least: often that alone is too much to be flat.
+        let mut len = rrsets.octets_len();
+        if len <= flat_max {
+            plan.lay_out(indexed, |_| 0);
+            len = root_len(&plan) + plan.segments_len;
+        }
         if len > flat_max {
             plan.is_flat = false;
             plan.lay_out(indexed, |octets| octets);
@@ -81,14 +87,22 @@ impl<'a> Plan<'a> {
 
     /// Chooses the grids, for tables whose octets count as `counted`.
     fn lay_out(&mut self, indexed: usize, counted: impl Fn(u64) -> u64) {
-        let in_names = self.names.indexed().map(|(number, _)| 4 + self.node_len(number) as u64).sum();
-        let in_far = self.far.iter().map(|item| 4 + self.item_len(item) as u64).sum();
+        let is_indexed = |&number: &usize| self.names.is_indexed(number);
+        let in_names = self
+            .sum(self.names.len(), |part| part.filter(is_indexed).map(|number| 4 + self.node_len(number) as u64).sum());
+        let in_far =
+            self.sum(self.far.len(), |part| self.far[part].iter().map(|item| 4 + self.item_len(item) as u64).sum());
         let directory = |grid: Grid| (grid.segments() * (grid.buckets as usize * (PLACE + 1) + PLACE)) as u64;
         self.name_grid = Grid::new(indexed, counted(in_names));
         if !self.far.is_empty() {
             self.far_grid = Grid::new(self.far.len(), counted(in_far));
         }
         self.segments_len = in_names + in_far + directory(self.name_grid) + directory(self.far_grid);
+    }
+
+    /// Of `0..len`, on all cores.
+    fn sum(&self, len: usize, part: impl Fn(Range<usize>) -> u64 + Sync) -> u64 {
+        in_parts(self.names.cores(), len, part).into_iter().sum()
     }
 
     fn collect_far(&mut self) {
@@ -207,6 +221,6 @@ fn own(names: &Names, rrsets: &Rrsets) -> Vec<bool> {
 
 /// Which name has which as its child `*`.
 fn wildcards(names: &Names) -> HashMap<usize, usize> {
-    let stars = names.indexed().filter(|(_, name)| name.relative.starts_with(b"\x01*"));
+    let stars = names.indexed().filter(|(_, name)| name.is_wildcard);
     stars.filter_map(|(number, name)| Some((names.find(parent(name.relative))?, number))).collect()
 }

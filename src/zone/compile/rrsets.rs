@@ -5,14 +5,19 @@ use super::{Findings, TYPES_MAX};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;
+use crate::zone::cores::in_parts;
 use crate::zone::image::expanded_len;
 use crate::zone::layout::{self, APEX_INLINE_MAX, INLINE_MAX, RRSET_WIRE_MAX, extra, hint, rrset};
 use crate::zone::records::{Record, Records};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
 /// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
 const SHARE_MIN: usize = 32;
+/// The records of so many names are being loaded while one is worked on.
+const AHEAD: usize = 8;
 
 /// All RRsets of a zone.
 #[derive(Default)]
@@ -25,6 +30,9 @@ pub(super) struct Rrsets {
     entries: Vec<(u16, u32)>,
     /// Where each name's entries start; one more at the end.
     starts: Vec<u32>,
+    /// Those that may be shared, by the hash of their content.
+    known: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    share_a_hash: bool,
     /// Records after duplicates are gone.
     pub(super) record_count: u64,
 }
@@ -37,6 +45,8 @@ pub(super) struct Set {
     pub(super) hash: u64,
     /// How many names have it.
     pub(super) uses: u32,
+    /// Whether a name with the same one uses it too.
+    may_be_shared: bool,
     /// Whether it lies beside its node, if no other name has it.
     may_be_inline: bool,
     extras_at: u32,
@@ -68,23 +78,92 @@ impl Rrsets {
     /// Sorts, checks and encodes the records of each name.
     pub(super) fn build(apex: &Name, records: &Records, names: &Names, findings: &mut Findings) -> Rrsets {
         let mut all = Rrsets::default();
-        let mut encoder = Encoder { apex, records, names, findings, encoded: Vec::new(), extras: Vec::new() };
+        let parts = in_parts(names.cores(), names.len(), |part| Rrsets::of_part(apex, records, names, part));
+        for (part, found) in parts {
+            all.append(part);
+            findings.append(found);
+        }
+        all.starts.push(all.entries.len() as u32);
+        all.known = HashMap::default();
+        all
+    }
+
+    /// Those of some names, numbered from 0.
+    fn of_part(apex: &Name, records: &Records, names: &Names, part: Range<usize>) -> (Rrsets, Findings) {
+        let mut all = Rrsets::default();
+        let mut findings = Findings::default();
+        let mut encoder = Encoder::new(apex, records, names, &mut findings);
         let mut list = Vec::new();
-        // Keyed by the hash of the content; where two differ under one hash, the later name's is simply not shared.
-        let mut known: HashMap<u64, u32> = HashMap::new();
-        for entry in names.iter() {
+        for number in part {
+            names.prefetch(number + AHEAD);
+            let entry = names.at(number);
             all.starts.push(all.entries.len() as u32);
             encoder.sort(entry, &mut list);
             encoder.check_types(entry, &list);
             for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
                 let count = encoder.encode(entry, group);
                 all.record_count += count as u64;
-                let set = all.keep(names, entry, &mut encoder.encoded, &encoder.extras, &mut known);
+                let set = all.keep(names, entry, &mut encoder.encoded, &encoder.extras);
                 all.entries.push((group[0].record.rtype, set));
             }
         }
-        all.starts.push(all.entries.len() as u32);
-        all
+        (all, findings)
+    }
+
+    /// Takes those of the names that follow.
+    fn append(&mut self, mut part: Rrsets) {
+        self.record_count += part.record_count;
+        self.share_a_hash |= part.share_a_hash;
+        if self.starts.is_empty() {
+            *self = part;
+            return;
+        }
+        let (octets_before, extras_before) = (self.bytes.len(), self.extras.len() as u32);
+        let entries_before = self.entries.len() as u32;
+        let mut numbers = Vec::with_capacity(part.sets.len());
+        for (set, number) in part.sets.iter().zip(0..) {
+            let known = set.may_be_shared.then(|| self.known(set.hash, part.octets(number), part.extras(number)));
+            match known.flatten() {
+                Some(known) => {
+                    self.sets[known as usize].uses += set.uses;
+                    numbers.push(known);
+                }
+                None => {
+                    numbers.push(self.sets.len() as u32);
+                    self.sets.push(Set {
+                        at: octets_before + set.at,
+                        extras_at: extras_before + set.extras_at,
+                        ..*set
+                    });
+                }
+            }
+        }
+        self.bytes.append(&mut part.bytes);
+        self.extras.append(&mut part.extras);
+        self.entries.extend(part.entries.iter().map(|&(rtype, set)| (rtype, numbers[set as usize])));
+        self.starts.extend(part.starts.iter().map(|start| entries_before + start));
+    }
+
+    /// Whether two of different content have the same hash: then not all that are equal are known to be.
+    pub(super) fn share_a_hash(&self) -> bool {
+        self.share_a_hash
+    }
+
+    /// The set of this content, if there is one; if not, the next one will be it.
+    fn known(&mut self, hash: u64, octets: &[u8], extras: &[Extra]) -> Option<u32> {
+        let number = self.sets.len() as u32;
+        let first = *self.known.entry(hash).or_insert(number);
+        if first == number {
+            return None;
+        }
+        let is_same = self.is_same(first, octets, extras);
+        self.share_a_hash |= !is_same;
+        is_same.then_some(first)
+    }
+
+    /// Octets of all sets.
+    pub(super) fn octets_len(&self) -> u64 {
+        self.bytes.len() as u64
     }
 
     /// (type, set) of a name, by type.
@@ -125,14 +204,7 @@ impl Rrsets {
     }
 
     /// Keeps what the encoder made: again, or as one that is known.
-    fn keep(
-        &mut self,
-        names: &Names,
-        entry: &NameEntry,
-        encoded: &mut Vec<u8>,
-        extras: &[Extra],
-        known: &mut HashMap<u64, u32>,
-    ) -> u32 {
+    fn keep(&mut self, names: &Names, entry: &NameEntry, encoded: &mut Vec<u8>, extras: &[Extra]) -> u32 {
         let number = self.sets.len() as u32;
         let len = encoded.len();
         for extra in extras {
@@ -140,12 +212,10 @@ impl Rrsets {
             encoded.extend_from_slice(&names.at(extra.target as usize).hash.to_le_bytes());
         }
         let hash = layout::hash(names.seed(), encoded);
-        if encoded.len() >= SHARE_MIN {
-            let first = *known.entry(hash).or_insert(number);
-            if (first as usize) < self.sets.len() && self.is_same(first, &encoded[..len], extras) {
-                self.sets[first as usize].uses += 1;
-                return first;
-            }
+        let may_be_shared = encoded.len() >= SHARE_MIN;
+        if may_be_shared && let Some(known) = self.known(hash, &encoded[..len], extras) {
+            self.sets[known as usize].uses += 1;
+            return known;
         }
         let max = if entry.relative.is_empty() { APEX_INLINE_MAX } else { INLINE_MAX };
         self.sets.push(Set {
@@ -153,6 +223,7 @@ impl Rrsets {
             len: len as u32,
             hash,
             uses: 1,
+            may_be_shared,
             may_be_inline: len + extras.len() * HASHED_EXTRA <= max,
             extras_at: self.extras.len() as u32,
             extras: extras.len() as u8,
@@ -183,11 +254,41 @@ struct Encoder<'a, 'f> {
     findings: &'f mut Findings,
     encoded: Vec<u8>,
     extras: Vec<Extra>,
+    /// The name whose records were sorted last, absolute.
+    owner: Vec<u8>,
+    /// The first names of an RRset, each with how much of it is written out: kept for its memory.
+    earlier: Vec<(&'a [u8], usize)>,
 }
 
-impl<'a> Encoder<'a, '_> {
+/// The hash of what is hashed already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl<'a, 'f> Encoder<'a, 'f> {
+    fn new(apex: &'a Name, records: &'a Records, names: &'a Names<'a>, findings: &'f mut Findings) -> Encoder<'a, 'f> {
+        let (encoded, extras, owner, earlier) = Default::default();
+        Encoder { apex, records, names, findings, encoded, extras, owner, earlier }
+    }
+
     /// The records of a name by type, then by canonical RDATA (RFC 4034 section 6.3), then by spelling.
-    fn sort(&self, entry: &NameEntry, list: &mut Vec<Sorted<'a>>) {
+    fn sort(&mut self, entry: &NameEntry, list: &mut Vec<Sorted<'a>>) {
+        self.owner.clear();
+        self.owner.extend_from_slice(entry.relative);
+        self.owner.extend_from_slice(self.apex.as_wire());
         list.clear();
         list.extend(self.names.records_of(entry).map(|record| {
             let rdata = self.records.rdata(record);
@@ -201,16 +302,15 @@ impl<'a> Encoder<'a, '_> {
     }
 
     fn owner_text(&self, entry: &NameEntry) -> String {
-        Text(&self.owner(entry)).to_string()
-    }
-
-    fn owner(&self, entry: &NameEntry) -> Vec<u8> {
-        [entry.relative, self.apex.as_wire()].concat()
+        Text(&[entry.relative, self.apex.as_wire()].concat()).to_string()
     }
 
     /// A CNAME stands alone but for DNSSEC's own records (RFC 2181 section 10.1, RFC 4035 section 2.5); there is one CNAME, and
     /// one DNAME (RFC 6672 section 2.4).
     fn check_types(&mut self, entry: &NameEntry, list: &[Sorted]) {
+        if list.len() <= TYPES_MAX && !list.iter().any(|sorted| is_alone(sorted.record.rtype)) {
+            return;
+        }
         let groups = || list.chunk_by(|a, b| a.record.rtype == b.record.rtype);
         let is_beside_cname = |t| matches!(t, rtype::CNAME | rtype::RRSIG | rtype::NSEC | rtype::KEY | rtype::SIG);
         if groups().count() > TYPES_MAX {
@@ -219,7 +319,7 @@ impl<'a> Encoder<'a, '_> {
         }
         for group in groups() {
             let first = group[0].record;
-            if !matches!(first.rtype, rtype::CNAME | rtype::DNAME) {
+            if !is_alone(first.rtype) {
                 continue;
             }
             let kind = rtype::text(first.rtype);
@@ -238,7 +338,7 @@ impl<'a> Encoder<'a, '_> {
     }
 
     /// Encodes the RRset of one type, all of whose records are in `group`. Gives the number of its records.
-    fn encode(&mut self, entry: &NameEntry, group: &[Sorted]) -> usize {
+    fn encode(&mut self, entry: &NameEntry, group: &[Sorted<'a>]) -> usize {
         let rtype = group[0].record.rtype;
         let ttl_secs = group.iter().map(|sorted| sorted.record.ttl_secs).min().unwrap_or_default();
         let mut unique: Vec<&[u8]> = Vec::with_capacity(group.len());
@@ -288,7 +388,7 @@ impl<'a> Encoder<'a, '_> {
         if !entry.is_hidden {
             if rdata::is_compressible(rtype) {
                 self.encoded[flags_at] |= rrset::HINTS;
-                self.encode_hints(entry, rtype, &unique);
+                self.encode_hints(rtype, &unique);
             }
             self.find_extras(entry, rtype, &unique);
             if !self.extras.is_empty() {
@@ -299,17 +399,15 @@ impl<'a> Encoder<'a, '_> {
         unique.len()
     }
 
-    fn encode_hints(&mut self, entry: &NameEntry, rtype: u16, items: &[&[u8]]) {
-        let owner = self.owner(entry);
-        // The first names of the RRset, each with how much of it is written out.
-        let mut earlier: Vec<(&[u8], usize)> = Vec::new();
-        for rdata in items {
+    fn encode_hints(&mut self, rtype: u16, items: &[&'a [u8]]) {
+        self.earlier.clear();
+        for &rdata in items {
             for place in rdata::names(rtype, rdata) {
                 let name = &rdata[place];
-                let [cut, target, place] = best_hint(name, &owner, self.apex.as_wire(), &earlier);
+                let [cut, target, place] = best_hint(name, &self.owner, self.apex.as_wire(), &self.earlier);
                 self.encoded.extend_from_slice(&[cut, target, place]);
-                if earlier.len() < hint::NAMES {
-                    earlier.push((name, if target == hint::NONE { name.len() } else { cut as usize }));
+                if self.earlier.len() < hint::NAMES {
+                    self.earlier.push((name, if target == hint::NONE { name.len() } else { cut as usize }));
                 }
             }
         }
@@ -326,7 +424,6 @@ impl<'a> Encoder<'a, '_> {
             let first = self.names.records_of(entry).find(|record| record.rtype == NS);
             self.findings.add(true, first, message, "keep fewer: no client tries so many");
         }
-        let owner = self.owner(entry);
         for (index, rdata) in items.iter().take(extra::MAX).enumerate() {
             let Some(place) = rdata::names(rtype, rdata).last() else { continue };
             let target = &rdata[place.clone()];
@@ -346,12 +443,17 @@ impl<'a> Encoder<'a, '_> {
             if known || target_entry.is_redirected || !target_entry.has_address {
                 continue;
             }
-            let is_required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &owner);
+            let is_required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &self.owner);
             self.extras.push(Extra { record: index as u8, place, is_required, target: number as u32 });
         }
         // What must fit goes first (RFC 9471 section 3.1).
         self.extras.sort_by_key(|extra| (!extra.is_required, extra.record));
     }
+}
+
+/// Whether a name has at most one record of this type.
+fn is_alone(rtype: u16) -> bool {
+    matches!(rtype, rtype::CNAME | rtype::DNAME)
 }
 
 /// The longest suffix of `name` that stands elsewhere, byte for byte: (cut, target, place).

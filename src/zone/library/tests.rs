@@ -158,7 +158,7 @@ fn only_what_changed_is_read_again() {
     assert_eq!(known(&library), 2);
     let changed = |library: &Library| {
         let (sources, _) = sources(&directory.places(), |_, _| false).unwrap();
-        let (outcomes, _) = read_changed(&sources, &library.known, false);
+        let (outcomes, _) = read_changed(&sources, &library.known, false, None);
         let read = outcomes.into_iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Unchanged));
         let read = read.filter(|(source, _)| source.certain);
         read.map(|(source, _)| source.apex.to_string()).collect::<Vec<_>>()
