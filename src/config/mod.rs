@@ -596,11 +596,11 @@ mod tests {
     fn files_without_an_end_are_refused() {
         let endless = Path::new("/dev/zero");
         assert_eq!(
-            load(endless).unwrap_err().to_string().trim_end(),
+            load(endless).err().unwrap().to_string().trim_end(),
             "error: /dev/zero: it has more than 67108864 octets; write the file, or name another with --config"
         );
         let config = Config { cookie_secrets: Some(endless.into()), ..Config::default() };
-        let error = config.settings(&crate::answer::cookie::Secrets::random().unwrap()).unwrap_err();
+        let error = config.settings(&crate::answer::cookie::Secrets::random().unwrap()).err().unwrap();
         assert!(error.starts_with("/dev/zero: it has more than 65536 octets; `cookie-secrets` must name"), "{error}");
     }
 

@@ -16,7 +16,7 @@ impl Config {
         let cookies = match &self.cookie_secrets {
             None => random.clone(),
             Some(path) => {
-                let unreadable = |e| {
+                let unreadable = |e: io::Error| {
                     format!(
                         "{}: {e}; `cookie-secrets` must name a file that the server's user can read",
                         path.display()
