@@ -13,6 +13,7 @@ use crate::sync::publish::{OnConflict, Options, Outcome, Published};
 use crate::sync::store::address::Address;
 use crate::sync::zone_name::ZoneName;
 use crate::wire::name::Name;
+use crate::zone::diagnostic::shown_path;
 use crate::zone::image::Image;
 use crate::zone::library::{Checkout, Content, Places, Report, apex_of};
 use std::path::PathBuf;
@@ -126,7 +127,7 @@ fn checkout(arguments: &Arguments) -> Result<Checkout, String> {
         complain(&format!("note: {}: {error}; the next publish reads all zones again", place.display()));
     }
     for skipped in &checkout.skipped {
-        complain(&format!("note: no zone: {}: it {}", skipped.path.display(), skipped.reason));
+        complain(&format!("note: no zone: {}: it {}", shown_path(&skipped.path), skipped.reason));
     }
     let (fatal, warnings): (Vec<_>, Vec<_>) = checkout.reports.iter().partition(|report| report.fatal);
     warnings.iter().for_each(|report| complain(&report.text));
