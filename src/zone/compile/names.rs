@@ -23,7 +23,7 @@ const EMPTY_MIN: usize = 4096;
 /// Names are sorted in bins by their hashes' first bits, of about so many records and so many bits at most: what is worked on stays
 /// in the cache.
 const BIN: usize = 2048;
-const BIN_BITS_MAX: u32 = 10;
+const BIN_BITS_MAX: u32 = 8;
 
 /// Names that are looked for at once: the memory that finds one is loaded while others are looked at.
 const BATCH: usize = 32;
@@ -105,6 +105,7 @@ impl<'a> Names<'a> {
             seed,
             cores,
         };
+        memory::prefer_huge_pages(&mut names.list);
         for mut part in sorted {
             let before = names.scattered.len() as u32;
             part.list.iter_mut().filter(|name| name.is_scattered).for_each(|name| name.run.first += before);

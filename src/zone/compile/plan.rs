@@ -3,7 +3,7 @@
 use super::Unfit;
 use super::names::{Names, parent};
 use super::order::{Items, Order};
-use super::rrsets::{Extra, Rrsets};
+use super::rrsets::{Entry, Extra, Rrsets};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
 use crate::zone::layout::{
@@ -95,7 +95,7 @@ impl<'a> Plan<'a> {
         if len > IMAGE_MAX {
             return Err(Unfit::TooLarge);
         }
-        if rrsets.expanded_len(apex, names) > len.saturating_mul(EXPANSION_MAX) {
+        if rrsets.expanded_len > len.saturating_mul(EXPANSION_MAX) {
             return Err(Unfit::TooRepetitive);
         }
         plan.check_name_buckets()?;
@@ -188,8 +188,8 @@ impl<'a> Plan<'a> {
     /// Octets of a node, with all that lies behind it.
     pub(super) fn node_len(&self, number: usize) -> usize {
         let mut len = self.head_len(number);
-        for &(_, set) in self.rrsets.of(number) {
-            if self.rrsets.sets()[set as usize].is_inline() {
+        for &Entry { is_inline, set, .. } in self.rrsets.of(number) {
+            if is_inline {
                 len += self.set_len(set);
                 let targets = self.rrsets.extras(set).iter().map(|extra| extra.target as usize);
                 len += targets.filter(|&target| self.own[target]).map(|target| self.node_len(target)).sum::<usize>();
@@ -201,13 +201,12 @@ impl<'a> Plan<'a> {
     /// Octets of a node before its first RRset.
     pub(super) fn head_len(&self, number: usize) -> usize {
         let has_place = self.is_flat && self.wildcards.contains_key(&number);
-        let entries = self.rrsets.of(number).iter().map(|&(_, set)| self.entry_len(set)).sum::<usize>();
+        let entries = self.rrsets.of(number).iter().map(|entry| self.entry_len(entry)).sum::<usize>();
         node::FIXED + self.names.at(number).relative.len() + if has_place { PLACE } else { 0 } + entries
     }
 
-    fn entry_len(&self, set: u32) -> usize {
-        let is_place = self.is_flat || self.rrsets.sets()[set as usize].is_inline();
-        if is_place { node::ENTRY } else { node::FAR_ENTRY }
+    fn entry_len(&self, entry: &Entry) -> usize {
+        if self.is_flat || entry.is_inline { node::ENTRY } else { node::FAR_ENTRY }
     }
 
     /// Octets of an RRset.

@@ -11,6 +11,7 @@ use crate::zone::image::expanded_len;
 use crate::zone::layout::{
     self, APEX_INLINE_MAX, INLINE_MAX, RRSET_WIRE_MAX, SIGNED_INLINE_MAX, extra, hint, order, rrset,
 };
+use crate::zone::memory;
 use crate::zone::nsec3::Hash as NameHash;
 use crate::zone::records::{Record, Records};
 use std::borrow::Cow;
@@ -30,8 +31,8 @@ pub(super) struct Rrsets {
     sets: Vec<Set>,
     /// The extras of all sets.
     extras: Vec<Extra>,
-    /// (type, set) of all names, one name after the other, each by type.
-    entries: Vec<(u16, u32)>,
+    /// What each name has, one name after the other, each by type.
+    entries: Vec<Entry>,
     /// Where each name's entries start; one more at the end.
     starts: Vec<u32>,
     /// Those that may be shared, by the hash of their content.
@@ -41,6 +42,17 @@ pub(super) struct Rrsets {
     chain: Vec<Link>,
     /// Records after duplicates are gone.
     pub(super) record_count: u64,
+    /// Octets of all records written out.
+    pub(super) expanded_len: u64,
+}
+
+/// An RRset of a name.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) rtype: u16,
+    /// See [`Set::is_inline`]: here too, as what many names share lies far away in memory.
+    pub(super) is_inline: bool,
+    pub(super) set: u32,
 }
 
 /// An NSEC3 record of the chain: its octets, from its label on, lie among those of the sets.
@@ -107,12 +119,14 @@ impl Rrsets {
         }
         all.starts.push(all.entries.len() as u32);
         all.known = HashMap::default();
+        let sets = &all.sets;
+        all.entries.iter_mut().for_each(|entry| entry.is_inline = sets[entry.set as usize].is_inline());
         all
     }
 
     /// Those of some names, numbered from 0.
     fn of_part(apex: &Name, records: &Records, names: &Names, part: Range<usize>) -> (Rrsets, Findings) {
-        let mut all = Rrsets::default();
+        let mut all = Rrsets::with_room(part.len());
         let mut findings = Findings::default();
         let mut encoder = Encoder::new(apex, records, names, &mut findings);
         let (mut list, mut signatures) = (Vec::new(), Vec::new());
@@ -127,17 +141,34 @@ impl Rrsets {
             for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
                 let count = encoder.encode(entry, group, covering(&signatures, group[0].record.rtype));
                 all.record_count += count as u64;
+                all.expanded_len += expanded(encoder.owner.len(), &encoder.encoded);
                 let rtype = group[0].record.rtype;
                 let set = all.keep(names, entry, rtype, &mut encoder.encoded, &encoder.extras);
-                all.entries.push((rtype, set));
+                all.entries.push(Entry { rtype, is_inline: false, set });
             }
         }
         (all, findings)
     }
 
+    /// None yet, with room for what so many names mostly have.
+    fn with_room(names: usize) -> Rrsets {
+        let mut none = Rrsets {
+            bytes: Vec::with_capacity(32 * names),
+            sets: Vec::with_capacity(names),
+            entries: Vec::with_capacity(names + names / 2),
+            starts: Vec::with_capacity(names + 1),
+            ..Rrsets::default()
+        };
+        memory::prefer_huge_pages(&mut none.bytes);
+        memory::prefer_huge_pages(&mut none.sets);
+        memory::prefer_huge_pages(&mut none.entries);
+        none
+    }
+
     /// Takes those of the names that follow.
     fn append(&mut self, mut part: Rrsets) {
         self.record_count += part.record_count;
+        self.expanded_len += part.expanded_len;
         self.share_a_hash |= part.share_a_hash;
         if self.starts.is_empty() && self.bytes.is_empty() {
             *self = part;
@@ -165,7 +196,7 @@ impl Rrsets {
         }
         self.bytes.append(&mut part.bytes);
         self.extras.append(&mut part.extras);
-        self.entries.extend(part.entries.iter().map(|&(rtype, set)| (rtype, numbers[set as usize])));
+        self.entries.extend(part.entries.iter().map(|entry| Entry { set: numbers[entry.set as usize], ..*entry }));
         self.starts.extend(part.starts.iter().map(|start| entries_before + start));
     }
 
@@ -207,6 +238,7 @@ impl Rrsets {
             take_signatures(&entry, list, signatures);
             let count = encoder.encode(&entry, list, signatures);
             self.record_count += count as u64;
+            self.expanded_len += expanded(label.len() + encoder.apex.as_wire().len(), &encoder.encoded);
             let at = self.bytes.len();
             self.bytes.extend_from_slice(label);
             self.bytes.extend_from_slice(&encoder.encoded);
@@ -219,8 +251,8 @@ impl Rrsets {
         self.chain.iter().map(|link| (&link.hash, &self.bytes[link.at..link.at + link.len as usize]))
     }
 
-    /// (type, set) of a name, by type.
-    pub(super) fn of(&self, name: usize) -> &[(u16, u32)] {
+    /// The RRsets of a name, by type.
+    pub(super) fn of(&self, name: usize) -> &[Entry] {
         &self.entries[self.starts[name] as usize..self.starts[name + 1] as usize]
     }
 
@@ -233,20 +265,6 @@ impl Rrsets {
     pub(super) fn octets(&self, set: u32) -> &[u8] {
         let set = &self.sets[set as usize];
         &self.bytes[set.at..set.at + set.len as usize]
-    }
-
-    /// Octets of all records written out.
-    pub(super) fn expanded_len(&self, apex: &Name, names: &Names) -> u64 {
-        let mut len = 0;
-        let mut add = |relative_len: usize, octets: &[u8]| {
-            let (count, rdata_len) = count_of(octets);
-            len += expanded_len(relative_len + apex.as_wire().len(), count, rdata_len);
-        };
-        for (number, name) in names.iter().enumerate() {
-            self.of(number).iter().for_each(|&(_, set)| add(name.relative.len(), self.octets(set)));
-        }
-        self.chain().for_each(|(_, octets)| add(order::LABEL, &octets[order::LABEL..]));
-        len
     }
 
     /// The extras of a set.
@@ -573,8 +591,8 @@ fn covering<'s, 'a>(signatures: &'s [Sorted<'a>], rtype: u16) -> &'s [Sorted<'a>
     &signatures[start..start + len]
 }
 
-/// Records in an RRset's octets, signatures among them, and the octets of their RDATA.
-fn count_of(octets: &[u8]) -> (usize, usize) {
+/// Octets of the records of an RRset, its signatures among them, written out.
+fn expanded(owner_len: usize, octets: &[u8]) -> u64 {
     let number = |at: usize| u16::from_le_bytes([octets[at], octets[at + 1]]) as usize;
     let (mut count, mut items_len) = (number(4), number(6));
     if octets[rrset::FIXED - 1] & rrset::SIGNATURES != 0 {
@@ -582,7 +600,7 @@ fn count_of(octets: &[u8]) -> (usize, usize) {
         count += number(signatures + 4);
         items_len += number(signatures + 6);
     }
-    (count, items_len - 2 * count)
+    expanded_len(owner_len, count, items_len - 2 * count)
 }
 
 /// The longest suffix of `name` that stands elsewhere, byte for byte: (cut, target, place).

@@ -1,6 +1,7 @@
 //! Writes an image as it was planned.
 
 use super::names::NameEntry;
+use super::rrsets::Entry;
 use super::plan::{Item, Plan};
 use super::{Soa, Unfit};
 use crate::wire::name::Name;
@@ -300,11 +301,10 @@ impl Run<'_> {
         {
             self.put_ref(self.refs.name(wildcard), PLACE);
         }
-        let is_inline = |set: u32| plan.rrsets.sets()[set as usize].is_inline();
         let mut beside = start + plan.head_len(number);
-        for &(rtype, set) in entries {
+        for &Entry { rtype, is_inline, set } in entries {
             self.out.extend_from_slice(&rtype.to_le_bytes());
-            if is_inline(set) {
+            if is_inline {
                 self.put_ref(beside as u64, PLACE);
                 beside += plan.set_len(set);
             } else {
@@ -312,8 +312,8 @@ impl Run<'_> {
             }
         }
         let mut own = Vec::new();
-        for &(_, set) in entries.iter().filter(|(_, set)| is_inline(*set)) {
-            own.extend(self.put_set(set));
+        for entry in entries.iter().filter(|entry| entry.is_inline) {
+            own.extend(self.put_set(entry.set));
         }
         debug_assert_eq!(self.here(), beside);
         for (at, target) in own {
