@@ -6,6 +6,7 @@ use catchment::announce::bgp::codec::{Context, Decoder, encode};
 use catchment::announce::bgp::message::{Attributes, Capability, Message, Notification, Open};
 use catchment::announce::explain::Report;
 use catchment::announce::prefix::{Family, Prefix};
+use catchment::announce::sockets::{Authentication, Listener, Peer, Secret, Ttl, check};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -484,6 +485,35 @@ fn a_session_that_broke_is_made_again_with_its_routes() {
     std::thread::spawn(move || converse(listener.accept().unwrap().0, &sender));
     let router = Router { address, seen };
     assert_eq!(router.announced().0, prefix());
+}
+
+#[test]
+fn a_wrong_key_is_suspected_while_the_first_attempt_goes_on() {
+    let key = Some(Authentication::Md5(Secret::new(b"correct horse")));
+    let us = Peer { name: "us".into(), address: [127, 0, 0, 1].into(), ttl: Ttl::Sent(1), authentication: key };
+    if let Err(error) = check(&us) {
+        return support::skip(error);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into(), &[us]).unwrap();
+    let server = server("announcer-key");
+    server.dir.write("key", "battery staple\n");
+    let settings = settings(server.dns, listener.address(), "") + "password-file = \"key\"\n";
+    server.dir.write("announcer.toml", settings);
+    let announcer = Announcer::start(server.dir.path(), &[]);
+    let began = Instant::now();
+    let router = loop {
+        let router = announcer.report().routers.remove(0);
+        if router.suspicion.is_some() || router.last_error.is_some() {
+            break router;
+        }
+        assert!(began.elapsed() < PATIENCE, "nothing is said: {router:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let suspicion = router.suspicion.expect("something is said before the attempt is given up");
+    assert!(suspicion.contains("most likely the router has another key than `password-file`"), "{suspicion}");
+    assert_eq!((router.state.as_str(), router.last_error), ("Connect", None));
 }
 
 /// What Linux says of the process: resident octets and processor time.

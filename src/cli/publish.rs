@@ -3,6 +3,7 @@
 use super::progress::Loading;
 use super::store::{Trusted, Wait, block_on, now_secs, print_json, publisher, read_secret, told, waited};
 use super::{complain, done};
+use crate::counted::counted;
 use crate::sync::channel::Channel;
 use crate::sync::publish::fleet::Waited;
 use crate::sync::publish::{OnConflict, Options, Outcome, Published};
@@ -116,7 +117,8 @@ fn compile(zones: &Path, include_outside: bool) -> Result<Vec<Image>, String> {
     warnings.iter().for_each(|report| complain(&report.text));
     if !fatal.is_empty() {
         let texts: Vec<&str> = fatal.iter().map(|report| report.text.trim_end()).collect();
-        return Err(format!("{}\nerror: {} zones are at fault: nothing was published", texts.join("\n"), fatal.len()));
+        let faulty = counted(fatal.len(), "zone");
+        return Err(format!("{}\nerror: nothing was published: {faulty} at fault", texts.join("\n")));
     }
     Ok(load.zones.iter().filter_map(|zone| zone.image.clone()).collect())
 }
@@ -151,20 +153,30 @@ pub(super) fn tell(outcome: &Outcome, wait: Option<&Waited>, json: bool) {
         Outcome::Published(published) => drop(done(&line(published))),
         Outcome::Unchanged { generation, zones, .. } => {
             done(&format!(
-                "nothing changed: {generation} stays the head, {zones} zones; its freshness was signed again"
+                "nothing changed: {generation} stays the head, {}; its freshness was signed again",
+                counted(*zones, "zone")
             ));
         }
     }
     if let Some(fleet) = fleet.filter(|_| all && !json) {
-        done(&format!("all {} nodes serve it", fleet.nodes.len()));
+        done(&match fleet.nodes.len() {
+            1 => "the only node serves it".into(),
+            nodes => format!("all {nodes} nodes serve it"),
+        });
     }
 }
 
 fn line(p: &Published) -> String {
     let after = p.before.map(|before| format!(" after {before}")).unwrap_or_default();
     format!(
-        "published {}{after}: {} zones, {} added, {} changed, {} removed; {} blobs, {} octets",
-        p.generation, p.zones, p.added, p.changed, p.removed, p.blobs, p.octets
+        "published {}{after}: {}, {} added, {} changed, {} removed; {}, {} octets",
+        p.generation,
+        counted(p.zones, "zone"),
+        p.added,
+        p.changed,
+        p.removed,
+        counted(p.blobs, "blob"),
+        p.octets
     )
 }
 

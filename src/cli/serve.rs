@@ -11,17 +11,18 @@ use crate::answer::cookie::Secrets;
 use crate::config::{
     self, Config, DEFAULT_ADMIN, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint, LogFormat, TcpSettings, ZoneEntry,
 };
+use crate::counted::counted;
 use crate::local::{self, Allowed, LocalSocket};
 use crate::notify;
 use crate::observe::view::{BEAT_AGE_MAX, Following, Plane, View};
 use crate::observe::{admin, logs};
 use crate::serve::control::{self, Commands, Reload};
 use crate::serve::drain::Drain;
-use crate::serve::privileges::Identity;
+use crate::serve::privileges::{self, Identity};
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
 use crate::serve::{self, Running, descriptors, follow, lease};
-use crate::zone::library::{Library, Load, apex_of};
+use crate::zone::library::{Library, Load, Summary, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
 use std::net::{SocketAddr, TcpListener};
@@ -93,6 +94,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
     if arguments.check_config {
         return check(&config);
     }
+    if let Err(error) = privileges::gain_no_more() {
+        return fail(&format!("error: {error}"));
+    }
     let _logs = logs::start(config.log_format, config.log_level, config.query_log);
     match serve(arguments, config) {
         Ok(()) => ExitCode::SUCCESS,
@@ -163,7 +167,8 @@ fn check(config: &Config) -> ExitCode {
             for warning in load.reports.iter().filter(|report| !report.fatal) {
                 complain(&warning.text);
             }
-            summary = format!("{} zones, {} records", load.summary.zones, load.summary.records);
+            let Summary { zones, records, .. } = load.summary;
+            summary = format!("{}, {}", counted(zones, "zone"), counted(records, "record"));
         }
         Err(message) => errors.push(format!("error: {message}")),
     }
@@ -253,7 +258,7 @@ async fn live(
     };
     log_load(&load, began.elapsed());
     if config.strict && load.summary.failed > 0 {
-        return Err(format!("not starting: {} zones are bad, and `strict` is set", load.summary.failed));
+        return Err(format!("not starting: {} at fault, and `strict` is set", counted(load.summary.failed, "zone")));
     }
     let Load { zones, .. } = load;
     view.served.set(&zones);
@@ -406,7 +411,8 @@ async fn stop(signals: &mut Signals, running: &Running, view: &View, drain: &Dra
     tokio::select! {
         left = stopped => {
             if left != serve::Unfinished::default() {
-                tracing::warn!("not ended in time: {} workers, {} TCP connections", left.workers, left.connections);
+                let (workers, connections) = (counted(left.workers, "worker"), counted(left.connections, "TCP connection"));
+                tracing::warn!("not ended in time: {workers}, {connections}");
             }
         }
         () = signals.stop() => tracing::warn!("a second signal: not waiting for what is under way"),

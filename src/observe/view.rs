@@ -133,7 +133,10 @@ impl View {
         if self.statuses.is_empty() {
             reasons.push("there are no zones".into());
         } else if served == 0 {
-            reasons.push(format!("none of the {} zones could be loaded; see /zones", self.statuses.len()));
+            reasons.push(match self.statuses.len() {
+                1 => "the only zone could not be loaded; see /zones".into(),
+                zones => format!("none of the {zones} zones could be loaded; see /zones"),
+            });
         }
         reasons
     }
@@ -176,7 +179,7 @@ pub(super) mod tests {
 
         let view = sample(Duration::ZERO);
         view.statuses.remove(&0);
-        assert_eq!(view.not_ready(), ["none of the 1 zones could be loaded; see /zones"]);
+        assert_eq!(view.not_ready(), ["the only zone could not be loaded; see /zones"]);
         view.statuses.clear();
         assert_eq!(view.not_ready(), ["there are no zones"]);
 
