@@ -202,30 +202,6 @@ pub fn is_at_or_below(name: &[u8], ancestor: &[u8]) -> bool {
     at == skip && name[skip..].eq_ignore_ascii_case(ancestor)
 }
 
-/// A key whose order is the canonical order of names (RFC 4034 section 6.1): labels from the right, without case, a missing label
-/// before any other. `name` may lack a suffix that all of the names have.
-pub fn canonical_key(name: &[u8]) -> Vec<u8> {
-    let mut parts = [&[][..]; LABELS_MAX + 1];
-    let mut count = 0;
-    // So many labels and no more, whatever the octets are.
-    for label in labels(name).take(parts.len()) {
-        parts[count] = label;
-        count += 1;
-    }
-    let mut key = Vec::with_capacity(2 * name.len() + 2);
-    for label in parts[..count].iter().rev() {
-        // 0 ends a label; so 0 itself, and what it becomes, need an escape that keeps their order.
-        for octet in label.iter().map(u8::to_ascii_lowercase) {
-            match octet {
-                0 | 1 => key.extend_from_slice(&[1, octet + 1]),
-                _ => key.push(octet),
-            }
-        }
-        key.push(0);
-    }
-    key
-}
-
 /// One `\X` or `\DDD` at the start of `bytes`: the octet that it stands for, and how many bytes it took.
 pub fn escape(bytes: &[u8]) -> Option<(u8, usize)> {
     match *bytes {

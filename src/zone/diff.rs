@@ -1,9 +1,9 @@
 //! What differs between two versions of a zone: the records that are gone, and those that are new.
 
 use super::image::{Image, ImageError};
+use super::order::OrderKey;
 use super::records::{Record, Records};
 use crate::wire::code::rtype::SOA;
-use crate::wire::name::canonical_key;
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -95,7 +95,7 @@ impl Names {
             let owner = records.owner(record);
             match list.last_mut() {
                 Some((_, range)) if owner.eq_ignore_ascii_case(last) => range.end = index + 1,
-                _ => list.push((canonical_key(owner), index..index + 1)),
+                _ => list.push((OrderKey::new(&owner[..owner.len() - 1]).as_bytes().to_vec(), index..index + 1)),
             }
             last = owner;
         }

@@ -10,8 +10,8 @@ pub(super) const ARENA: usize = 32 << 20;
 
 /// Asks for huge pages under `buffer`'s capacity, before it is filled: a lookup in a large image is all cache misses, and a
 /// page-table walk beside each costs as much again.
-pub fn prefer_huge_pages(buffer: &mut Vec<u8>) {
-    advise(buffer.as_ptr() as usize, buffer.capacity(), libc::MADV_HUGEPAGE);
+pub fn prefer_huge_pages<T>(buffer: &mut Vec<T>) {
+    advise(buffer.as_ptr() as usize, buffer.capacity() * size_of::<T>(), libc::MADV_HUGEPAGE);
 }
 
 /// Has what was filled moved into huge pages now, where it lies in small ones: memory that was used before has such.

@@ -1,5 +1,7 @@
 //! The records of one zone between parsing and compiling: flat, in the order in which they were read.
 
+use super::memory;
+
 /// One record. Its owner and RDATA lie in an arena of the [`Records`] that it came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Record {
@@ -18,6 +20,10 @@ pub struct Record {
     rdata_len: u16,
 }
 
+/// Octets of text that a record takes at least, in most zones.
+const LINE: usize = 32;
+/// Parts of a text are joined in arenas of this size.
+const ARENA: usize = 32 << 20;
 /// An arena takes no more once it holds so much: offsets in it have 32 bits.
 const ARENA_FULL: usize = 1 << 31;
 
@@ -34,8 +40,6 @@ pub struct Records {
 impl Records {
     /// None yet, with room for those of about so many octets of text.
     pub(super) fn for_text(octets: usize) -> Records {
-        /// Octets of text that a record takes at least, in most zones.
-        const LINE: usize = 32;
         let arenas = vec![Vec::with_capacity(octets)];
         Records { arenas, items: Vec::with_capacity(octets / LINE), owner_at: None }
     }
@@ -80,18 +84,40 @@ impl Records {
         }
     }
 
-    /// Adds the records of a later part of a text, whose lines were counted from 1, behind so many lines. The caller keeps the number
-    /// of parts far within 65,536. The next record needs [`Records::set_owner`] before it.
-    pub(super) fn append(&mut self, mut part: Records, lines_before: u32) {
-        let arenas_before = self.arenas.len() as u16;
-        part.arenas.iter_mut().for_each(Vec::shrink_to_fit);
-        self.arenas.append(&mut part.arenas);
+    /// Adds the records of a later part of a text, whose lines were counted from 1, behind so many lines. The next record needs
+    /// [`Records::set_owner`] before it.
+    pub(super) fn append(&mut self, part: Records, lines_before: u32) {
+        // By copying: in large pages the compiler finds what it looks for sooner, and who reads parts gets the memory again.
+        for (from, arena) in (0u16..).zip(&part.arenas) {
+            let octets_before = self.arena_for(arena.len()).len() as u32;
+            let into = self.arenas.len() as u16 - 1;
+            self.arenas[usize::from(into)].extend_from_slice(arena);
+            let records = part.items.iter().filter(|record| record.arena == from);
+            self.items.extend(records.map(|record| Record {
+                owner_at: octets_before + record.owner_at,
+                rdata_at: octets_before + record.rdata_at,
+                arena: into,
+                line: record.line.saturating_add(lines_before),
+                ..*record
+            }));
+        }
         self.owner_at = None;
-        self.items.extend(part.items.iter().map(|record| Record {
-            arena: arenas_before + record.arena,
-            line: record.line.saturating_add(lines_before),
-            ..*record
-        }));
+    }
+
+    /// The last arena, or a new one if that has no room for so many octets.
+    fn arena_for(&mut self, octets: usize) -> &mut Vec<u8> {
+        if self.arenas.last().is_none_or(|arena| arena.len() > ARENA_FULL || arena.capacity() - arena.len() < octets) {
+            let mut arena = Vec::with_capacity(octets.max(ARENA));
+            memory::prefer_huge_pages(&mut arena);
+            self.arenas.push(arena);
+        }
+        self.arenas.last_mut().expect("it was pushed")
+    }
+
+    /// Makes room for the records of about so many octets of text.
+    pub(super) fn expect_text(&mut self, octets: usize) {
+        self.items.reserve(octets / LINE);
+        memory::prefer_huge_pages(&mut self.items);
     }
 
     /// All records in reading order.

@@ -22,8 +22,9 @@ pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Finding
     }
     // At the cut itself the parent has its own say about the delegation.
     let belongs = |rtype| match rtype {
-        A | AAAA => true,
-        NS | DS | NSEC | RRSIG => entry.is_cut && !entry.is_hidden,
+        // Signatures and hashes are spoken of with the others of their kind.
+        A | AAAA | RRSIG | NSEC3 => true,
+        NS | DS | NSEC => entry.is_cut && !entry.is_hidden,
         _ => false,
     };
     if let Some(record) = records.iter().find(|record| !belongs(record.rtype)) {

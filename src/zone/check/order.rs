@@ -6,6 +6,7 @@
 use crate::wire::code::rtype::{DNAME, DS, NS, NSEC3, RRSIG};
 use crate::wire::name::{self, Name};
 use crate::wire::rdata;
+use crate::zone::order::OrderKey;
 use crate::zone::records::{Record, Records};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -69,7 +70,7 @@ impl<'a> Order<'a> {
                 _ if !name::is_at_or_below(owner, apex.as_wire()) => return None,
                 _ => {
                     let relative = &owner[..owner.len() - apex.as_wire().len()];
-                    runs.push((name::canonical_key(relative), index..index + 1));
+                    runs.push((OrderKey::new(relative).as_bytes().to_vec(), index..index + 1));
                 }
             }
             last = owner;

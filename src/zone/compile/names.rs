@@ -4,6 +4,7 @@
 //! So what is asked of each name is found out in one pass over the records in their own order, on all cores; and who goes through the
 //! names loads the records of the next ones ahead ([`Names::prefetch`]).
 
+use super::chain::{Chain, is_of_nsec3};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
 use crate::zone::cores::in_parts;
@@ -22,7 +23,12 @@ const EMPTY_MIN: usize = 4096;
 /// Names are sorted in bins by their hashes' first bits, of about so many records and so many bits at most: what is worked on stays
 /// in the cache.
 const BIN: usize = 2048;
-const BIN_BITS_MAX: u32 = 10;
+const BIN_BITS_MAX: u32 = 8;
+
+/// Names that are looked for at once: the memory that finds one is loaded while others are looked at.
+const BATCH: usize = 32;
+/// No name's number.
+const NONE: u32 = u32::MAX;
 
 /// There are more empty non-terminals than any real zone has.
 pub(in crate::zone) struct TooManyEmpty;
@@ -35,6 +41,8 @@ pub(in crate::zone) struct Names<'a> {
     share_a_hash: bool,
     /// The runs of names that have several.
     scattered: Vec<Run>,
+    /// The number of the name right above each that is deeper than one label; [`NONE`] if there is none, and for the others.
+    above: Vec<u32>,
     records: &'a Records,
     apex_len: usize,
     seed: u64,
@@ -58,7 +66,7 @@ pub(in crate::zone) struct NameEntry<'a> {
     pub(in crate::zone) has_dname: bool,
     /// Whether it has A or AAAA records.
     pub(in crate::zone) has_address: bool,
-    /// Below a cut or DNAME: no answer to any question.
+    /// Below a cut or DNAME, or of NSEC3 records that lie in no order: no answer to any question.
     pub(in crate::zone) is_hidden: bool,
     /// Below a DNAME that no cut is above: not even glue (RFC 6672 section 2.4).
     pub(in crate::zone) is_redirected: bool,
@@ -72,17 +80,18 @@ struct Run {
 }
 
 impl<'a> Names<'a> {
-    /// Groups the records by owner, adds the empty non-terminals, and finds out what is occluded.
+    /// Groups the records by owner, but for those that lie in the order, adds the empty non-terminals, and finds out what is occluded.
     pub(in crate::zone) fn collect(
         apex: &Name,
         records: &'a Records,
+        chain: &Chain,
         seed: u64,
         cores: usize,
     ) -> Result<Names<'a>, TooManyEmpty> {
         // The root's zero belongs to the apex.
         let apex_len = apex.as_wire().len();
         let bits = (records.len() / BIN).max(1).ilog2().min(BIN_BITS_MAX);
-        let read = in_parts(cores, records.len(), |part| owners(records, part, apex_len, seed, bits));
+        let read = in_parts(cores, records.len(), |part| owners(records, chain, part, apex_len, seed, bits));
         let sorted = in_parts(cores, 1 << bits, |bins| sort(&read, bins));
         drop(read);
         let mut names = Names {
@@ -90,11 +99,13 @@ impl<'a> Names<'a> {
             starts: Vec::new(),
             share_a_hash: false,
             scattered: Vec::new(),
+            above: Vec::new(),
             records,
             apex_len,
             seed,
             cores,
         };
+        memory::prefer_huge_pages(&mut names.list);
         for mut part in sorted {
             let before = names.scattered.len() as u32;
             part.list.iter_mut().filter(|name| name.is_scattered).for_each(|name| name.run.first += before);
@@ -102,8 +113,10 @@ impl<'a> Names<'a> {
             names.scattered.append(&mut part.scattered);
         }
         names.index();
+        names.find_above();
         names.add_empty_non_terminals()?;
         names.classify();
+        names.above = Vec::new();
         Ok(names)
     }
 
@@ -243,7 +256,7 @@ impl<'a> Names<'a> {
         }
         let occluded = in_parts(self.cores, self.list.len(), |part| {
             let found = part.filter_map(|number| {
-                let above = self.occluded_by(&self.list[number], depths)?;
+                let above = self.occluded_by(number, depths)?;
                 Some((number, !self.list[above].is_cut))
             });
             found.collect::<Vec<_>>()
@@ -259,26 +272,55 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The highest proper ancestor of the name that is a cut or has a DNAME.
-    fn occluded_by(&self, name: &NameEntry, depths: u128) -> Option<usize> {
-        let mut left = name.depth;
-        // The octets of most names need not be looked at.
-        if depths & ((1 << left) - 1) == 0 {
+    /// The highest proper ancestor of a name that is a cut or has a DNAME.
+    fn occluded_by(&self, number: usize, depths: u128) -> Option<usize> {
+        if depths & ((1 << self.list[number].depth) - 1) == 0 {
             return None;
         }
-        let mut rest = name.relative;
         let mut highest = None;
-        while left > 0 {
-            rest = parent(rest);
-            left -= 1;
-            if depths >> left & 1 == 1
-                && let Some(above) = self.find(rest)
-                && (self.list[above].is_cut || self.list[above].has_dname)
-            {
-                highest = Some(above);
+        let mut above = self.above[number];
+        // Each is less deep than the one before.
+        while above != NONE {
+            let name = &self.list[above as usize];
+            if name.is_cut || name.has_dname {
+                highest = Some(above as usize);
             }
+            above = self.above[above as usize];
         }
         highest
+    }
+
+    /// Finds the name right above each.
+    fn find_above(&mut self) {
+        let parts = in_parts(self.cores, self.list.len(), |part| {
+            let mut above = vec![NONE; part.len()];
+            let mut deep = part.clone().filter(|&number| self.list[number].depth > 1);
+            loop {
+                let mut batch = [(0, 0); BATCH];
+                let mut len = 0;
+                for (slot, number) in batch.iter_mut().zip(deep.by_ref()) {
+                    memory::prefetch_behind(self.list[number].relative);
+                    slot.1 = number;
+                    len += 1;
+                }
+                let batch = &mut batch[..len];
+                for (hash, number) in batch.iter_mut() {
+                    *hash = with_lower(parent(self.list[*number].relative), |lower| layout::hash(self.seed, lower));
+                    memory::prefetch_item(&self.starts, (*hash >> self.shift()) as usize);
+                }
+                for &(hash, _) in batch.iter() {
+                    memory::prefetch_item(&self.list, self.starts[(hash >> self.shift()) as usize] as usize);
+                }
+                for &(hash, number) in batch.iter() {
+                    let found = self.find_hashed(hash, parent(self.list[number].relative));
+                    above[number - part.start] = found.map_or(NONE, |found| found as u32);
+                }
+                if len < BATCH {
+                    return above;
+                }
+            }
+        });
+        self.above = parts.concat();
     }
 
     /// Names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2).
@@ -309,13 +351,15 @@ impl<'a> Names<'a> {
         }));
         self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(a.relative, b.relative)));
         self.index();
+        self.find_above();
         Ok(())
     }
 
     /// The empty non-terminals above these names, `max` at most.
     fn empty_above(&self, names: Range<usize>, max: usize) -> Result<Missing<'a>, TooManyEmpty> {
         let mut missing = Missing::new();
-        for entry in self.list[names].iter().filter(|entry| entry.depth > 1) {
+        let lonely = names.map(|number| (&self.list[number], self.above[number]));
+        for (entry, _) in lonely.filter(|&(entry, above)| entry.depth > 1 && above == NONE) {
             let mut above = parent(entry.relative);
             while !above.is_empty() && self.find(above).is_none() {
                 match missing.entry(Folded(above)) {
@@ -340,25 +384,39 @@ impl<'a> Names<'a> {
 type Missing<'a> = HashMap<Folded<'a>, &'a [u8]>;
 
 /// The owners of these records in bins by the first `bits` of their hashes: a name for each run of records.
-fn owners(records: &Records, part: Range<usize>, apex_len: usize, seed: u64, bits: u32) -> Vec<Vec<NameEntry<'_>>> {
+fn owners<'a>(
+    records: &'a Records,
+    chain: &Chain,
+    part: Range<usize>,
+    apex_len: usize,
+    seed: u64,
+    bits: u32,
+) -> Vec<Vec<NameEntry<'a>>> {
     let mut bins: Vec<Vec<NameEntry>> = (0..1 << bits).map(|_| Vec::with_capacity(part.len() >> bits)).collect();
-    let mut first = part.start;
+    let mut next = part.start;
     for run in runs(&records.as_slice()[part]) {
+        let mut numbers = next..next + run.len();
+        next = numbers.end;
         let owner = records.owner(&run[0]);
         let relative = &owner[..owner.len() - apex_len];
         let hash = with_lower(relative, |lower| layout::hash(seed, lower));
-        let mut name = NameEntry::new(hash, relative, first, run.len());
-        for record in run {
-            match record.rtype {
-                rtype::NS => name.is_cut = !relative.is_empty(),
-                rtype::DNAME => name.has_dname = true,
-                rtype::A | rtype::AAAA => name.has_address = true,
-                _ => {}
+        // What lies in the order is not among the names: mostly all records of an owner or none.
+        while let Some(first) = numbers.find(|&number| !chain.has(number)) {
+            let end = numbers.find(|&number| chain.has(number)).unwrap_or(next);
+            let run = &records.as_slice()[first..end];
+            let mut name = NameEntry::new(hash, relative, first, run.len());
+            for record in run {
+                match record.rtype {
+                    rtype::NS => name.is_cut = !relative.is_empty(),
+                    rtype::DNAME => name.has_dname = true,
+                    rtype::A | rtype::AAAA => name.has_address = true,
+                    _ => {}
+                }
             }
+            name.is_hidden = run.iter().all(|record| is_of_nsec3(record, records));
+            // In two shifts: one by 64 is none.
+            bins[(hash >> 1 >> (63 - bits)) as usize].push(name);
         }
-        // In two shifts: one by 64 is none.
-        bins[(hash >> 1 >> (63 - bits)) as usize].push(name);
-        first += run.len();
     }
     bins
 }
@@ -373,11 +431,17 @@ struct Sorted<'a> {
 fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> {
     let count = |bin: usize| read.iter().map(|bins| bins[bin].len()).sum::<usize>();
     let mut sorted = Sorted { list: Vec::with_capacity(bins.clone().map(count).sum()), scattered: Vec::new() };
-    let mut names: Vec<NameEntry> = Vec::new();
+    let (mut unsorted, mut names): (Vec<NameEntry>, Vec<NameEntry>) = Default::default();
+    let mut keys = Vec::new();
     for bin in bins {
+        unsorted.clear();
+        unsorted.extend(read.iter().flat_map(|bins| &bins[bin]));
+        // Of equal ones the first that was read stays first.
+        keys.clear();
+        keys.extend(unsorted.iter().zip(0u32..).map(|(name, place)| (name.hash, place)));
+        keys.sort_unstable();
         names.clear();
-        names.extend(read.iter().flat_map(|bins| &bins[bin]));
-        names.sort_unstable_by_key(|name| (name.hash, name.run.first));
+        names.extend(keys.iter().map(|&(_, place)| unsorted[place as usize]));
         for run in names.chunk_by_mut(|a, b| a.hash == b.hash) {
             // Names that share a hash are rare, and told apart by their bytes.
             if run.iter().any(|name| !name.relative.eq_ignore_ascii_case(run[0].relative)) {
@@ -405,6 +469,7 @@ impl<'a> Sorted<'a> {
                 name.is_cut |= other.is_cut;
                 name.has_dname |= other.has_dname;
                 name.has_address |= other.has_address;
+                name.is_hidden &= other.is_hidden;
             }
         }
         self.list.push(name);
@@ -444,7 +509,8 @@ fn with_lower<T>(relative: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
 }
 
 impl<'a> NameEntry<'a> {
-    fn new(hash: u64, relative: &'a [u8], first: usize, count: usize) -> NameEntry<'a> {
+    /// A visible name without records.
+    pub(in crate::zone) fn new(hash: u64, relative: &'a [u8], first: usize, count: usize) -> NameEntry<'a> {
         NameEntry {
             hash,
             relative,

@@ -2,7 +2,8 @@
 
 use super::Unfit;
 use super::names::{Names, parent};
-use super::rrsets::{Extra, Rrsets};
+use super::order::{Items, Order};
+use super::rrsets::{Entry, Extra, Rrsets};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
 use crate::zone::layout::{
@@ -22,7 +23,9 @@ pub(super) struct Plan<'a> {
     pub(super) far_grid: Grid,
     /// All far items, by hash.
     pub(super) far: Vec<Item>,
-    /// Octets of all segments, as far as they can be told before they are written.
+    /// What denials are found in.
+    pub(super) order: Order<'a>,
+    /// Octets of all segments but the order's, as far as they can be told before they are written.
     pub(super) segments_len: u64,
     /// Names that lie behind their cut.
     own: Vec<bool>,
@@ -46,7 +49,13 @@ impl Item {
 
 impl<'a> Plan<'a> {
     /// An image of more than `flat_max` octets is laid out in segments.
-    pub(super) fn new(flat_max: u64, apex: &Name, names: &'a Names<'a>, rrsets: &'a Rrsets) -> Result<Plan<'a>, Unfit> {
+    pub(super) fn new(
+        flat_max: u64,
+        apex: &Name,
+        names: &'a Names<'a>,
+        rrsets: &'a Rrsets,
+        items: &'a Items<'a>,
+    ) -> Result<Plan<'a>, Unfit> {
         let mut plan = Plan {
             names,
             rrsets,
@@ -55,29 +64,38 @@ impl<'a> Plan<'a> {
             name_grid: Grid::flat(0),
             far_grid: Grid { bits: 0, buckets: 0 },
             far: Vec::new(),
+            order: Order::default(),
             segments_len: 0,
             own: own(names, rrsets),
             wildcards: wildcards(names),
         };
         plan.collect_far();
-        let root_len = |plan: &Plan| (header::SIZE + apex.as_wire().len() + plan.node_len(plan.apex) + DIGEST) as u64;
+        let salt_len = items.salt().len();
+        let root_len =
+            |plan: &Plan| (header::SIZE + apex.as_wire().len() + salt_len + plan.node_len(plan.apex) + DIGEST) as u64;
         let indexed = names.indexed().count();
         // Each set is in the image once at least: often that alone is too much to be flat.
         let mut len = rrsets.octets_len();
         if len <= flat_max {
             plan.lay_out(indexed, |_| 0);
-            len = root_len(&plan) + plan.segments_len;
+            len = root_len(&plan) + plan.segments_len + items.len_max();
         }
-        if len > flat_max {
-            plan.is_flat = false;
+        plan.is_flat = len <= flat_max;
+        plan.order = items.order(plan.is_flat);
+        if !plan.is_flat {
             plan.lay_out(indexed, |octets| octets);
-            let segments = (plan.name_grid.segments() + plan.far_grid.segments()) as u64;
-            len = root_len(&plan) + plan.segments_len + segments * (SEGMENT_ENTRY + PADDING) as u64;
+            let segments = plan.name_grid.segments() + plan.far_grid.segments() + plan.order.runs.len();
+            let order_len = plan.order.runs.iter().map(|run| run.len() as u64).sum::<u64>();
+            len = root_len(&plan)
+                + plan.segments_len
+                + plan.order.fences().len() as u64
+                + order_len
+                + (segments * (SEGMENT_ENTRY + PADDING)) as u64;
         }
         if len > IMAGE_MAX {
             return Err(Unfit::TooLarge);
         }
-        if rrsets.expanded_len(apex, names) > len.saturating_mul(EXPANSION_MAX) {
+        if rrsets.expanded_len > len.saturating_mul(EXPANSION_MAX) {
             return Err(Unfit::TooRepetitive);
         }
         plan.check_name_buckets()?;
@@ -170,8 +188,8 @@ impl<'a> Plan<'a> {
     /// Octets of a node, with all that lies behind it.
     pub(super) fn node_len(&self, number: usize) -> usize {
         let mut len = self.head_len(number);
-        for &(_, set) in self.rrsets.of(number) {
-            if self.rrsets.sets()[set as usize].is_inline() {
+        for &Entry { is_inline, set, .. } in self.rrsets.of(number) {
+            if is_inline {
                 len += self.set_len(set);
                 let targets = self.rrsets.extras(set).iter().map(|extra| extra.target as usize);
                 len += targets.filter(|&target| self.own[target]).map(|target| self.node_len(target)).sum::<usize>();
@@ -183,13 +201,12 @@ impl<'a> Plan<'a> {
     /// Octets of a node before its first RRset.
     pub(super) fn head_len(&self, number: usize) -> usize {
         let has_place = self.is_flat && self.wildcards.contains_key(&number);
-        let entries = self.rrsets.of(number).iter().map(|&(_, set)| self.entry_len(set)).sum::<usize>();
+        let entries = self.rrsets.of(number).iter().map(|entry| self.entry_len(entry)).sum::<usize>();
         node::FIXED + self.names.at(number).relative.len() + if has_place { PLACE } else { 0 } + entries
     }
 
-    fn entry_len(&self, set: u32) -> usize {
-        let is_place = self.is_flat || self.rrsets.sets()[set as usize].is_inline();
-        if is_place { node::ENTRY } else { node::FAR_ENTRY }
+    fn entry_len(&self, entry: &Entry) -> usize {
+        if self.is_flat || entry.is_inline { node::ENTRY } else { node::FAR_ENTRY }
     }
 
     /// Octets of an RRset.

@@ -2,11 +2,14 @@
 
 use super::names::NameEntry;
 use super::plan::{Item, Plan};
+use super::rrsets::Entry;
 use super::{Soa, Unfit};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
 use crate::zone::image::Piece;
-use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, extra, far, header, node};
+use crate::zone::layout::{
+    BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node,
+};
 use crate::zone::memory::{self, ARENA};
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
@@ -38,6 +41,9 @@ fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
         run.put_far(0, &mut &plan.far[..]);
     }
     root = run.out;
+    let order = root.len() as u32;
+    plan.order.runs.iter().for_each(|run| root.extend_from_slice(run));
+    root[header::ORDER..][..4].copy_from_slice(&order.to_le_bytes());
     root[header::NAME_TABLE..][..4].copy_from_slice(&name_table.to_le_bytes());
     root[header::FAR_TABLE..][..4].copy_from_slice(&far_table.to_le_bytes());
     finish_root(root, 0)
@@ -45,6 +51,9 @@ fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
 
 fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[(Piece, blake3::Hash)], refs: &Refs) -> Vec<u8> {
     let mut root = start_root(apex, soa, plan, refs);
+    let fences = root.len() as u32;
+    root.extend_from_slice(&plan.order.fences());
+    root[header::FENCES..][..4].copy_from_slice(&fences.to_le_bytes());
     let mut segments_len = 0;
     for (segment, digest) in segments {
         let len = segment.bytes().len();
@@ -55,7 +64,7 @@ fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[(Piece, blake3::Hash)],
     finish_root(root, segments_len)
 }
 
-/// Header, apex name, apex node.
+/// Header, apex name, salt, apex node.
 fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     let mut out = vec![0; header::SIZE];
     let deepest = plan.names.indexed().map(|(_, name)| name.depth).max().unwrap_or(0);
@@ -67,7 +76,9 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     field(header::SEED, &plan.names.seed().to_le_bytes());
     field(header::NAME_BUCKETS, &plan.name_grid.buckets.to_le_bytes());
     field(header::FAR_BUCKETS, &plan.far_grid.buckets.to_le_bytes());
-    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len()) as u32).to_le_bytes());
+    let items = plan.order.items;
+    let salt = items.map_or(&[][..], |items| items.salt());
+    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len() + salt.len()) as u32).to_le_bytes());
     field(header::NEGATIVE_TTL, &soa.negative_ttl_secs.to_le_bytes());
     field(header::SIGNATURES_END, &soa.signatures_end.to_le_bytes());
     field(header::FORM, &[!plan.is_flat as u8]);
@@ -75,7 +86,14 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     field(header::FAR_BITS, &[plan.far_grid.bits]);
     field(header::DEPTH, &[deepest]);
     field(header::APEX_LEN, &[apex.as_wire().len() as u8]);
+    field(header::DENIAL, &[items.map_or(denial::NONE, |items| items.denial())]);
+    field(header::SALT_LEN, &[salt.len() as u8]);
+    field(header::ITERATIONS, &items.map_or(0, |items| items.iterations()).to_le_bytes());
+    if !plan.is_flat {
+        field(header::ORDER_SEGMENTS, &(plan.order.runs.len() as u32).to_le_bytes());
+    }
     out.extend_from_slice(apex.as_wire());
+    out.extend_from_slice(salt);
     let mut run = Run { plan, refs, out, start: 0 };
     run.put_node(plan.apex);
     run.out
@@ -95,7 +113,7 @@ fn finish_root(mut root: Vec<u8>, segments_len: u64) -> Vec<u8> {
 /// The segments, each with its digest.
 fn segments(plan: &Plan, refs: &Refs) -> Result<Vec<(Piece, blake3::Hash)>, Unfit> {
     let indexed = indexed(plan);
-    let count = plan.name_grid.segments() + plan.far_grid.segments();
+    let count = plan.name_grid.segments() + plan.far_grid.segments() + plan.order.runs.len();
     let parts = in_parts(plan.names.cores(), count, |part| part_of_segments(plan, refs, &indexed, part));
     let mut segments = Vec::with_capacity(count);
     for part in parts {
@@ -112,7 +130,8 @@ fn part_of_segments(
     part: Range<usize>,
 ) -> Result<Vec<(Piece, blake3::Hash)>, Unfit> {
     let name_segments = plan.name_grid.segments();
-    let mut left = plan.segments_len as usize / (name_segments + plan.far_grid.segments()) * part.len();
+    let far_end = name_segments + plan.far_grid.segments();
+    let mut left = plan.segments_len as usize / far_end * part.len();
     let mut run = Run { plan, refs, out: new_arena(&mut left), start: 0 };
     let (mut pieces, mut lens, mut digests) = (Vec::with_capacity(part.len()), Vec::new(), Vec::new());
     let mut names = from_segment(indexed, part.start, plan.name_grid, |&number| plan.names.at(number as usize).hash);
@@ -126,6 +145,7 @@ fn part_of_segments(
         run.start = run.out.len();
         match segment.checked_sub(name_segments) {
             None => run.put_names(segment, &mut names),
+            Some(_) if segment >= far_end => run.out.extend_from_slice(&plan.order.runs[segment - far_end]),
             Some(segment) => run.put_far(segment, &mut far),
         }
         run.out.extend_from_slice(&[0; PADDING]);
@@ -284,11 +304,10 @@ impl Run<'_> {
         {
             self.put_ref(self.refs.name(wildcard), PLACE);
         }
-        let is_inline = |set: u32| plan.rrsets.sets()[set as usize].is_inline();
         let mut beside = start + plan.head_len(number);
-        for &(rtype, set) in entries {
+        for &Entry { rtype, is_inline, set } in entries {
             self.out.extend_from_slice(&rtype.to_le_bytes());
-            if is_inline(set) {
+            if is_inline {
                 self.put_ref(beside as u64, PLACE);
                 beside += plan.set_len(set);
             } else {
@@ -296,8 +315,8 @@ impl Run<'_> {
             }
         }
         let mut own = Vec::new();
-        for &(_, set) in entries.iter().filter(|(_, set)| is_inline(*set)) {
-            own.extend(self.put_set(set));
+        for entry in entries.iter().filter(|entry| entry.is_inline) {
+            own.extend(self.put_set(entry.set));
         }
         debug_assert_eq!(self.here(), beside);
         for (at, target) in own {

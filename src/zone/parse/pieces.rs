@@ -121,7 +121,9 @@ impl Piece {
 impl Reader<'_> {
     /// Reads pieces from where the lexer stands, as far as that goes well. It then stands where an entry starts, or at the end.
     pub(super) fn read_pieces(&mut self, pieces: &mut Pieces, lexer: &mut Lexer, file: u16, text: &[u8]) {
-        let ranges = pieces.cut(text, lexer.position().1);
+        let at = lexer.position().1;
+        self.records.expect_text(text.len() - at);
+        let ranges = pieces.cut(text, at);
         let cores = self.options.cores.min(ranges.len());
         let start = self.start_of_pieces(file);
         let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));

@@ -5,14 +5,11 @@ use crate::wire::code::rtype::{NS, NSEC, NSEC3, NSEC3PARAM, RRSIG};
 use crate::wire::name;
 use crate::zone::check::order::{Kind, Owner};
 use crate::zone::finding::{Findings, Part};
+use crate::zone::layout::ITERATIONS_MAX;
+use crate::zone::nsec3::{self, Hash};
 use crate::zone::records::Record;
-use ring::digest;
 use std::collections::HashMap;
 
-/// Octets of a SHA-1 hash, the only one there is (RFC 5155 section 11).
-const HASH: usize = 20;
-/// More rounds than any validator takes (RFC 9276 section 3.2): nothing is hashed so often.
-const ITERATIONS_MAX: u16 = 500;
 /// Opt-out (RFC 5155 section 3.1.2.1).
 const OPT_OUT: u8 = 1;
 
@@ -52,12 +49,15 @@ pub(super) fn check(zone: &Zone, findings: &mut Findings) -> bool {
                 .map(move |record| (owner.name, record))
         })
     };
-    let mut chains: Vec<(Parameters, HashMap<[u8; HASH], Link>)> = Vec::new();
+    let mut chains: Vec<(Parameters, HashMap<Hash, Link>)> = Vec::new();
     for (_, record) in records(NSEC3PARAM) {
         // Other flags than 0 are not for servers (RFC 5155 section 4.1.2).
         match Parameters::read(zone.order.data(record)) {
             Some((parameters, 0, _)) if chains.iter().all(|(known, _)| *known != parameters) => {
-                advise(record, &parameters, findings);
+                if parameters.algorithm != nsec3::SHA1 {
+                    let message = format!("NSEC3 hash algorithm {} is not known", parameters.algorithm);
+                    findings.error(record, message, "use 1, SHA-1: there is no other (RFC 5155 section 11)");
+                }
                 chains.push((parameters, HashMap::new()));
             }
             _ => {}
@@ -96,37 +96,14 @@ pub(super) fn check(zone: &Zone, findings: &mut Findings) -> bool {
         }
     }
     for (parameters, links) in &chains {
-        if parameters.algorithm == 1 && parameters.iterations <= ITERATIONS_MAX {
+        if parameters.algorithm == nsec3::SHA1 && parameters.iterations <= ITERATIONS_MAX {
             check_chain(zone, parameters, links, findings);
         }
     }
     has_nsec3
 }
 
-/// RFC 9276.
-fn advise(record: &Record, parameters: &Parameters, findings: &mut Findings) {
-    let Parameters { algorithm, iterations, salt } = *parameters;
-    if algorithm != 1 {
-        let message = format!("NSEC3 hash algorithm {algorithm} is not known");
-        findings.error(record, message, "use 1, SHA-1: there is no other (RFC 5155 section 11)");
-    }
-    if iterations > ITERATIONS_MAX {
-        let message =
-            format!("NSEC3 with {iterations} iterations: validators take the zone for unsigned, or answer nothing");
-        let part = Part::Word(iterations.to_string());
-        findings.point(true, Some(record), part, message, "sign with 0 (RFC 9276 section 3.1)");
-    } else if iterations > 0 {
-        let message = format!("NSEC3 with {iterations} iterations: some validators take the zone for unsigned");
-        let part = Part::Word(iterations.to_string());
-        findings.point(false, Some(record), part, message, "sign with 0 (RFC 9276 section 3.1)");
-    }
-    if !salt.is_empty() {
-        let message = format!("NSEC3 with a salt of {} octets, which is of no use", salt.len());
-        findings.warning(record, message, "sign without one (RFC 9276 section 3.1)");
-    }
-}
-
-fn check_chain(zone: &Zone, parameters: &Parameters, links: &HashMap<[u8; HASH], Link>, findings: &mut Findings) {
+fn check_chain(zone: &Zone, parameters: &Parameters, links: &HashMap<Hash, Link>, findings: &mut Findings) {
     let again = "sign the zone again";
     if links.is_empty() {
         let message = format!("{} has an NSEC3PARAM record, but no NSEC3 records of its parameters", zone.order.apex);
@@ -134,18 +111,18 @@ fn check_chain(zone: &Zone, parameters: &Parameters, links: &HashMap<[u8; HASH],
     }
     let needed = needed(zone);
     let hashes = hashes(zone, parameters, &needed);
-    let mut sorted: Vec<&[u8; HASH]> = links.keys().collect();
+    let mut sorted: Vec<&Hash> = links.keys().collect();
     sorted.sort_unstable();
     // RFC 5155 section 7.1: the next hash in order, that of the last link is the first.
     for (nth, hash) in sorted.iter().enumerate() {
         let (link, next) = (&links[*hash], sorted[(nth + 1) % sorted.len()]);
         if link.next != next {
-            let (to, next) = (base32(link.next), base32(next));
+            let (to, next) = (hash_text(link.next), hash_text(next));
             let message = format!("the NSEC3 record of {} leads to {to} instead of {next}", text(link.owner));
             findings.point(true, Some(link.record), Part::Word(to), message, again);
         }
     }
-    let mut is_known = HashMap::<&[u8; HASH], ()>::with_capacity(links.len());
+    let mut is_known = HashMap::<&Hash, ()>::with_capacity(links.len());
     for (needed, hash) in needed.iter().zip(&hashes) {
         let owner = needed.owner;
         let Some(link) = links.get(hash) else {
@@ -154,7 +131,7 @@ fn check_chain(zone: &Zone, parameters: &Parameters, links: &HashMap<[u8; HASH],
             let covering = sorted.get(at.wrapping_sub(1)).or(sorted.last()).and_then(|hash| links.get(*hash));
             if needed.always || covering.is_none_or(|link| link.flags & OPT_OUT == 0) {
                 let first = zone.order.records_of(owner).next();
-                let message = format!("{} has no NSEC3 record: {} is missing", text(owner.name), base32(hash));
+                let message = format!("{} has no NSEC3 record: {} is missing", text(owner.name), hash_text(hash));
                 findings.point(true, first, Part::Owner, message, again);
             }
             continue;
@@ -210,12 +187,11 @@ fn needed<'z, 'a>(zone: &'z Zone<'a>) -> Vec<Needed<'z, 'a>> {
 }
 
 /// The hashes of the names, in their order.
-fn hashes(zone: &Zone, parameters: &Parameters, needed: &[Needed]) -> Vec<[u8; HASH]> {
+fn hashes(zone: &Zone, parameters: &Parameters, needed: &[Needed]) -> Vec<Hash> {
     let part = needed.len().div_ceil(zone.threads).max(1);
     std::thread::scope(|scope| {
-        let hash_part = |part: &[Needed]| -> Vec<[u8; HASH]> {
-            part.iter().map(|needed| parameters.hash(needed.owner.name)).collect()
-        };
+        let hash_part =
+            |part: &[Needed]| -> Vec<Hash> { part.iter().map(|needed| parameters.hash(needed.owner.name)).collect() };
         let threads: Vec<_> = needed.chunks(part).map(|part| scope.spawn(move || hash_part(part))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("hashing doesn't panic")).collect()
     })
@@ -229,17 +205,8 @@ impl<'a> Parameters<'a> {
         Some((Parameters { algorithm, iterations: u16::from_be_bytes([i0, i1]), salt }, flags, rest))
     }
 
-    /// RFC 5155 section 5.
-    fn hash(&self, name: &[u8]) -> [u8; HASH] {
-        let mut hash: [u8; HASH] = [0; HASH];
-        let mut input = name.to_ascii_lowercase();
-        for _ in 0..=self.iterations {
-            input.extend_from_slice(self.salt);
-            hash.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &input).as_ref());
-            input.clear();
-            input.extend_from_slice(&hash);
-        }
-        hash
+    fn hash(&self, name: &[u8]) -> Hash {
+        nsec3::hash(&name.to_ascii_lowercase(), self.salt, self.iterations)
     }
 }
 
@@ -252,60 +219,17 @@ impl<'a> Link<'a> {
     }
 }
 
-const BASE32: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
-
 /// The hash that an owner's first label is, the apex behind it.
-fn hash_of(owner: &[u8], zone: &Zone) -> Option<[u8; HASH]> {
-    let (label, rest) = owner.split_first_chunk::<33>()?;
-    if label[0] != 32 || rest.len() != zone.order.apex.as_wire().len() {
-        return None;
-    }
-    let mut hash = [0; HASH];
-    // Eight letters are five octets.
-    for (letters, octets) in label[1..].chunks_exact(8).zip(hash.chunks_exact_mut(5)) {
-        let mut bits = 0u64;
-        for letter in letters {
-            let value = BASE32.iter().position(|known| known.eq_ignore_ascii_case(letter))?;
-            bits = bits << 5 | value as u64;
-        }
-        octets.copy_from_slice(&bits.to_be_bytes()[3..]);
-    }
-    Some(hash)
+fn hash_of(owner: &[u8], zone: &Zone) -> Option<Hash> {
+    let (&len, rest) = owner.split_first()?;
+    let (label, above) = rest.split_at_checked(len.into())?;
+    (above.len() == zone.order.apex.as_wire().len()).then(|| nsec3::from_label(label))?
 }
 
-/// Base 32 with the extended hex alphabet, without padding (RFC 4648 section 7).
-fn base32(hash: &[u8]) -> String {
-    let mut text = String::with_capacity(hash.len() * 8 / 5 + 1);
-    let (mut bits, mut count) = (0u32, 0);
-    for &octet in hash {
-        bits = bits << 8 | u32::from(octet);
-        count += 8;
-        while count >= 5 {
-            count -= 5;
-            text.push(BASE32[(bits >> count & 31) as usize] as char);
-        }
-    }
-    if count > 0 {
-        text.push(BASE32[(bits << (5 - count) & 31) as usize] as char);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// RFC 5155 appendix A.
-    #[test]
-    fn hashes_of_rfc_5155() {
-        let parameters = Parameters { algorithm: 1, iterations: 12, salt: &[0xaa, 0xbb, 0xcc, 0xdd] };
-        for (name, expected) in [
-            ("example", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom"),
-            ("a.Example", "35mthgpgcu1qg68fab165klnsnk3dpvl"),
-            ("*.w.example", "r53bq7cc2uvmubfu5ocmm6pers9tk9en"),
-        ] {
-            let name: crate::wire::name::Name = name.parse().unwrap();
-            assert_eq!(base32(&parameters.hash(name.as_wire())), expected);
-        }
+/// A hash as names have it; of another length than any that is known, in hexadecimal.
+fn hash_text(hash: &[u8]) -> String {
+    match hash.first_chunk() {
+        Some(hash) => String::from_utf8_lossy(&nsec3::label(hash)).into_owned(),
+        None => hash.iter().map(|octet| format!("{octet:02X}")).collect(),
     }
 }
