@@ -1,7 +1,7 @@
 //! Unbound validates what the server says: secure, insecure and bogus, for names that exist and names that don't, from a trust anchor down.
 //!
-//! The resolver has no way out: all of its questions go to the server, its own address is on loopback. NSD is tried in our place too, so
-//! that what fails with us alone is our fault.
+//! The resolver has no way out: all of its questions go to the server, its own address is on loopback. Knot DNS is tried in our
+//! place too, so that what fails with us alone is our fault.
 
 mod support;
 
@@ -204,6 +204,12 @@ impl Resolver {
         let dir = TempDir::new("unbound");
         let place = dir.path().display();
         let anchors = dir.write("anchors", trees.iter().map(|tree| tree.anchor.as_str()).collect::<String>());
+        // Zones of their own, as Unbound would first ask a server of the root for its name.
+        let tops = trees.iter().map(|tree| tree.top.as_str()).chain(["."]);
+        let stubs = tops.map(|top| {
+            let addr = format!("{}@{}", server.ip(), server.port());
+            format!("stub-zone:\n  name: \"{top}\"\n  stub-prime: no\n  stub-addr: {addr}\n")
+        });
         let conf = format!(
             r#"server:
   directory: "{place}"
@@ -222,16 +228,11 @@ impl Resolver {
   trust-anchor-signaling: no
   root-key-sentinel: no
   trust-anchor-file: "{}"
-stub-zone:
-  name: "."
-  stub-prime: no
-  stub-addr: {}@{}
 remote-control:
   control-enable: no
-"#,
+{}"#,
             anchors.display(),
-            server.ip(),
-            server.port(),
+            stubs.collect::<String>(),
         );
         let conf = dir.write("conf", conf);
         let mut command = peers.command("UNBOUND")?;
@@ -346,9 +347,9 @@ fn validate<S>(who: &str, serve: impl FnOnce(&Peers, &[(&str, &Path)]) -> Result
 }
 
 #[test]
-fn unbound_over_nsd() {
-    validate("nsd", |peers, zones| {
-        let running = peers.start(Kind::Nsd, zones, &Options { udp_size: 4096, ..Options::default() })?;
+fn unbound_over_knot() {
+    validate("knot", |peers, zones| {
+        let running = peers.start(Kind::Knot, zones, &Options { udp_size: 4096, ..Options::default() })?;
         let addr = running.addr;
         Ok((running, addr))
     });
