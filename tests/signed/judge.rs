@@ -2,30 +2,40 @@
 
 use crate::message::{AA, NEVER, QR, RD, TC};
 use crate::model::{Expected, World};
-use crate::record::{NSEC, NSEC3, RRSIG, Record, Response, SOA};
+use crate::record::{NSEC, NSEC3, RRSIG, Record, Response};
 use crate::world::Asked;
+use catchment::wire::code::rtype;
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
-/// One response, beside what it should be. The error names what differs.
-pub(crate) fn judge(world: &World, asked: &Asked, expected: &Expected, got: &Response) -> Result<(), String> {
-    let mut faults = String::new();
-    let mut fault = |text: String| writeln!(faults, "  {text}").unwrap();
+/// A difference: what kind, and which record.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    /// The same for all that probably have the same cause.
+    pub(crate) kind: String,
+    pub(crate) record: String,
+}
+
+/// One response, beside what it should be. No faults: it is right.
+pub(crate) fn judge(world: &World, asked: &Asked, expected: &Expected, got: &Response) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |kind: String, record: String| faults.push(Fault { kind, record });
     if got.rcode() != expected.rcode {
-        fault(format!("RCODE is {}, should be {}", got.rcode(), expected.rcode));
+        fault(format!("RCODE is {}, should be {}", got.rcode(), expected.rcode), String::new());
     }
     let due = QR | if expected.authoritative { AA } else { 0 } | if asked.recursion_desired { RD } else { 0 };
     if got.flags & (QR | AA | TC | RD | NEVER) != due {
-        fault(format!("flags are {:04x}, should be {due:04x}", got.flags));
+        fault("flags".into(), format!("{:04x}, should be {due:04x}", got.flags));
     }
     let sections = [("answer", &got.answer), ("authority", &got.authority), ("additional", &got.additional)];
     for (section, records) in sections {
-        twice(records).into_iter().for_each(|record| fault(format!("twice in {section}: {record}")));
+        twice(records)
+            .into_iter()
+            .for_each(|record| fault(of(&format!("twice in {section}"), record), record.to_string()));
     }
     let answer = set(&got.answer);
     let is_part = expected.is_part_enough && !answer.is_empty() && answer.is_subset(&expected.answer);
     if !is_part {
-        differences("answer", &expected.answer, &answer).into_iter().for_each(&mut fault);
+        differences("answer", &expected.answer, &answer, &mut fault);
     }
     let mut authority = set(&got.authority);
     let mut wanted = expected.authority.clone();
@@ -35,17 +45,17 @@ pub(crate) fn judge(world: &World, asked: &Asked, expected: &Expected, got: &Res
         authority.retain(|record| !is_proof(record));
         wanted.retain(|record| !is_proof(record));
     }
-    differences("authority", &wanted, &authority).into_iter().for_each(&mut fault);
+    differences("authority", &wanted, &authority, &mut fault);
     let additional = set(&got.additional);
     for record in expected.glue.difference(&additional) {
-        fault(format!("missing in additional: {record}"));
+        fault(of("missing in additional", record), record.to_string());
     }
     for record in additional.difference(&expected.glue) {
         if let Err(why) = additional_is_true(world, asked, record, &additional) {
-            fault(format!("{why} in additional: {record}"));
+            fault(of(&format!("{why} in additional"), record), record.to_string());
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    faults
 }
 
 /// What else is useful must be as the zone has it, each RRset with all of its signatures or none (RFC 4035 section 3.1.1).
@@ -82,11 +92,12 @@ fn twice(records: &[Record]) -> Vec<&Record> {
     records.iter().filter(|record| !seen.insert(*record)).collect()
 }
 
-fn differences(section: &str, due: &BTreeSet<Record>, got: &BTreeSet<Record>) -> Vec<String> {
-    let missing = due.difference(got).map(|record| format!("missing in {section}: {record}"));
-    let needless = got.difference(due).map(|record| match record.rtype {
-        SOA | NSEC | NSEC3 | RRSIG => format!("needless in {section}: {record}"),
-        _ => format!("wrong in {section}: {record}"),
-    });
-    missing.chain(needless).collect()
+fn differences(section: &str, due: &BTreeSet<Record>, got: &BTreeSet<Record>, fault: &mut impl FnMut(String, String)) {
+    due.difference(got).for_each(|record| fault(of(&format!("missing in {section}"), record), record.to_string()));
+    got.difference(due).for_each(|record| fault(of(&format!("needless in {section}"), record), record.to_string()));
+}
+
+/// A kind of fault: of records of this type, or of what covers it.
+fn of(what: &str, record: &Record) -> String {
+    format!("{what}: {}", rtype::text(record.covered().unwrap_or(record.rtype)))
 }

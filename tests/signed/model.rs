@@ -28,6 +28,31 @@ pub(crate) struct Question {
     pub(crate) dnssec_ok: bool,
 }
 
+/// What a response has in it that not everybody does alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Note {
+    /// A wildcard without records of its own answers: there are names below it.
+    EmptyWildcard,
+    /// An alias is asked for a type of DNSSEC that it does not have.
+    AliasAskedForDnssec,
+    /// A cut is asked for NSEC, which the parent has.
+    NsecAtCut,
+    /// ANY below a DNAME.
+    AnyBelowDname,
+    /// A wildcard answers for a name that has an asterisk of its own.
+    AsteriskExpanded,
+    /// A wildcard answers a question for NSEC.
+    NsecExpanded,
+    /// A wildcard does not have the type.
+    NoWildcardType,
+    /// A wildcard answers for a name that a DNAME led to.
+    ExpandedBehindDname,
+    /// A name below the owner of an NSEC3 record.
+    BelowHashed,
+    /// A name below an empty non-terminal that Opt-Out leaves without an NSEC3 record.
+    BelowOptedOut,
+}
+
 /// The response that is due.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
@@ -41,17 +66,18 @@ pub(crate) struct Expected {
     pub(crate) is_part_enough: bool,
     /// The zone can't prove what is to be proved.
     pub(crate) is_unprovable: bool,
+    pub(crate) notes: BTreeSet<Note>,
 }
 
 /// All zones that are served.
-pub(crate) struct World(pub(crate) Vec<Zone>);
+pub(crate) struct World<'z>(pub(crate) Vec<&'z Zone>);
 
-impl World {
+impl<'z> World<'z> {
     /// The zone that answers: the closest; for DS of an apex the parent, if that is here.
-    pub(crate) fn zone_of(&self, name: &Name, qtype: u16) -> Option<&Zone> {
+    pub(crate) fn zone_of(&self, name: &Name, qtype: u16) -> Option<&'z Zone> {
         let closest = |is_strict: bool| {
-            let is_above = |zone: &&Zone| name.starts_with(&zone.apex) && !(is_strict && *name == zone.apex);
-            self.0.iter().filter(is_above).max_by_key(|zone| zone.apex.len())
+            let is_above = |zone: &&&Zone| name.starts_with(&zone.apex) && !(is_strict && *name == zone.apex);
+            self.0.iter().filter(is_above).max_by_key(|zone| zone.apex.len()).copied()
         };
         closest(qtype == DS).or_else(|| closest(false))
     }
@@ -90,6 +116,9 @@ impl<'w> Responder<'w> {
     fn step(&mut self, name: &Name, is_first: bool) -> Option<Name> {
         let (zone, qtype) = (self.zone, self.question.qtype);
         let found = zone.find(name, qtype);
+        if zone.hashed_above(name) {
+            self.expected.notes.insert(Note::BelowHashed);
+        }
         self.expected.authoritative |= is_first && !matches!(found, Found::Cut(_));
         match found {
             Found::Cut(cut) => self.refer(&cut),
@@ -101,15 +130,33 @@ impl<'w> Responder<'w> {
                 self.deny(0, zone.no_type(name));
             }
             Found::Wildcard { encloser, wildcard } => {
+                self.note_wildcard(name);
                 if let Some(next) = self.take(&wildcard, name) {
                     self.prove(zone.expanded(name, &encloser));
                     return next;
                 }
+                let is_empty = !zone.nodes.contains_key(&wildcard);
+                self.expected.notes.insert(if is_empty { Note::EmptyWildcard } else { Note::NoWildcardType });
                 self.deny(0, zone.no_wildcard_type(name, &encloser, &wildcard));
             }
-            Found::Nothing { encloser } => self.deny(3, zone.no_name(name, &encloser)),
+            Found::Nothing { encloser } => {
+                if zone.is_opted_out(&encloser) {
+                    self.expected.notes.insert(Note::BelowOptedOut);
+                }
+                self.deny(3, zone.no_name(name, &encloser));
+            }
         }
         None
+    }
+
+    fn note_wildcard(&mut self, name: &Name) {
+        let is_behind_dname = self.expected.answer.iter().any(|record| record.rtype == DNAME);
+        let notes = [
+            (name.last().is_some_and(|label| label == b"*"), Note::AsteriskExpanded),
+            (self.question.qtype == NSEC, Note::NsecExpanded),
+            (is_behind_dname, Note::ExpandedBehindDname),
+        ];
+        self.expected.notes.extend(notes.into_iter().filter_map(|(is_so, note)| is_so.then_some(note)));
     }
 
     /// Takes what answers from `node`, as records of `owner`. `Some(None)`: that is all. `None`: nothing does.
@@ -119,21 +166,26 @@ impl<'w> Responder<'w> {
             let types = zone.nodes.get(node).into_iter().flatten();
             let mut is_found = false;
             for (_, rrset) in types {
-                let signatures = rrset.signatures.iter().filter(|_| qtype == RRSIG || self.question.dnssec_ok);
-                let records = rrset.records.iter().filter(|_| qtype == ANY);
-                for record in records.chain(signatures) {
+                let records = rrset.records.iter().filter(|record| qtype == ANY || record.rtype == qtype);
+                // Without DO they are types like any other (RFC 4035 section 3).
+                for record in records.chain(&rrset.signatures) {
                     is_found = true;
                     self.expected.answer.insert(Record { owner: owner.clone(), ..record.clone() });
                 }
             }
             self.expected.is_part_enough = is_found;
-            return is_found.then_some(None);
+            if is_found {
+                return Some(None);
+            }
         }
         if let Some(rrset) = zone.rrset(node, qtype) {
             self.answer(rrset, owner);
             return Some(None);
         }
         let alias = zone.rrset(node, CNAME)?;
+        if matches!(qtype, RRSIG | NSEC | NSEC3) {
+            self.expected.notes.insert(Note::AliasAskedForDnssec);
+        }
         self.answer(alias, owner);
         Some(Some(alias.records[0].target()))
     }
@@ -146,6 +198,7 @@ impl<'w> Responder<'w> {
         let ttl_secs = dname.records[0].ttl_secs;
         if self.question.qtype == ANY {
             self.expected.is_part_enough = true;
+            self.expected.notes.insert(Note::AnyBelowDname);
         }
         let rdata = wire(&target);
         self.expected.answer.insert(Record { owner: name.clone(), rtype: CNAME, ttl_secs, rdata });
@@ -155,10 +208,14 @@ impl<'w> Responder<'w> {
     /// A referral: RFC 4035 section 3.1.4, RFC 5155 section 7.2.7.
     fn refer(&mut self, cut: &Name) {
         let zone = self.zone;
+        if self.question.qtype == NSEC && zone.rrset(cut, NSEC).is_some() {
+            self.expected.notes.insert(Note::NsecAtCut);
+        }
         let servers = zone.rrset(cut, NS).expect("a cut");
         self.expected.authority.extend(servers.records.iter().cloned());
         match zone.rrset(cut, DS) {
-            Some(ds) if self.question.dnssec_ok => self.authority(ds),
+            // The DS RRset and its signatures: where nothing is signed, there is no use for it.
+            Some(ds) if self.question.dnssec_ok && !ds.signatures.is_empty() => self.authority(ds),
             Some(_) => {}
             None => self.prove(zone.no_type(cut)),
         }

@@ -2,7 +2,7 @@
 
 use crate::ask::Theirs;
 use crate::generate::{self, Random};
-use crate::model::{Question, World};
+use crate::model::Question;
 use crate::record::{Name, Response, SOA, child, wire};
 use crate::support::peers::{Kind, Options, Peers};
 use crate::support::process::TempDir;
@@ -26,11 +26,12 @@ const MORE: &str = "\
 cut.x.y.APEX 300 IN NS ns.example.net.
 ";
 
-/// What all servers are asked about.
+/// A zone that servers are asked about.
 pub(crate) struct Signed {
-    /// Apex and text, as the signers left it.
-    pub(crate) texts: Vec<(String, String)>,
-    pub(crate) world: World,
+    pub(crate) apex: String,
+    /// As its signer left it.
+    pub(crate) text: String,
+    pub(crate) zone: Zone,
     pub(crate) questions: Vec<Asked>,
 }
 
@@ -44,36 +45,34 @@ pub(crate) struct Asked {
     pub(crate) wire: Vec<u8>,
 }
 
-impl Signed {
-    /// From a seed. A test that finds no peers gives the reason to `support::skip`.
-    pub(crate) fn new(peers: &Peers, seed: u64) -> Result<Signed, String> {
-        let mut random = Random::new(seed);
-        let mut zones = generate::zones(&mut random, FAMILIES);
-        // Nothing below a DNAME: NSD looks for that in all zones together, and refuses it.
-        let all: BTreeSet<String> = zones.iter().flat_map(|zone| zone.owners.clone()).collect();
-        zones.retain(|zone| !all.iter().any(|owner| zone.redirects(owner)));
-        let dir = TempDir::new("signed");
-        let mut files = Vec::new();
-        for (at, zone) in zones.iter().enumerate() {
-            let mut text = zone.text.clone();
-            if !zone.redirects(&format!("deep.{}", zone.apex)) {
-                text.push_str(&MORE.replace("APEX", &zone.apex));
-            }
-            files.push(match at % UNSIGNED_PART {
-                0 => dir.write(&format!("{}plain", zone.apex), text),
-                _ => {
-                    sign(peers, dir.path(), &zone.apex, &text, Scheme::ALL[random.below(Scheme::ALL.len())], VALIDITY)?
-                        .path
-                }
-            });
+/// Zones from a seed. A test that finds no peers gives the error to `support::skip`.
+pub(crate) fn zones(peers: &Peers, seed: u64) -> Result<Vec<Signed>, String> {
+    let mut random = Random::new(seed);
+    let mut zones = generate::zones(&mut random, FAMILIES);
+    // Nothing below a DNAME: NSD looks for that in all zones together, and refuses it.
+    let all: BTreeSet<String> = zones.iter().flat_map(|zone| zone.owners.clone()).collect();
+    zones.retain(|zone| !all.iter().any(|owner| zone.redirects(owner)));
+    let dir = TempDir::new("signed");
+    let mut files = Vec::new();
+    for (at, zone) in zones.iter().enumerate() {
+        let mut text = zone.text.clone();
+        if !zone.redirects(&format!("deep.{}", zone.apex)) {
+            text.push_str(&MORE.replace("APEX", &zone.apex));
         }
-        let apexes: Vec<&str> = zones.iter().map(|zone| zone.apex.as_str()).collect();
-        let world = World(transfer(peers, &apexes, &files)?);
-        let questions = world.0.iter().flat_map(|zone| questions(&mut random, zone)).collect();
-        let text = |file: &PathBuf| std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()));
-        let texts = apexes.iter().zip(&files).map(|(apex, file)| Ok((apex.to_string(), text(file)?)));
-        Ok(Signed { texts: texts.collect::<Result<_, String>>()?, world, questions })
+        files.push(match at % UNSIGNED_PART {
+            0 => dir.write(&format!("{}plain", zone.apex), text),
+            _ => {
+                sign(peers, dir.path(), &zone.apex, &text, Scheme::ALL[random.below(Scheme::ALL.len())], VALIDITY)?.path
+            }
+        });
     }
+    let apexes: Vec<&str> = zones.iter().map(|zone| zone.apex.as_str()).collect();
+    let signed = transfer(peers, &apexes, &files)?.into_iter().zip(apexes).zip(&files).map(|((zone, apex), file)| {
+        let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let questions = questions(&mut random, &zone);
+        Ok(Signed { apex: apex.into(), text, zone, questions })
+    });
+    signed.collect()
 }
 
 /// The zones' records as octets, from a server that shares no code with ours.

@@ -205,6 +205,17 @@ impl Zone {
         base32hex(&octets)
     }
 
+    /// Whether a name that exists has no NSEC3 record in a zone that has such records.
+    pub(crate) fn is_opted_out(&self, name: &Name) -> bool {
+        matches!(self.denial, Denial::Nsec3 { .. }) && self.matching(name).is_none()
+    }
+
+    /// Whether the owner of an NSEC3 record is above a name.
+    pub(crate) fn hashed_above(&self, name: &Name) -> bool {
+        let Denial::Nsec3 { chain, .. } = &self.denial else { return false };
+        name.len() > self.apex.len() + 1 && chain.contains_key(&name[self.apex.len()])
+    }
+
     /// Owners of NSEC3 records.
     pub(crate) fn hashed_names(&self) -> Vec<Name> {
         let Denial::Nsec3 { chain, .. } = &self.denial else { return Vec::new() };
