@@ -48,6 +48,13 @@ pub fn canonical(rtype: u16, rdata: &[u8]) -> Cow<'_, [u8]> {
     lower
 }
 
+/// The type that an RRSIG covers (RFC 4034 section 3.1). None: the RDATA is shorter than any RRSIG's.
+pub fn type_covered(rrsig: &[u8]) -> Option<u16> {
+    /// Octets before the signer's name.
+    const FIXED: usize = 18;
+    rrsig.first_chunk::<FIXED>().map(|fixed| u16::from_be_bytes([fixed[0], fixed[1]]))
+}
+
 fn name_at(rdata: &[u8], at: usize) -> Option<Range<usize>> {
     let len = wire_len(rdata.get(at..)?).ok()?;
     Some(at..at + len)

@@ -4,7 +4,9 @@
 //! content that can't be served. All that an answer needs is worked out here, once: cuts, empty non-terminals, occluded
 //! names, glue, additional addresses, the negative TTL, and where names may be compressed.
 
+mod chain;
 mod names;
+mod order;
 mod plan;
 mod rrsets;
 mod write;
@@ -13,6 +15,7 @@ use super::image::{FLAT_MAX, Image};
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
+use chain::Chain;
 use names::Names;
 use plan::Plan;
 use rrsets::Rrsets;
@@ -61,9 +64,13 @@ fn compile_up_to(flat_max: u64, apex: &Name, records: &Records) -> (Option<Image
 fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
     let apex = spelled_as_written(apex, records);
     let soa = check_apex(&apex, records, findings)?;
+    let chain = Chain::find(&apex, records, findings);
+    if findings.fatal() {
+        return None;
+    }
     // The choice of the seed depends on the content alone.
     for seed in 0..SEEDS_MAX {
-        let Ok(names) = Names::collect(&apex, records, seed) else {
+        let Ok(names) = Names::collect(&apex, records, &chain, seed) else {
             findings.zone(
                 "the zone has more than 32 empty non-terminals (names with nothing but names below them) for each name that \
                  owns records",
@@ -75,12 +82,13 @@ fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings)
             continue;
         }
         let mut found = Findings::default();
-        let rrsets = Rrsets::build(&apex, records, &names, &mut found);
+        let rrsets = Rrsets::build(&apex, records, &names, &chain, &mut found);
         if found.fatal() {
             findings.append(found);
             return None;
         }
-        match Plan::new(flat_max, &apex, &names, &rrsets).and_then(|plan| write::image(&apex, &soa, &plan)) {
+        let items = order::Items::collect(&apex, records, &chain, &names, &rrsets);
+        match Plan::new(flat_max, &apex, &names, &rrsets, &items).and_then(|plan| write::image(&apex, &soa, &plan)) {
             Ok((root, segments)) => {
                 findings.append(found);
                 let image = Image::compiled(root, segments);

@@ -9,6 +9,7 @@
 //! root      header, apex, the names of the segments: what opens an image
 //! segment   a run of octets under its digest, in memory that versions share
 //! node      names and RRsets, as the responder reads them
+//! order     what denies names and types
 //! ahead     loads the memory of a probe before it is made
 //! records   all records, for dumps and differences
 //! ```
@@ -16,12 +17,14 @@
 mod ahead;
 mod bytes;
 mod node;
+mod order;
 mod records;
 mod root;
 mod segment;
 
 pub use ahead::Ahead;
-pub use node::{Extra, Hint, Node, Rrset};
+pub use node::{Extra, Hint, Node, Rrset, Signatures};
+pub use order::{Denial, Nsec3};
 pub(super) use records::expanded_len;
 pub use root::Root;
 pub(super) use segment::Piece;

@@ -13,6 +13,8 @@ pub mod image;
 mod layout;
 pub mod library;
 pub mod memory;
+pub mod nsec3;
+pub mod order;
 pub mod parse;
 pub mod rdata;
 pub mod records;

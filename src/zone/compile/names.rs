@@ -1,5 +1,6 @@
 //! The names of a zone: owners and empty non-terminals, in the order of their hashes, and what each is.
 
+use super::chain::{Chain, is_of_nsec3};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
 use crate::zone::layout;
@@ -38,21 +39,29 @@ pub(super) struct NameEntry<'a> {
     pub(super) has_dname: bool,
     /// Whether it has A or AAAA records.
     pub(super) has_address: bool,
-    /// Below a cut or DNAME: no answer to any question.
+    /// Below a cut or DNAME, or of NSEC3 records that lie in no order: no answer to any question.
     pub(super) is_hidden: bool,
     /// Below a DNAME that no cut is above: not even glue (RFC 6672 section 2.4).
     pub(super) is_redirected: bool,
 }
 
 impl<'a> Names<'a> {
-    /// Groups the records by owner, adds the empty non-terminals, and finds out what is occluded.
-    pub(super) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Result<Names<'a>, TooManyEmpty> {
+    /// Groups the records by owner, but for those that lie in the order, adds the empty non-terminals, and finds out what is occluded.
+    pub(super) fn collect(
+        apex: &Name,
+        records: &'a Records,
+        chain: &Chain,
+        seed: u64,
+    ) -> Result<Names<'a>, TooManyEmpty> {
         // The root's zero belongs to the apex.
         let apex_len = apex.as_wire().len();
         let mut lower = Vec::with_capacity(NAME_LEN_MAX);
         let mut last: Option<(&[u8], u64)> = None;
         let mut keyed: Vec<(u64, u32)> = Vec::with_capacity(records.len());
         for (index, record) in records.iter().enumerate() {
+            if chain.has(index) {
+                continue;
+            }
             let owner = records.owner(record);
             let hash = match last {
                 Some((same, hash)) if std::ptr::eq(same, owner) => hash,
@@ -184,15 +193,18 @@ impl<'a> Names<'a> {
                 depths |= 1 << depth(entry.relative);
             }
             let has_address = has(rtype::A) || has(rtype::AAAA);
+            let is_hidden = entry.count > 0 && self.records_of(entry).all(|record| is_of_nsec3(record, self.records));
             let entry = &mut self.list[index];
             (entry.is_cut, entry.has_dname, entry.has_address) = (is_cut, has_dname, has_address);
+            entry.is_hidden = is_hidden;
         }
         if depths != 0 {
             for index in 0..self.list.len() {
                 let above = self.occluded_by(self.list[index].relative, depths);
                 let is_redirected = above.is_some_and(|above| !self.list[above].is_cut);
                 let entry = &mut self.list[index];
-                (entry.is_hidden, entry.is_redirected) = (above.is_some(), is_redirected);
+                entry.is_hidden |= above.is_some();
+                entry.is_redirected = is_redirected;
             }
         }
         self.list.retain(|name| name.count > 0 || !name.is_hidden);
@@ -279,7 +291,8 @@ fn with_lower<T>(relative: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
 }
 
 impl<'a> NameEntry<'a> {
-    fn new(hash: u64, relative: &'a [u8], first: usize, count: usize) -> NameEntry<'a> {
+    /// A visible name without records.
+    pub(super) fn new(hash: u64, relative: &'a [u8], first: usize, count: usize) -> NameEntry<'a> {
         NameEntry {
             hash,
             relative,

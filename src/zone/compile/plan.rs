@@ -2,6 +2,7 @@
 
 use super::Unfit;
 use super::names::{Names, parent};
+use super::order::{Items, Order};
 use super::rrsets::{Extra, Rrsets};
 use crate::wire::name::Name;
 use crate::zone::layout::{
@@ -20,7 +21,9 @@ pub(super) struct Plan<'a> {
     pub(super) far_grid: Grid,
     /// All far items, by hash.
     pub(super) far: Vec<Item>,
-    /// Octets of all segments, as far as they can be told before they are written.
+    /// What denials are found in.
+    pub(super) order: Order<'a>,
+    /// Octets of all segments but the order's, as far as they can be told before they are written.
     pub(super) segments_len: u64,
     /// Names that lie behind their cut.
     own: Vec<bool>,
@@ -44,7 +47,13 @@ impl Item {
 
 impl<'a> Plan<'a> {
     /// An image of more than `flat_max` octets is laid out in segments.
-    pub(super) fn new(flat_max: u64, apex: &Name, names: &'a Names<'a>, rrsets: &'a Rrsets) -> Result<Plan<'a>, Unfit> {
+    pub(super) fn new(
+        flat_max: u64,
+        apex: &Name,
+        names: &'a Names<'a>,
+        rrsets: &'a Rrsets,
+        items: &'a Items<'a>,
+    ) -> Result<Plan<'a>, Unfit> {
         let mut plan = Plan {
             names,
             rrsets,
@@ -53,20 +62,29 @@ impl<'a> Plan<'a> {
             name_grid: Grid::flat(0),
             far_grid: Grid { bits: 0, buckets: 0 },
             far: Vec::new(),
+            order: Order::default(),
             segments_len: 0,
             own: own(names, rrsets),
             wildcards: wildcards(names),
         };
         plan.collect_far();
-        let root_len = |plan: &Plan| (header::SIZE + apex.as_wire().len() + plan.node_len(plan.apex) + DIGEST) as u64;
+        let salt_len = items.salt().len();
+        let root_len =
+            |plan: &Plan| (header::SIZE + apex.as_wire().len() + salt_len + plan.node_len(plan.apex) + DIGEST) as u64;
         let indexed = names.indexed().count();
         plan.lay_out(indexed, |_| 0);
-        let mut len = root_len(&plan) + plan.segments_len;
-        if len > flat_max {
-            plan.is_flat = false;
+        let mut len = root_len(&plan) + plan.segments_len + items.len_max();
+        plan.is_flat = len <= flat_max;
+        plan.order = items.order(plan.is_flat);
+        if !plan.is_flat {
             plan.lay_out(indexed, |octets| octets);
-            let segments = (plan.name_grid.segments() + plan.far_grid.segments()) as u64;
-            len = root_len(&plan) + plan.segments_len + segments * (SEGMENT_ENTRY + PADDING) as u64;
+            let segments = plan.name_grid.segments() + plan.far_grid.segments() + plan.order.runs.len();
+            let order_len = plan.order.runs.iter().map(|run| run.len() as u64).sum::<u64>();
+            len = root_len(&plan)
+                + plan.segments_len
+                + plan.order.fences().len() as u64
+                + order_len
+                + (segments * (SEGMENT_ENTRY + PADDING)) as u64;
         }
         if len > IMAGE_MAX {
             return Err(Unfit::TooLarge);

@@ -1,12 +1,16 @@
 //! The RRsets of a zone, encoded as the image holds them; equal ones are kept once.
 
+use super::chain::Chain;
 use super::names::{NameEntry, Names};
 use super::{Findings, TYPES_MAX};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;
 use crate::zone::image::expanded_len;
-use crate::zone::layout::{self, APEX_INLINE_MAX, INLINE_MAX, RRSET_WIRE_MAX, extra, hint, rrset};
+use crate::zone::layout::{
+    self, APEX_INLINE_MAX, INLINE_MAX, RRSET_WIRE_MAX, SIGNED_INLINE_MAX, extra, hint, order, rrset,
+};
+use crate::zone::nsec3::Hash as NameHash;
 use crate::zone::records::{Record, Records};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,8 +29,17 @@ pub(super) struct Rrsets {
     entries: Vec<(u16, u32)>,
     /// Where each name's entries start; one more at the end.
     starts: Vec<u32>,
+    /// The NSEC3 records that deny, by hash.
+    chain: Vec<Link>,
     /// Records after duplicates are gone.
     pub(super) record_count: u64,
+}
+
+/// An NSEC3 record of the chain: its octets, from its label on, lie among those of the sets.
+struct Link {
+    hash: NameHash,
+    at: usize,
+    len: u32,
 }
 
 /// One RRset, encoded but for its extras.
@@ -66,18 +79,26 @@ const HASHED_EXTRA: usize = 3 + 8;
 
 impl Rrsets {
     /// Sorts, checks and encodes the records of each name.
-    pub(super) fn build(apex: &Name, records: &Records, names: &Names, findings: &mut Findings) -> Rrsets {
+    pub(super) fn build(
+        apex: &Name,
+        records: &Records,
+        names: &Names,
+        chain: &Chain,
+        findings: &mut Findings,
+    ) -> Rrsets {
         let mut all = Rrsets::default();
         let mut encoder = Encoder { apex, records, names, findings, encoded: Vec::new(), extras: Vec::new() };
-        let mut list = Vec::new();
+        let (mut list, mut signatures) = (Vec::new(), Vec::new());
+        all.encode_chain(&mut encoder, chain, &mut list, &mut signatures);
         // Keyed by the hash of the content; where two differ under one hash, the later name's is simply not shared.
         let mut known: HashMap<u64, u32> = HashMap::new();
         for entry in names.iter() {
             all.starts.push(all.entries.len() as u32);
-            encoder.sort(entry, &mut list);
+            encoder.sort(names.records_of(entry), &mut list);
             encoder.check_types(entry, &list);
+            take_signatures(entry, &mut list, &mut signatures);
             for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
-                let count = encoder.encode(entry, group);
+                let count = encoder.encode(entry, group, covering(&signatures, group[0].record.rtype));
                 all.record_count += count as u64;
                 let set = all.keep(names, entry, &mut encoder.encoded, &encoder.extras, &mut known);
                 all.entries.push((group[0].record.rtype, set));
@@ -85,6 +106,34 @@ impl Rrsets {
         }
         all.starts.push(all.entries.len() as u32);
         all
+    }
+
+    /// Encodes the NSEC3 records that lie in the order.
+    fn encode_chain<'a>(
+        &mut self,
+        encoder: &mut Encoder<'a, '_>,
+        chain: &Chain,
+        list: &mut Vec<Sorted<'a>>,
+        signatures: &mut Vec<Sorted<'a>>,
+    ) {
+        let records = encoder.records;
+        for (hash, members) in chain.iter() {
+            encoder.sort(members.iter().map(|&index| records.at(index as usize)), list);
+            let label = &records.owner(list[0].record)[..order::LABEL];
+            let entry = NameEntry::new(0, label, 0, 0);
+            take_signatures(&entry, list, signatures);
+            let count = encoder.encode(&entry, list, signatures);
+            self.record_count += count as u64;
+            let at = self.bytes.len();
+            self.bytes.extend_from_slice(label);
+            self.bytes.extend_from_slice(&encoder.encoded);
+            self.chain.push(Link { hash: *hash, at, len: (self.bytes.len() - at) as u32 });
+        }
+    }
+
+    /// Hash and octets of each NSEC3 record that lies in the order, by hash.
+    pub(super) fn chain(&self) -> impl ExactSizeIterator<Item = (&NameHash, &[u8])> {
+        self.chain.iter().map(|link| (&link.hash, &self.bytes[link.at..link.at + link.len as usize]))
     }
 
     /// (type, set) of a name, by type.
@@ -106,15 +155,14 @@ impl Rrsets {
     /// Octets of all records written out.
     pub(super) fn expanded_len(&self, apex: &Name, names: &Names) -> u64 {
         let mut len = 0;
+        let mut add = |relative_len: usize, octets: &[u8]| {
+            let (count, rdata_len) = count_of(octets);
+            len += expanded_len(relative_len + apex.as_wire().len(), count, rdata_len);
+        };
         for (number, name) in names.iter().enumerate() {
-            let owner_len = name.relative.len() + apex.as_wire().len();
-            for &(_, set) in self.of(number) {
-                let [.., c0, c1, l0, l1, _] =
-                    *self.octets(set).first_chunk::<{ rrset::FIXED }>().expect("it was encoded");
-                let (count, items_len) = (u16::from_le_bytes([c0, c1]) as usize, u16::from_le_bytes([l0, l1]) as usize);
-                len += expanded_len(owner_len, count, items_len - 2 * count);
-            }
+            self.of(number).iter().for_each(|&(_, set)| add(name.relative.len(), self.octets(set)));
         }
+        self.chain().for_each(|(_, octets)| add(order::LABEL, &octets[order::LABEL..]));
         len
     }
 
@@ -140,14 +188,20 @@ impl Rrsets {
             encoded.extend_from_slice(&names.at(extra.target as usize).hash.to_le_bytes());
         }
         let hash = layout::hash(names.seed(), encoded);
-        if encoded.len() >= SHARE_MIN {
+        // No two names have the same signatures.
+        let is_signed = encoded[rrset::FIXED - 1] & rrset::SIGNATURES != 0;
+        if len >= SHARE_MIN && !is_signed {
             let first = *known.entry(hash).or_insert(number);
             if (first as usize) < self.sets.len() && self.is_same(first, &encoded[..len], extras) {
                 self.sets[first as usize].uses += 1;
                 return first;
             }
         }
-        let max = if entry.relative.is_empty() { APEX_INLINE_MAX } else { INLINE_MAX };
+        let max = match () {
+            () if entry.relative.is_empty() => APEX_INLINE_MAX,
+            () if is_signed => SIGNED_INLINE_MAX,
+            () => INLINE_MAX,
+        };
         self.sets.push(Set {
             at: self.bytes.len(),
             len: len as u32,
@@ -186,10 +240,10 @@ struct Encoder<'a, 'f> {
 }
 
 impl<'a> Encoder<'a, '_> {
-    /// The records of a name by type, then by canonical RDATA (RFC 4034 section 6.3), then by spelling.
-    fn sort(&self, entry: &NameEntry, list: &mut Vec<Sorted<'a>>) {
+    /// Records of one name by type, then by canonical RDATA (RFC 4034 section 6.3), then by spelling.
+    fn sort(&self, of_name: impl Iterator<Item = &'a Record>, list: &mut Vec<Sorted<'a>>) {
         list.clear();
-        list.extend(self.names.records_of(entry).map(|record| {
+        list.extend(of_name.map(|record| {
             let rdata = self.records.rdata(record);
             Sorted { record, rdata, canonical: rdata::canonical(record.rtype, rdata) }
         }));
@@ -237,13 +291,66 @@ impl<'a> Encoder<'a, '_> {
         }
     }
 
-    /// Encodes the RRset of one type, all of whose records are in `group`. Gives the number of its records.
-    fn encode(&mut self, entry: &NameEntry, group: &[Sorted]) -> usize {
+    /// Encodes the RRset of one type, all of whose records are in `group`, with what covers it. Gives the number of its records,
+    /// signatures among them.
+    fn encode(&mut self, entry: &NameEntry, group: &[Sorted<'a>], signatures: &[Sorted<'a>]) -> usize {
         let rtype = group[0].record.rtype;
+        let (ttl_secs, mut unique) = self.unique(entry, group);
+        let (signatures_ttl_secs, mut unique_signatures) = self.unique(entry, signatures);
+        let wire_len: usize = unique.iter().chain(&unique_signatures).map(|rdata| 12 + rdata.len()).sum();
+        if wire_len > RRSET_WIRE_MAX {
+            let message = format!(
+                "the {} records at {} take {wire_len} octets; an RRset may take {RRSET_WIRE_MAX}, so that it fits a message",
+                rtype::text(rtype),
+                self.owner_text(entry)
+            );
+            self.findings.error(group[0].record, message, "spread them over several names");
+            unique.truncate(1);
+            unique_signatures.clear();
+        }
+
+        self.encoded.clear();
+        self.encoded.extend_from_slice(&ttl_secs.to_le_bytes());
+        let put_items = |encoded: &mut Vec<u8>, flags: &[u8], items: &[&[u8]]| {
+            let len: usize = items.iter().map(|rdata| 2 + rdata.len()).sum();
+            encoded.extend_from_slice(&(items.len() as u16).to_le_bytes());
+            encoded.extend_from_slice(&(len as u16).to_le_bytes());
+            encoded.extend_from_slice(flags);
+            for rdata in items {
+                encoded.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+                encoded.extend_from_slice(rdata);
+            }
+        };
+        let flags_at = rrset::FIXED - 1;
+        put_items(&mut self.encoded, &[0], &unique);
+        if !unique_signatures.is_empty() {
+            self.encoded[flags_at] |= rrset::SIGNATURES;
+            self.encoded.extend_from_slice(&signatures_ttl_secs.to_le_bytes());
+            put_items(&mut self.encoded, &[], &unique_signatures);
+        }
+        self.extras.clear();
+        // Hidden RRsets are never an answer of their own: addresses need neither.
+        if !entry.is_hidden {
+            if rdata::is_compressible(rtype) {
+                self.encoded[flags_at] |= rrset::HINTS;
+                self.encode_hints(entry, rtype, &unique);
+            }
+            self.find_extras(entry, rtype, &unique);
+            if !self.extras.is_empty() {
+                self.encoded[flags_at] |= rrset::EXTRAS;
+                self.encoded.push(self.extras.len() as u8);
+            }
+        }
+        unique.len() + unique_signatures.len()
+    }
+
+    /// The smallest TTL of these, and their RDATA without duplicates.
+    fn unique(&mut self, entry: &NameEntry, group: &[Sorted<'a>]) -> (u32, Vec<&'a [u8]>) {
         let ttl_secs = group.iter().map(|sorted| sorted.record.ttl_secs).min().unwrap_or_default();
         let mut unique: Vec<&[u8]> = Vec::with_capacity(group.len());
         let mut previous: Option<&Sorted> = None;
         for sorted in group {
+            let rtype = sorted.record.rtype;
             if sorted.record.ttl_secs != ttl_secs {
                 let message = format!(
                     "TTL {} differs within {} {}: the smallest, {ttl_secs}, is served",
@@ -261,42 +368,7 @@ impl<'a> Encoder<'a, '_> {
             previous = Some(sorted);
             unique.push(sorted.rdata);
         }
-        let wire_len: usize = unique.iter().map(|rdata| 12 + rdata.len()).sum();
-        if wire_len > RRSET_WIRE_MAX {
-            let message = format!(
-                "the {} records at {} take {wire_len} octets; an RRset may take {RRSET_WIRE_MAX}, so that it fits a message",
-                rtype::text(rtype),
-                self.owner_text(entry)
-            );
-            self.findings.error(group[0].record, message, "spread them over several names");
-            unique.truncate(1);
-        }
-
-        self.encoded.clear();
-        self.encoded.extend_from_slice(&ttl_secs.to_le_bytes());
-        self.encoded.extend_from_slice(&(unique.len() as u16).to_le_bytes());
-        let items_len: usize = unique.iter().map(|rdata| 2 + rdata.len()).sum();
-        self.encoded.extend_from_slice(&(items_len as u16).to_le_bytes());
-        let flags_at = self.encoded.len();
-        self.encoded.push(0);
-        for rdata in &unique {
-            self.encoded.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
-            self.encoded.extend_from_slice(rdata);
-        }
-        self.extras.clear();
-        // Hidden RRsets are never an answer of their own: addresses need neither.
-        if !entry.is_hidden {
-            if rdata::is_compressible(rtype) {
-                self.encoded[flags_at] |= rrset::HINTS;
-                self.encode_hints(entry, rtype, &unique);
-            }
-            self.find_extras(entry, rtype, &unique);
-            if !self.extras.is_empty() {
-                self.encoded[flags_at] |= rrset::EXTRAS;
-                self.encoded.push(self.extras.len() as u8);
-            }
-        }
-        unique.len()
+        (ttl_secs, unique)
     }
 
     fn encode_hints(&mut self, entry: &NameEntry, rtype: u16, items: &[&[u8]]) {
@@ -352,6 +424,42 @@ impl<'a> Encoder<'a, '_> {
         // What must fit goes first (RFC 9471 section 3.1).
         self.extras.sort_by_key(|extra| (!extra.is_required, extra.record));
     }
+}
+
+/// Moves the RRSIG records that cover another RRset of the same name out of the list. At names that are not authoritative, and at a cut
+/// but for what is the parent's (RFC 4035 section 2.2), nothing is signed: what stands there all the same stays.
+fn take_signatures<'a>(entry: &NameEntry, list: &mut Vec<Sorted<'a>>, signatures: &mut Vec<Sorted<'a>>) {
+    signatures.clear();
+    if entry.is_hidden || !list.iter().any(|sorted| sorted.record.rtype == rtype::RRSIG) {
+        return;
+    }
+    let is_signed = |rtype| !entry.is_cut || matches!(rtype, rtype::DS | rtype::NSEC);
+    let mut types: Vec<u16> = list.iter().map(|sorted| sorted.record.rtype).filter(|&rtype| is_signed(rtype)).collect();
+    types.dedup();
+    signatures.extend(list.extract_if(.., |sorted| {
+        sorted.record.rtype == rtype::RRSIG
+            && rdata::type_covered(sorted.rdata).is_some_and(|covered| types.binary_search(&covered).is_ok())
+    }));
+}
+
+/// Those of the signatures, in their order, that cover a type.
+fn covering<'s, 'a>(signatures: &'s [Sorted<'a>], rtype: u16) -> &'s [Sorted<'a>] {
+    let covered = |sorted: &Sorted| rdata::type_covered(sorted.rdata).unwrap_or_default();
+    let start = signatures.partition_point(|sorted| covered(sorted) < rtype);
+    let len = signatures[start..].partition_point(|sorted| covered(sorted) == rtype);
+    &signatures[start..start + len]
+}
+
+/// Records in an RRset's octets, signatures among them, and the octets of their RDATA.
+fn count_of(octets: &[u8]) -> (usize, usize) {
+    let number = |at: usize| u16::from_le_bytes([octets[at], octets[at + 1]]) as usize;
+    let (mut count, mut items_len) = (number(4), number(6));
+    if octets[rrset::FIXED - 1] & rrset::SIGNATURES != 0 {
+        let signatures = rrset::FIXED + items_len;
+        count += number(signatures + 4);
+        items_len += number(signatures + 6);
+    }
+    (count, items_len - 2 * count)
 }
 
 /// The longest suffix of `name` that stands elsewhere, byte for byte: (cut, target, place).

@@ -3,6 +3,7 @@ use crate::wire::lookup::LookupName;
 use crate::zone::image::{Found, Hint};
 use crate::zone::layout;
 
+mod denial;
 mod segments;
 
 const SOA: &[u8] = b"\x02ns\x07example\0\x01h\x07example\0\0\0\0\x07\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x3c";

@@ -5,7 +5,7 @@ use super::plan::{Item, Plan};
 use super::{Soa, Unfit};
 use crate::wire::name::Name;
 use crate::zone::image::Piece;
-use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, extra, far, header, node};
+use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node};
 use crate::zone::memory::{self, ARENA};
 
 /// Writes the image: its flat bytes, or its root and segments.
@@ -30,6 +30,9 @@ fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
         run.put_far(0, &mut &plan.far[..]);
     }
     root = run.out;
+    let order = root.len() as u32;
+    plan.order.runs.iter().for_each(|run| root.extend_from_slice(run));
+    root[header::ORDER..][..4].copy_from_slice(&order.to_le_bytes());
     root[header::NAME_TABLE..][..4].copy_from_slice(&name_table.to_le_bytes());
     root[header::FAR_TABLE..][..4].copy_from_slice(&far_table.to_le_bytes());
     finish_root(root, 0)
@@ -37,6 +40,9 @@ fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
 
 fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[Piece], refs: &mut Refs) -> Vec<u8> {
     let mut root = start_root(apex, soa, plan, refs);
+    let fences = root.len() as u32;
+    root.extend_from_slice(&plan.order.fences());
+    root[header::FENCES..][..4].copy_from_slice(&fences.to_le_bytes());
     let mut segments_len = 0;
     for segment in segments {
         let len = segment.bytes().len();
@@ -47,7 +53,7 @@ fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[Piece], refs: &mut Refs
     finish_root(root, segments_len)
 }
 
-/// Header, apex name, apex node.
+/// Header, apex name, salt, apex node.
 fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
     let mut out = vec![0; header::SIZE];
     let deepest = plan.names.indexed().map(|(_, name)| depth(name.relative)).max().unwrap_or(0);
@@ -59,14 +65,23 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
     field(header::SEED, &plan.names.seed().to_le_bytes());
     field(header::NAME_BUCKETS, &plan.name_grid.buckets.to_le_bytes());
     field(header::FAR_BUCKETS, &plan.far_grid.buckets.to_le_bytes());
-    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len()) as u32).to_le_bytes());
+    let items = plan.order.items;
+    let salt = items.map_or(&[][..], |items| items.salt());
+    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len() + salt.len()) as u32).to_le_bytes());
     field(header::NEGATIVE_TTL, &soa.negative_ttl_secs.to_le_bytes());
     field(header::FORM, &[!plan.is_flat as u8]);
     field(header::NAME_BITS, &[plan.name_grid.bits]);
     field(header::FAR_BITS, &[plan.far_grid.bits]);
     field(header::DEPTH, &[deepest as u8]);
     field(header::APEX_LEN, &[apex.as_wire().len() as u8]);
+    field(header::DENIAL, &[items.map_or(denial::NONE, |items| items.denial())]);
+    field(header::SALT_LEN, &[salt.len() as u8]);
+    field(header::ITERATIONS, &items.map_or(0, |items| items.iterations()).to_le_bytes());
+    if !plan.is_flat {
+        field(header::ORDER_SEGMENTS, &(plan.order.runs.len() as u32).to_le_bytes());
+    }
     out.extend_from_slice(apex.as_wire());
+    out.extend_from_slice(salt);
     let mut run = Run { plan, refs, out, start: 0 };
     run.put_node(plan.apex);
     run.out
@@ -83,12 +98,14 @@ fn finish_root(mut root: Vec<u8>, segments_len: u64) -> Vec<u8> {
 }
 
 fn segments(plan: &Plan, refs: &mut Refs) -> Result<Vec<Piece>, Unfit> {
-    let mut left = plan.segments_len as usize;
+    let order_len: usize = plan.order.runs.iter().map(|run| run.len() + PADDING).sum();
+    let mut left = plan.segments_len as usize + order_len;
     let mut run = Run { plan, refs, out: new_arena(&mut left), start: 0 };
     let (mut pieces, mut lens) = (Vec::new(), Vec::new());
     let (indexed, mut far) = (indexed(plan), &plan.far[..]);
     let (mut names, name_segments) = (&indexed[..], plan.name_grid.segments());
-    for segment in 0..name_segments + plan.far_grid.segments() {
+    let far_end = name_segments + plan.far_grid.segments();
+    for segment in 0..far_end + plan.order.runs.len() {
         if run.out.len() + SEGMENT_MAX > ARENA {
             let full = std::mem::replace(&mut run.out, new_arena(&mut left));
             pieces.extend(Piece::cut(full, std::mem::take(&mut lens)));
@@ -96,6 +113,7 @@ fn segments(plan: &Plan, refs: &mut Refs) -> Result<Vec<Piece>, Unfit> {
         run.start = run.out.len();
         match segment.checked_sub(name_segments) {
             None => run.put_names(segment, &mut names),
+            Some(_) if segment >= far_end => run.out.extend_from_slice(&plan.order.runs[segment - far_end]),
             Some(segment) => run.put_far(segment, &mut far),
         }
         run.out.extend_from_slice(&[0; PADDING]);
