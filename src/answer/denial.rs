@@ -28,9 +28,9 @@ pub(super) struct Proofs<'z> {
 struct Expansion<'z> {
     image: &'z Image,
     /// Where the name stands.
-    at: usize,
+    at: u16,
     /// Labels of its closest encloser.
-    encloser: usize,
+    encloser: u8,
 }
 
 /// The name that is proved about.
@@ -58,7 +58,9 @@ impl<'z> Step<'_, '_, 'z> {
                 self.prove_before(&key, subject)
             }
             Denial::Nsec3 => {
-                let Some(provable) = self.prove_closest(self.image.apex_labels() + depth, subject)? else { return Ok(()) };
+                let Some(provable) = self.prove_closest(self.image.apex_labels() + depth, subject)? else {
+                    return Ok(());
+                };
                 let wildcard = self.wildcard_nsec3(provable, subject)?;
                 self.put_nsec3(&wildcard, subject)
             }
@@ -86,7 +88,12 @@ impl<'z> Step<'_, '_, 'z> {
     }
 
     /// The name does not exist, the wildcard `source` right below its closest encloser does, and has not the type asked.
-    pub(super) fn prove_no_type_at_wildcard(&mut self, source: &Node, depth: usize, subject: Subject) -> Result<(), Stop> {
+    pub(super) fn prove_no_type_at_wildcard(
+        &mut self,
+        source: &Node,
+        depth: usize,
+        subject: Subject,
+    ) -> Result<(), Stop> {
         match self.denial() {
             Denial::None => Ok(()),
             Denial::Nsec => {
@@ -116,7 +123,8 @@ impl<'z> Step<'_, '_, 'z> {
         if let Some(proofs) = &mut self.proofs
             && let Some(free) = proofs.expansions.get_mut(proofs.expansion_count)
         {
-            *free = Some(Expansion { image: self.image, at, encloser: self.image.apex_labels() + depth });
+            let encloser = (self.image.apex_labels() + depth) as u8;
+            *free = Some(Expansion { image: self.image, at: at as u16, encloser });
             proofs.expansion_count += 1;
         }
     }
@@ -126,11 +134,17 @@ impl<'z> Step<'_, '_, 'z> {
     pub(super) fn prove_expansions(&mut self) -> Result<(), Stop> {
         let Some(proofs) = &mut self.proofs else { return Ok(()) };
         let count = std::mem::take(&mut proofs.expansion_count);
+        if count == 0 {
+            return Ok(());
+        }
         let last_image = self.image;
         let mut name = LookupName::default();
         for index in 0..count {
-            let Some(Expansion { image, at, encloser }) = self.proofs.as_ref().and_then(|p| p.expansions[index]) else { continue };
-            read_name_at(self.response.writer.written(), at, &mut name)?;
+            let Some(Expansion { image, at, encloser }) = self.proofs.as_ref().and_then(|p| p.expansions[index]) else {
+                continue;
+            };
+            read_name_at(self.response.writer.written(), at as usize, &mut name)?;
+            let (at, encloser) = (at as usize, encloser as usize);
             let subject = Subject { name: &name, at };
             self.image = image;
             match self.denial() {

@@ -224,6 +224,13 @@ fn root_zone() {
     );
 }
 
+/// A zone that is not signed says nothing of what its children are.
+#[test]
+fn unsigned_ds() {
+    let zone = "example.\nsec NS ns.example.net.\nsec DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    check(zone, "sec.example. A +do", "NOERROR edns\nauthority\nsec.example. 300 IN NS ns.example.net.");
+}
+
 /// NSEC records are denials only where the zone is signed; they break nothing.
 #[test]
 fn without_signatures() {
