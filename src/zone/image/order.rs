@@ -5,7 +5,7 @@ use super::{CACHE_LINE, Damaged, Image, Node, PREFETCH_MAX, Rrset};
 use crate::wire::code::rtype;
 use crate::zone::layout::{denial, header, order};
 use crate::zone::memory::prefetch;
-use crate::zone::nsec3::{self, Hash};
+use crate::zone::nsec3::{self, HASH_LEN, Hash};
 use crate::zone::order::OrderKey;
 use std::cmp::Ordering;
 
@@ -58,9 +58,20 @@ impl Image {
 
     /// The hash of an absolute name, in wire form and lower case, as this zone's NSEC3 records have it.
     pub fn nsec3_hash(&self, lower: &[u8]) -> Hash {
-        let start = header::SIZE + self.head.apex_len as usize;
+        let start = self.hashing() + 2 * HASH_LEN;
         let salt = self.root().get(start..start + self.head.salt_len as usize).unwrap_or_default();
         nsec3::hash(lower, salt, self.head.iterations)
+    }
+
+    /// The same of the apex, and of the apex's child `*`.
+    pub fn nsec3_apex_hashes(&self) -> Result<[Hash; 2], Damaged> {
+        let root = Bytes(self.root());
+        Ok([root.array(self.hashing())?, root.array(self.hashing() + HASH_LEN)?])
+    }
+
+    /// Where the root says how to hash.
+    fn hashing(&self) -> usize {
+        header::SIZE + self.head.apex_len as usize
     }
 
     /// In a zone with NSEC, the last owner of an NSEC record at or before this place in the canonical order. None before the first one.
