@@ -422,6 +422,18 @@ fn settings_at_fault_change_nothing_and_good_ones_keep_the_session() {
 }
 
 #[test]
+fn why_it_can_not_begin_is_said_once() {
+    let (taken, dir) = (TcpListener::bind("127.0.0.1:0").unwrap(), TempDir::new("announcer-taken"));
+    let admin = taken.local_addr().unwrap();
+    let settings = settings(admin, admin, "").replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{admin}\""));
+    dir.write("announcer.toml", settings);
+    let (done, text) = ask(dir.path(), &[]);
+    assert!(!done);
+    assert_eq!(text.matches(&format!("the admin server can't be at {admin}: ")).count(), 1, "{text}");
+    assert!(text.contains("ERROR"), "{text}");
+}
+
+#[test]
 fn a_dry_run_opens_no_session() {
     let (server, router) = (server("announcer-dry"), Router::start());
     write_settings(&server.dir, &server, &router, "");

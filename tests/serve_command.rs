@@ -139,6 +139,10 @@ fn check_config_tries_everything_and_tells_all() {
     let dir = prepare("check", &[("example.com.zone", &zone(1))], "");
     let check = ["serve", "--config", "catchment.toml", "--check-config"];
     assert_eq!(run(&check, dir.path()), (0, "all is well: 1 zone, 34 records\n".into(), String::new()));
+    dir.write("zones/notes", "buy milk\n");
+    let (code, out, errors) = run(&check, dir.path());
+    assert_eq!((code, out.as_str()), (0, "all is well: 1 zone, 34 records\n"));
+    assert!(errors.starts_with("note: no zone: ") && errors.contains("zones/notes: it "), "{errors}");
 
     dir.write("zones/bad.zone", BAD);
     dir.write("secrets", "generate 00\n");

@@ -6,6 +6,7 @@ pub mod gc;
 pub mod health;
 pub mod keygen;
 pub mod keyset;
+mod memory;
 mod progress;
 pub mod publish;
 pub mod releases;

@@ -22,6 +22,7 @@ use crate::serve::privileges::{self, Identity};
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
 use crate::serve::{self, Running, descriptors, follow, lease};
+use crate::zone::diagnostic::shown_path;
 use crate::zone::library::{Library, Load, Summary, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
@@ -164,6 +165,9 @@ fn check(config: &Config) -> ExitCode {
     match load {
         Ok(load) => {
             errors.extend(load.reports.iter().filter(|report| report.fatal).map(|report| report.text.clone()));
+            for skipped in &load.skipped {
+                complain(&format!("note: no zone: {}: it {}", shown_path(&skipped.path), skipped.reason));
+            }
             for warning in load.reports.iter().filter(|report| !report.fatal) {
                 complain(&warning.text);
             }

@@ -4,6 +4,7 @@
 //! that changed since they were last read are read again. A zone that can't be loaded keeps its last good version, or is
 //! served as SERVFAIL when there never was one. Called by `cli` at the start and by `serve::reload`; never by a worker.
 
+mod checkout;
 mod discover;
 mod read;
 
@@ -13,6 +14,7 @@ use super::image::Image;
 use super::set::{Zone, Zones};
 use crate::wire::name::Name;
 use crate::zone::diagnostic::shown_path;
+pub use checkout::{Checkout, Content, Memory};
 use dashmap::DashMap;
 pub use discover::{Places, Skipped, apex_of};
 use discover::{Source, sources};
@@ -428,7 +430,7 @@ impl From<Chosen> for Local {
 /// Images are packed together again when so large a share of them (one of so many) has been replaced: it touches all of them.
 const REPACK_SHARE: usize = 4;
 
-/// Reads those sources whose files changed, on all cores, the largest files first.
+/// Reads those sources whose files changed.
 fn read_changed(
     sources: &[Source],
     known: &HashMap<Source, Known>,
@@ -436,7 +438,7 @@ fn read_changed(
     watch: Option<&Watch>,
 ) -> (HashMap<Source, Outcome>, Vec<Report>) {
     let mut outcomes = HashMap::with_capacity(sources.len());
-    let mut todo: Vec<(u64, &Source)> = Vec::new();
+    let mut todo: Vec<&Source> = Vec::new();
     for source in sources {
         match known.get(source).filter(|known| read::are_current(&known.files)) {
             Some(Known { no_zone: None, .. }) => drop(outcomes.insert(source.clone(), Outcome::Unchanged)),
@@ -444,11 +446,23 @@ fn read_changed(
                 let (reason, files) = (reason.clone(), files.clone());
                 outcomes.insert(source.clone(), Outcome::NoZone { reason, files });
             }
-            None => todo.push((source.path.metadata().map_or(0, |metadata| metadata.len()), source)),
+            None => todo.push(source),
         }
     }
-    todo.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    let mut reports = Vec::new();
+    for (source, outcome, report) in read_all(todo, include_outside, watch) {
+        outcomes.insert(source.clone(), outcome);
+        reports.extend(report);
+    }
+    reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));
+    (outcomes, reports)
+}
 
+/// Reads all of these, on all cores, the largest files first.
+fn read_all<'a>(sources: Vec<&'a Source>, include_outside: bool, watch: Option<&Watch>) -> Vec<Read<'a>> {
+    let size = |source: &Source| source.path.metadata().map_or(0, |metadata| metadata.len());
+    let mut todo: Vec<(u64, &Source)> = sources.into_iter().map(|source| (size(source), source)).collect();
+    todo.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<Read>> = Mutex::new(Vec::with_capacity(todo.len()));
     let readers = cores().min(todo.len());
@@ -461,7 +475,7 @@ fn read_changed(
             if let Outcome::Zone { image, .. } = &outcome {
                 batch_octets += image.root().len();
             }
-            batch.push(((*source).clone(), outcome, report));
+            batch.push((*source, outcome, report));
             if batch_octets >= arena::ARENA {
                 hand_over(&mut batch, &done);
                 batch_octets = 0;
@@ -477,20 +491,14 @@ fn read_changed(
             scope.spawn(work);
         }
     });
-    let mut reports = Vec::new();
-    for (source, outcome, report) in done.into_inner().expect("readers don't panic") {
-        outcomes.insert(source, outcome);
-        reports.extend(report);
-    }
-    reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));
-    (outcomes, reports)
+    done.into_inner().expect("readers don't panic")
 }
 
 /// A file, what became of it, and what is to be said about it.
-type Read = (Source, Outcome, Option<Report>);
+type Read<'a> = (&'a Source, Outcome, Option<Report>);
 
 /// Moves what was read to all that was, small images in arenas that they share.
-fn hand_over(batch: &mut Vec<Read>, done: &Mutex<Vec<Read>>) {
+fn hand_over<'a>(batch: &mut Vec<Read<'a>>, done: &Mutex<Vec<Read<'a>>>) {
     arena::pack(batch.iter_mut().filter_map(|(_, outcome, _)| match outcome {
         Outcome::Zone { image, .. } => Some(image),
         _ => None,

@@ -3,6 +3,7 @@
 use crate::wire::name::Name;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::FileType;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,11 +121,11 @@ pub(super) fn sources(
     let mut skipped = Vec::new();
     if let Some(directory) = &places.directory {
         let root: Arc<Path> = directory.as_path().into();
-        for path in files(directory).map_err(|e| unreadable(directory, &e))? {
-            let named = match (name_of(path.file_name().unwrap_or_default()), path.metadata()) {
+        for (path, kind) in files(directory).map_err(|e| unreadable(directory, &e))? {
+            let named = match (name_of(path.file_name().unwrap_or_default()), kind) {
                 (Named::Zone(apex) | Named::Bare(apex), _) if is_served(&apex, &path) => Named::Zone(apex),
-                (_, Ok(metadata)) if metadata.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
-                (_, Ok(metadata)) if !metadata.is_file() => Named::No("is no regular file"),
+                (_, Some(kind)) if kind.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
+                (_, Some(kind)) if !kind.is_file() => Named::No("is no regular file"),
                 // A file that can't be looked at is judged by its name: if it is a zone, reading it tells the error.
                 (named, _) => named,
             };
@@ -155,13 +156,20 @@ pub fn apex_of(path: &Path) -> Result<Name, String> {
     }
 }
 
-fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
+/// All that is in a directory, by name, and what each is, links followed.
+fn files(directory: &Path) -> std::io::Result<Vec<(PathBuf, Option<FileType>)>> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
-        paths.push(entry?.path());
+        let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
+        // Only links must be looked at: of all others the directory says what they are.
+        let kind = match entry {
+            Ok(kind) if !kind.is_symlink() => Some(kind),
+            Ok(_) | Err(_) => path.metadata().ok().map(|metadata| metadata.file_type()),
+        };
+        files.push((path, kind));
     }
-    paths.sort();
-    Ok(paths)
+    files.sort_unstable_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
+    Ok(files)
 }
 
 fn unreadable(directory: &Path, error: &std::io::Error) -> String {

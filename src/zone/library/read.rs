@@ -8,6 +8,7 @@ use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
 use crate::zone::image::Image;
 use crate::zone::parse::{self, Parsed};
 use crate::zone::sources::Sources;
+use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The times of files are those of the kernel's last tick: one that changed within so long before it was read may change
 /// again without a new time.
 const TICK: Duration = Duration::from_millis(50);
+/// The same where times are whole seconds, or every second one: some file systems keep no more.
+const COARSE_TICK: Duration = Duration::from_millis(2_050);
 
 /// What became of a file.
 pub(super) enum Outcome {
@@ -80,14 +83,14 @@ fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {
 }
 
 /// A file as it was when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     path: Arc<Path>,
     /// `None`: unknown, or so fresh that the next change may not show.
     seen: Option<Seen>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     device: u64,
     inode: u64,
@@ -99,13 +102,20 @@ struct Seen {
 impl Stamp {
     /// `began`: when reading began.
     fn take(path: Arc<Path>, began: SystemTime) -> Stamp {
-        let fresh_since = began.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TICK);
+        let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
         let settled = |seen: &Seen| {
             let changed = Duration::new(seen.changed.0.max(0) as u64, seen.changed.1.clamp(0, 999_999_999) as u32);
-            changed < fresh_since
+            let tick = if seen.changed.1 == 0 { COARSE_TICK } else { TICK };
+            changed < began.saturating_sub(tick)
         };
         let seen = look(&path).filter(settled);
         Stamp { path, seen }
+    }
+
+    /// Whether a later look, of another process too, can tell a changed file.
+    pub(super) fn is_certain(&self) -> bool {
+        // Paths that are no text can't be written down.
+        self.seen.is_some() && self.path.to_str().is_some()
     }
 
     /// Whether the file is still as it was.
