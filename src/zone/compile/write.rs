@@ -5,7 +5,9 @@ use super::plan::{Item, Plan};
 use super::{Soa, Unfit};
 use crate::wire::name::Name;
 use crate::zone::image::Piece;
-use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node};
+use crate::zone::layout::{
+    BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node,
+};
 use crate::zone::memory::{self, ARENA};
 
 /// Writes the image: its flat bytes, or its root and segments.
