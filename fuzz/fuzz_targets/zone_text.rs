@@ -1,4 +1,4 @@
-//! Any zone text: no panic; and what compiles, dumped as text and read again, gives the same image.
+//! Any zone text: no panic; the same in pieces; and what compiles, dumped as text and read again, gives the same image.
 #![no_main]
 
 use catchment::wire::name::Name;
@@ -12,6 +12,13 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     // Bounds are the parser's own, small: large ones only make each execution slow.
     let options = parse::Options { generated_max: 200, generated_octets_max: 1 << 16, ..parse::Options::default() };
     let parsed = parse::parse_text("fuzz.zone", text, &APEX, &options);
+    // In pieces, and on several cores, it says the same.
+    let spread = parse::Options { cores: 2, ..options.clone() };
+    let pieces = parse::parse_text_in_pieces(1 + text.len() % 61, text, &APEX, &spread);
+    assert_eq!(pieces.diagnostics, parsed.diagnostics);
+    assert!(pieces.records.iter().map(|r| (pieces.records.owner(r), r.rtype, r.ttl_secs, pieces.records.rdata(r), r.line)).eq(
+        parsed.records.iter().map(|r| (parsed.records.owner(r), r.rtype, r.ttl_secs, parsed.records.rdata(r), r.line)),
+    ));
     // One of the findings, chosen by the input: to render them all would take most of the time.
     if let Some(at) = text.len().checked_rem(parsed.diagnostics.len()) {
         let rendered = diagnostic::render(&parsed.sources, &parsed.diagnostics[at..=at], false);

@@ -6,6 +6,8 @@ pub mod gc;
 pub mod health;
 pub mod keygen;
 pub mod keyset;
+mod memory;
+mod progress;
 pub mod publish;
 pub mod releases;
 pub mod reload;

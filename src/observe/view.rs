@@ -133,7 +133,10 @@ impl View {
         if self.statuses.is_empty() {
             reasons.push("there are no zones".into());
         } else if served == 0 {
-            reasons.push(format!("none of the {} zones could be loaded; see /zones", self.statuses.len()));
+            reasons.push(match self.statuses.len() {
+                1 => "the only zone could not be loaded; see /zones".into(),
+                zones => format!("none of the {zones} zones could be loaded; see /zones"),
+            });
         }
         reasons
     }
@@ -144,6 +147,7 @@ pub(super) mod tests {
     use super::*;
     use crate::wire::name::Name;
     use crate::zone::library::{Origin, Status, Version};
+    use std::path::Path;
     use std::time::Instant;
 
     /// A view of two zones, the first served, and of one worker that came round `beat` ago.
@@ -151,7 +155,7 @@ pub(super) mod tests {
         let view = View::new("ams1".into(), Arc::default(), 100);
         let status = |name: &str, state, version| Status {
             name: Name::from_text(name).unwrap(),
-            origin: Origin::File(format!("/zones/{name}.zone").into()),
+            origin: Origin::File(Path::new(&format!("/zones/{name}.zone")).into()),
             state,
             error: (state != State::Serving).then(|| "line 3 is \"bad\"".into()),
             version,
@@ -175,7 +179,7 @@ pub(super) mod tests {
 
         let view = sample(Duration::ZERO);
         view.statuses.remove(&0);
-        assert_eq!(view.not_ready(), ["none of the 1 zones could be loaded; see /zones"]);
+        assert_eq!(view.not_ready(), ["the only zone could not be loaded; see /zones"]);
         view.statuses.clear();
         assert_eq!(view.not_ready(), ["there are no zones"]);
 

@@ -11,6 +11,7 @@ mod plan;
 mod rrsets;
 mod write;
 
+use super::cores::cores;
 use super::image::{FLAT_MAX, Image};
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
@@ -40,6 +41,8 @@ pub struct Finding {
 const FINDINGS_MAX: usize = 1000;
 /// Seeds tried for the index before the names are taken to be hostile.
 const SEEDS_MAX: u64 = 64;
+/// Zones with fewer records are compiled by one thread.
+const SPREAD_MIN: usize = 1 << 16;
 /// Types that one name can have.
 const TYPES_MAX: usize = 255;
 
@@ -55,13 +58,18 @@ pub fn compile_in_segments(apex: &Name, records: &Records) -> (Option<Image>, Ve
 }
 
 fn compile_up_to(flat_max: u64, apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+    compile_on(if records.len() < SPREAD_MIN { 1 } else { cores() }, flat_max, apex, records)
+}
+
+/// On so many cores: it changes nothing in the image.
+fn compile_on(cores: usize, flat_max: u64, apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
     let mut findings = Findings::default();
-    let image = build(flat_max, apex, records, &mut findings);
+    let image = build(cores, flat_max, apex, records, &mut findings);
     (image, findings.finish())
 }
 
 /// `None`: a finding is fatal.
-fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
+fn build(cores: usize, flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
     let apex = spelled_as_written(apex, records);
     let soa = check_apex(&apex, records, findings)?;
     let chain = Chain::find(&apex, records, findings);
@@ -70,7 +78,7 @@ fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings)
     }
     // The choice of the seed depends on the content alone.
     for seed in 0..SEEDS_MAX {
-        let Ok(names) = Names::collect(&apex, records, &chain, seed) else {
+        let Ok(names) = Names::collect(&apex, records, &chain, seed, cores) else {
             findings.zone(
                 "the zone has more than 32 empty non-terminals (names with nothing but names below them) for each name that \
                  owns records",
@@ -86,6 +94,9 @@ fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings)
         if found.fatal() {
             findings.append(found);
             return None;
+        }
+        if rrsets.share_a_hash() {
+            continue;
         }
         let items = order::Items::collect(&apex, records, &chain, &names, &rrsets);
         match Plan::new(flat_max, &apex, &names, &rrsets, &items).and_then(|plan| write::image(&apex, &soa, &plan)) {
@@ -168,9 +179,16 @@ impl Findings {
 
     /// Takes those of another, too.
     fn append(&mut self, other: Findings) {
+        let room = |count: usize| FINDINGS_MAX.saturating_sub(count);
+        let (mut errors, mut warnings) = (room(self.errors), room(self.warnings));
         self.errors += other.errors;
         self.warnings += other.warnings;
-        self.list.extend(other.list);
+        self.list.extend(other.list.into_iter().filter(|finding| {
+            let left = if finding.fatal { &mut errors } else { &mut warnings };
+            let is_kept = *left > 0;
+            *left -= usize::from(is_kept);
+            is_kept
+        }));
     }
 
     fn error(&mut self, at: &Record, message: String, remedy: &str) {
@@ -193,7 +211,7 @@ impl Findings {
 /// The apex in the spelling that the zone gives it: of several the least bytes, as for every owner.
 fn spelled_as_written(apex: &Name, records: &Records) -> Name {
     let lower = apex.to_lower();
-    let spellings = records.iter().map(|record| records.owner(record));
+    let spellings = records.runs().map(|run| records.owner(&run[0]));
     let least =
         spellings.filter(|owner| owner.len() == lower.as_wire().len() && owner.eq_ignore_ascii_case(lower.as_wire()));
     least.min().and_then(|owner| Name::from_wire(owner).ok()).unwrap_or_else(|| apex.clone())
@@ -203,22 +221,26 @@ fn spelled_as_written(apex: &Name, records: &Records) -> Name {
 fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Soa> {
     let mut soas: Vec<&Record> = Vec::new();
     let mut has_ns = false;
-    for record in records.iter() {
-        let owner = records.owner(record);
+    for run in records.runs() {
+        let owner = records.owner(&run[0]);
         if !name::is_at_or_below(owner, apex.as_wire()) {
             let message = format!("{} is outside the zone {apex}", Text(owner));
-            findings.error(record, message, "remove the record, or mend $ORIGIN or a missing or superfluous final dot");
+            let remedy = "remove the record, or mend $ORIGIN or a missing or superfluous final dot";
+            run.iter().for_each(|record| findings.error(record, message.clone(), remedy));
             continue;
         }
         let at_apex = owner.len() == apex.as_wire().len();
-        match record.rtype {
-            rtype::SOA if !at_apex => {
-                let message = format!("SOA record at {}, which is not the zone's name {apex}", Text(owner));
-                findings.error(record, message, "move it to the zone's own name; a child zone has a file of its own");
+        for record in run {
+            match record.rtype {
+                rtype::SOA if !at_apex => {
+                    let message = format!("SOA record at {}, which is not the zone's name {apex}", Text(owner));
+                    let remedy = "move it to the zone's own name; a child zone has a file of its own";
+                    findings.error(record, message, remedy);
+                }
+                rtype::SOA => soas.push(record),
+                rtype::NS if at_apex => has_ns = true,
+                _ => {}
             }
-            rtype::SOA => soas.push(record),
-            rtype::NS if at_apex => has_ns = true,
-            _ => {}
         }
     }
     soas.sort_by(|a, b| records.rdata(a).cmp(records.rdata(b)));

@@ -7,6 +7,7 @@
 
 mod arena;
 pub mod compile;
+mod cores;
 pub mod diagnostic;
 pub mod dump;
 pub mod image;

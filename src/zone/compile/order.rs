@@ -59,7 +59,7 @@ impl<'a> Items<'a> {
         }
         let mut keys = NameKeys::default();
         for (number, name) in names.iter().enumerate().filter(|(_, name)| !name.is_hidden) {
-            if rrsets.of(number).iter().any(|&(rtype, _)| rtype == rtype::NSEC) {
+            if rrsets.of(number).iter().any(|entry| entry.rtype == rtype::NSEC) {
                 let start = keys.octets.len();
                 keys.octets.extend_from_slice(OrderKey::new(name.relative).as_bytes());
                 keys.list.push((start, keys.octets.len(), name.hash));

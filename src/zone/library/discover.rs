@@ -3,8 +3,10 @@
 use crate::wire::name::Name;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::FileType;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where zones are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +39,9 @@ pub struct Skipped {
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) apex: Name,
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     /// The directory that `$INCLUDE` may not leave.
-    pub(super) root: PathBuf,
+    pub(super) root: Arc<Path>,
     /// Whether it must be a zone. A bare name is one only if the file has an SOA at that name, or was one before.
     pub(super) certain: bool,
 }
@@ -106,28 +108,34 @@ pub(super) fn sources(
     for (apex, path) in &places.listed {
         let inside = places.directory.as_deref().filter(|directory| path.starts_with(directory));
         let own = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let root = inside.unwrap_or(own).to_path_buf();
-        sources.push(Source { apex: apex.clone(), path: path.clone(), root, certain: true });
+        let root = inside.unwrap_or(own);
+        // Mostly many in a row have the same one.
+        let root = match sources.last() {
+            Some(last) if *last.root == *root => Arc::clone(&last.root),
+            _ => root.into(),
+        };
+        sources.push(Source { apex: apex.clone(), path: path.as_path().into(), root, certain: true });
     }
     let listed: HashMap<Name, &Path> =
         places.listed.iter().map(|(apex, path)| (apex.to_lower(), path.as_path())).collect();
     let mut skipped = Vec::new();
     if let Some(directory) = &places.directory {
-        for path in files(directory).map_err(|e| unreadable(directory, &e))? {
-            let named = match (name_of(path.file_name().unwrap_or_default()), path.metadata()) {
+        let root: Arc<Path> = directory.as_path().into();
+        for (path, kind) in files(directory).map_err(|e| unreadable(directory, &e))? {
+            let named = match (name_of(path.file_name().unwrap_or_default()), kind) {
                 (Named::Zone(apex) | Named::Bare(apex), _) if is_served(&apex, &path) => Named::Zone(apex),
-                (_, Ok(metadata)) if metadata.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
-                (_, Ok(metadata)) if !metadata.is_file() => Named::No("is no regular file"),
+                (_, Some(kind)) if kind.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
+                (_, Some(kind)) if !kind.is_file() => Named::No("is no regular file"),
                 // A file that can't be looked at is judged by its name: if it is a zone, reading it tells the error.
                 (named, _) => named,
             };
-            let root = directory.clone();
+            let (root, shared) = (Arc::clone(&root), Arc::from(path.as_path()));
             match named {
                 // `[[zone]]` names this very file for this very zone: finding it again is no second source.
                 Named::Zone(apex) | Named::Bare(apex)
                     if listed.get(&apex.to_lower()).is_some_and(|file| same_file(file, &path)) => {}
-                Named::Zone(apex) => sources.push(Source { apex, path, root, certain: true }),
-                Named::Bare(apex) => sources.push(Source { apex, path, root, certain: false }),
+                Named::Zone(apex) => sources.push(Source { apex, path: shared, root, certain: true }),
+                Named::Bare(apex) => sources.push(Source { apex, path: shared, root, certain: false }),
                 Named::No(reason) => skipped.push(Skipped { path, reason: reason.into() }),
             }
         }
@@ -148,13 +156,20 @@ pub fn apex_of(path: &Path) -> Result<Name, String> {
     }
 }
 
-fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
+/// All that is in a directory, by name, and what each is, links followed.
+fn files(directory: &Path) -> std::io::Result<Vec<(PathBuf, Option<FileType>)>> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
-        paths.push(entry?.path());
+        let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
+        // Only links must be looked at: of all others the directory says what they are.
+        let kind = match entry {
+            Ok(kind) if !kind.is_symlink() => Some(kind),
+            Ok(_) | Err(_) => path.metadata().ok().map(|metadata| metadata.file_type()),
+        };
+        files.push((path, kind));
     }
-    paths.sort();
-    Ok(paths)
+    files.sort_unstable_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
+    Ok(files)
 }
 
 fn unreadable(directory: &Path, error: &std::io::Error) -> String {
@@ -224,7 +239,7 @@ mod tests {
             include_outside: false,
         };
         let (sources, _) = super::sources(&places, |_, _| false).unwrap();
-        assert_eq!(sources[0].root, Path::new("/z/sub"));
+        assert_eq!(*sources[0].root, *Path::new("/z/sub"));
         let nowhere = Places { directory: Some("/no/such".into()), ..places };
         assert!(super::sources(&nowhere, |_, _| false).unwrap_err().contains("/no/such"));
     }

@@ -8,13 +8,17 @@ use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
 use crate::zone::image::Image;
 use crate::zone::parse::{self, Parsed};
 use crate::zone::sources::Sources;
+use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The times of files are those of the kernel's last tick: one that changed within so long before it was read may change
 /// again without a new time.
 const TICK: Duration = Duration::from_millis(50);
+/// The same where times are whole seconds, or every second one: some file systems keep no more.
+const COARSE_TICK: Duration = Duration::from_millis(2_050);
 
 /// What became of a file.
 pub(super) enum Outcome {
@@ -28,17 +32,21 @@ pub(super) enum Outcome {
     NoZone { reason: String, files: Vec<Stamp> },
 }
 
-/// Reads, parses and compiles a file. The report has all that is wrong with it.
-pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<Report>) {
+/// Reads, parses and compiles a file, on so many cores if it is large. The report has all that is wrong with it.
+pub(super) fn read(source: &Source, include_outside: bool, cores: usize) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
-    let options = parse::Options { root: Some(source.root.clone()), include_outside, ..parse::Options::default() };
-    let parsed = parse::parse_file(&source.path, &source.apex, &options);
+    let options =
+        parse::Options { root: Some(source.root.to_path_buf()), include_outside, cores, ..parse::Options::default() };
+    let mut parsed = parse::parse_file(&source.path, &source.apex, &options);
     let files = stamps(source, &parsed, began);
     if !source.certain && !has_apex_soa(source, &parsed) {
         return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
     }
 
     let parsed_well = !parsed.has_errors();
+    if parsed.diagnostics.is_empty() {
+        parsed.sources.release();
+    }
     let mut diagnostics = parsed.diagnostics;
     let (image, findings) = compile::compile(&source.apex, &parsed.records);
     // What could not be parsed is missing: then only what is wrong about a record that is there can be believed.
@@ -54,7 +62,7 @@ pub(super) fn read(source: &Source, include_outside: bool) -> (Outcome, Option<R
         }
     };
     let report = (!diagnostics.is_empty()).then(|| Report {
-        path: source.path.clone(),
+        path: source.path.to_path_buf(),
         fatal: matches!(outcome, Outcome::Failed { .. }),
         text: render(&parsed.sources, &diagnostics, false),
     });
@@ -75,14 +83,14 @@ fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {
 }
 
 /// A file as it was when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
-    path: PathBuf,
+    path: Arc<Path>,
     /// `None`: unknown, or so fresh that the next change may not show.
     seen: Option<Seen>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     device: u64,
     inode: u64,
@@ -93,13 +101,21 @@ struct Seen {
 
 impl Stamp {
     /// `began`: when reading began.
-    fn take(path: &Path, began: SystemTime) -> Stamp {
-        let fresh_since = began.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(TICK);
+    fn take(path: Arc<Path>, began: SystemTime) -> Stamp {
+        let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
         let settled = |seen: &Seen| {
             let changed = Duration::new(seen.changed.0.max(0) as u64, seen.changed.1.clamp(0, 999_999_999) as u32);
-            changed < fresh_since
+            let tick = if seen.changed.1 == 0 { COARSE_TICK } else { TICK };
+            changed < began.saturating_sub(tick)
         };
-        Stamp { path: path.into(), seen: look(path).filter(settled) }
+        let seen = look(&path).filter(settled);
+        Stamp { path, seen }
+    }
+
+    /// Whether a later look, of another process too, can tell a changed file.
+    pub(super) fn is_certain(&self) -> bool {
+        // Paths that are no text can't be written down.
+        self.seen.is_some() && self.path.to_str().is_some()
     }
 
     /// Whether the file is still as it was.
@@ -116,8 +132,11 @@ pub(super) fn are_current(files: &[Stamp]) -> bool {
 /// The zone file and all that it includes. They are looked at after they were read: a change in between shows as a
 /// fresh one.
 fn stamps(source: &Source, parsed: &Parsed, began: SystemTime) -> Vec<Stamp> {
-    let included = (1..parsed.sources.len()).filter_map(|file| parsed.sources.path(file as u16));
-    std::iter::once(source.path.as_path()).chain(included).map(|path| Stamp::take(path, began)).collect()
+    let included = (1..parsed.sources.len()).filter_map(|file| parsed.sources.path(file as u16)).map(Arc::from);
+    // As many as there are: they stay as long as the zone does.
+    let mut stamps = Vec::with_capacity(parsed.sources.len().max(1));
+    stamps.extend(std::iter::once(Arc::clone(&source.path)).chain(included).map(|path| Stamp::take(path, began)));
+    stamps
 }
 
 fn look(path: &Path) -> Option<Seen> {

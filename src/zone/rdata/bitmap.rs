@@ -43,7 +43,8 @@ fn a_type(fields: &Fields, token: &Token) -> Result<u16, Fault> {
 pub(super) fn check_types(bytes: &[u8]) -> Result<(), String> {
     let mut rest = bytes;
     let mut last = None;
-    while let Some((window, bits, after)) = split_window(rest)? {
+    while !rest.is_empty() {
+        let (window, bits) = take_window(&mut rest).ok_or("it ends within a window of its types")?;
         if last.is_some_and(|last| last >= window) {
             return Err("the windows of its types are not in ascending order".into());
         }
@@ -51,29 +52,25 @@ pub(super) fn check_types(bytes: &[u8]) -> Result<(), String> {
             return Err(format!("window {window} of its types must have 1 to {WINDOW_LEN} octets, the last not 0"));
         }
         last = Some(window);
-        rest = after;
     }
     Ok(())
 }
 
-/// The first window's number and bits, and what follows.
-fn split_window(rest: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, String> {
-    let [window, len, after @ ..] = rest else {
-        return if rest.is_empty() { Ok(None) } else { Err("it ends within a window of its types".into()) };
-    };
-    match after.split_at_checked(usize::from(*len)) {
-        Some((bits, after)) => Ok(Some((*window, bits, after))),
-        None => Err("it ends within a window of its types".into()),
-    }
+/// One window off the front: its number and its bits.
+fn take_window<'w>(rest: &mut &'w [u8]) -> Option<(u8, &'w [u8])> {
+    let [window, len, after @ ..] = *rest else { return None };
+    let (bits, after) = after.split_at_checked(usize::from(*len))?;
+    *rest = after;
+    Some((*window, bits))
 }
 
 /// Writes windows that [`check_types`] accepts, as a list of types.
 pub(super) fn write_types(bytes: &[u8], out: &mut String) -> Option<()> {
     let mut rest = bytes;
     let mut types = Vec::new();
-    while let Some((window, bits, after)) = split_window(rest).ok()? {
+    while !rest.is_empty() {
+        let (window, bits) = take_window(&mut rest)?;
         types.extend(ones(bits).map(|bit| rtype::text(u16::from(window) << 8 | bit as u16)));
-        rest = after;
     }
     write_list(types.into_iter(), out);
     Some(())

@@ -50,22 +50,22 @@ fn read(kind: u8, fields: &mut Fields, what: &str, out: &mut Vec<u8>) -> Result<
     }
 }
 
-/// Octets of the gateway at the front of `bytes`. `None`: the type is not known.
-fn len(kind: u8, bytes: &[u8]) -> Result<Option<usize>, String> {
+/// Octets of the gateway at the front of `bytes`, which `what` names. `None`: the type is not known.
+fn len(kind: u8, bytes: &[u8], what: &str) -> Result<Option<usize>, String> {
     let len = match kind {
         NONE => 0,
         IPV4 => 4,
         IPV6 => 16,
-        NAME => name::wire_len(bytes).map_err(|why| format!("the gateway: {why}"))?,
+        NAME => name::wire_len(bytes).map_err(|why| format!("{what}: {why}"))?,
         _ => return Ok(None),
     };
-    if len > bytes.len() { Err("it ends within the gateway".into()) } else { Ok(Some(len)) }
+    if len > bytes.len() { Err(format!("it ends within {what}")) } else { Ok(Some(len)) }
 }
 
 /// Whether octets are what follows an IPSECKEY's precedence.
 pub(super) fn check_ipseckey(bytes: &[u8]) -> Result<(), String> {
     let [kind, algorithm, rest @ ..] = bytes else { return Err("it ends where the gateway is expected".into()) };
-    let Some(len) = len(*kind, rest)? else {
+    let Some(len) = len(*kind, rest, "the gateway")? else {
         return Err(format!("the gateway's type is {kind}: only 0 to 3 are known"));
     };
     match (algorithm, rest.len() > len) {
@@ -78,7 +78,7 @@ pub(super) fn check_ipseckey(bytes: &[u8]) -> Result<(), String> {
 /// Whether octets are what follows an AMTRELAY's precedence. Relays of unknown type may be anything.
 pub(super) fn check_amtrelay(bytes: &[u8]) -> Result<(), String> {
     let [kind, rest @ ..] = bytes else { return Err("it ends where the relay's type is expected".into()) };
-    match len(kind & !DISCOVERY, rest)? {
+    match len(kind & !DISCOVERY, rest, "the relay")? {
         Some(len) if len < rest.len() => Err(format!("{} octets too many", rest.len() - len)),
         _ => Ok(()),
     }
@@ -87,7 +87,7 @@ pub(super) fn check_amtrelay(bytes: &[u8]) -> Result<(), String> {
 /// Writes octets that [`check_ipseckey`] accepts.
 pub(super) fn write_ipseckey(bytes: &[u8], out: &mut String) -> Option<()> {
     let [kind, algorithm, rest @ ..] = bytes else { return None };
-    let (gateway, key) = rest.split_at_checked(len(*kind, rest).ok()??)?;
+    let (gateway, key) = rest.split_at_checked(len(*kind, rest, "the gateway").ok()??)?;
     let _ = write!(out, "{kind} {algorithm} ");
     write(*kind, gateway, out)?;
     if !key.is_empty() {

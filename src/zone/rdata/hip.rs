@@ -35,17 +35,26 @@ pub(super) fn read(fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> 
     Ok(())
 }
 
-/// The algorithm, the tag, the key, the servers.
-fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8], &[u8])> {
+/// The parts of the wire form.
+struct Parts<'w> {
+    algorithm: u8,
+    tag: &'w [u8],
+    key: &'w [u8],
+    /// Names, one behind the other.
+    servers: &'w [u8],
+}
+
+fn split(bytes: &[u8]) -> Option<Parts<'_>> {
     let [tag_len, algorithm, k1, k2, rest @ ..] = bytes else { return None };
     let (tag, rest) = rest.split_at_checked(usize::from(*tag_len))?;
     let (key, servers) = rest.split_at_checked(usize::from(u16::from_be_bytes([*k1, *k2])))?;
-    Some((*algorithm, tag, key, servers))
+    Some(Parts { algorithm: *algorithm, tag, key, servers })
 }
 
 /// Whether octets are such a record.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
-    let (_, tag, key, mut servers) = split(bytes).ok_or("it ends within the host identity tag or the public key")?;
+    let Parts { tag, key, mut servers, .. } =
+        split(bytes).ok_or("it ends within the host identity tag or the public key")?;
     if tag.is_empty() || key.is_empty() {
         return Err("the host identity tag or the public key is empty".into());
     }
@@ -58,7 +67,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
 
 /// Writes octets that [`check`] accepts.
 pub(super) fn write(bytes: &[u8], out: &mut String) -> Option<()> {
-    let (algorithm, tag, key, mut servers) = split(bytes)?;
+    let Parts { algorithm, tag, key, mut servers } = split(bytes)?;
     let _ = write!(out, "{algorithm} ");
     super::hex(tag, out);
     out.push(' ');

@@ -111,8 +111,13 @@ fn key(name: &[u8]) -> Option<u16> {
     std::str::from_utf8(digits).ok()?.parse().ok().filter(|&key| key != INVALID)
 }
 
+/// A key as messages show it.
 fn text_of(key: u16) -> String {
-    NAMES[..NAMES_WRITTEN].get(usize::from(key)).map_or_else(|| format!("key{key}"), |name| (*name).into())
+    named(&NAMES, key)
+}
+
+fn named(names: &[&str], key: u16) -> String {
+    names.get(usize::from(key)).map_or_else(|| format!("key{key}"), |name| (*name).into())
 }
 
 fn remedy(key: u16) -> &'static str {
@@ -292,7 +297,7 @@ pub(super) fn write(params: &[u8], out: &mut String) -> Option<()> {
             out.push(' ');
         }
         let (key, value) = take(&mut rest).ok()?;
-        out.push_str(&text_of(key));
+        out.push_str(&named(&NAMES[..NAMES_WRITTEN], key));
         match key {
             NO_DEFAULT_ALPN => continue,
             _ if value.is_empty() => continue,
@@ -300,7 +305,7 @@ pub(super) fn write(params: &[u8], out: &mut String) -> Option<()> {
         }
         match key {
             MANDATORY => separated(value.chunks_exact(2), out, |pair, out| {
-                out.push_str(&text_of(u16::from_be_bytes([pair[0], pair[1]])));
+                out.push_str(&named(&NAMES[..NAMES_WRITTEN], u16::from_be_bytes([pair[0], pair[1]])));
             }),
             ALPN => {
                 let mut items = Vec::new();
