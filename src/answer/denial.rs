@@ -58,9 +58,7 @@ impl<'z> Step<'_, '_, 'z> {
                 self.prove_before(&key, subject)
             }
             Denial::Nsec3 => {
-                let Some(provable) = self.prove_closest(self.image.apex_labels() + depth, subject)? else {
-                    return Ok(());
-                };
+                let Some(provable) = self.prove_closest(self.image.apex_labels() + depth, subject)? else { return Ok(()) };
                 let wildcard = self.wildcard_nsec3(provable, subject)?;
                 self.put_nsec3(&wildcard, subject)
             }
@@ -88,12 +86,7 @@ impl<'z> Step<'_, '_, 'z> {
     }
 
     /// The name does not exist, the wildcard `source` right below its closest encloser does, and has not the type asked.
-    pub(super) fn prove_no_type_at_wildcard(
-        &mut self,
-        source: &Node,
-        depth: usize,
-        subject: Subject,
-    ) -> Result<(), Stop> {
+    pub(super) fn prove_no_type_at_wildcard(&mut self, source: &Node, depth: usize, subject: Subject) -> Result<(), Stop> {
         match self.denial() {
             Denial::None => Ok(()),
             Denial::Nsec => {
@@ -136,9 +129,7 @@ impl<'z> Step<'_, '_, 'z> {
         let last_image = self.image;
         let mut name = LookupName::default();
         for index in 0..count {
-            let Some(Expansion { image, at, encloser }) = self.proofs.as_ref().and_then(|p| p.expansions[index]) else {
-                continue;
-            };
+            let Some(Expansion { image, at, encloser }) = self.proofs.as_ref().and_then(|p| p.expansions[index]) else { continue };
             read_name_at(self.response.writer.written(), at, &mut name)?;
             let subject = Subject { name: &name, at };
             self.image = image;

@@ -332,7 +332,12 @@ impl Step<'_, '_, '_> {
 
     /// NS in the authority section, glue behind it, no AA (RFC 1034 section 4.3.2 step 3b). Where proofs are wanted, DS or what denies it
     /// between (RFC 4035 section 3.1.4); `cut_labels` says of which name.
-    fn put_referral(&mut self, cut: &Node, owner_at: usize, cut_labels: Option<(usize, Subject)>) -> Result<(), Stop> {
+    fn put_referral(
+        &mut self,
+        cut: &Node,
+        owner_at: usize,
+        cut_labels: Option<(usize, Subject)>,
+    ) -> Result<(), Stop> {
         self.prove_expansions()?;
         let set = cut.rrset(rtype::NS)?.ok_or(Stop::Damaged)?;
         self.response.put_rrset(Section::Authority, owner_at, &set, set.ttl_secs, &mut self.suffixes)?;

@@ -64,22 +64,8 @@ mod tests {
     #[test]
     fn keys_are_in_canonical_order() {
         let names = [
-            "",
-            "a",
-            "yljkjljk.a",
-            "Z.a",
-            "zABC.a.EXAMPLE",
-            "z.example",
-            "\\001.z.example",
-            "*.z.example",
-            "\\200.z.example",
-            "ab",
-            "ab\\000",
-            "ab\\000\\000",
-            "x.ab\\000",
-            "ab\\001",
-            "ab\\002",
-            "abc",
+            "", "a", "yljkjljk.a", "Z.a", "zABC.a.EXAMPLE", "z.example", "\\001.z.example", "*.z.example", "\\200.z.example",
+            "ab", "ab\\000", "ab\\000\\000", "x.ab\\000", "ab\\001", "ab\\002", "abc",
         ];
         let mut sorted: Vec<&str> = names.to_vec();
         sorted.sort_by_key(|text| {

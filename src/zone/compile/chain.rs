@@ -56,18 +56,12 @@ impl Chain {
             };
             let is_member = |index: u32| is_of_chain(records.rdata(records.at(index as usize)), &params);
             let is_link = |members: &Vec<u32>| {
-                let mut nsec3 =
-                    members.iter().filter(|&&index| records.at(index as usize).rtype == rtype::NSEC3).peekable();
+                let mut nsec3 = members.iter().filter(|&&index| records.at(index as usize).rtype == rtype::NSEC3).peekable();
                 nsec3.peek().is_some() && nsec3.all(|&index| is_member(index))
             };
             if params.iterations > ITERATIONS_MAX {
-                let message =
-                    format!("NSEC3 with {} iterations; at most {ITERATIONS_MAX} are served", params.iterations);
-                findings.error(
-                    record,
-                    message,
-                    "sign the zone again with 0 iterations and no salt (RFC 9276 section 3.1)",
-                );
+                let message = format!("NSEC3 with {} iterations; at most {ITERATIONS_MAX} are served", params.iterations);
+                findings.error(record, message, "sign the zone again with 0 iterations and no salt (RFC 9276 section 3.1)");
                 continue;
             }
             let apex_hash = nsec3::hash(lower.as_wire(), params.salt, params.iterations);
@@ -76,9 +70,7 @@ impl Chain {
             }
             if params.iterations > 0 || !params.salt.is_empty() {
                 let (count, salt_len) = (params.iterations, params.salt.len());
-                let message = format!(
-                    "NSEC3 with {count} iterations and a salt of {salt_len} octets: they cost, and hide nothing"
-                );
+                let message = format!("NSEC3 with {count} iterations and a salt of {salt_len} octets: they cost, and hide nothing");
                 findings.warning(record, message, "sign the zone with 0 iterations and no salt (RFC 9276 section 3.1)");
             }
             owners.retain(|_, members| is_link(members));

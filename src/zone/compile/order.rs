@@ -111,7 +111,9 @@ impl<'a> Items<'a> {
     fn sizes(&self) -> Box<dyn Iterator<Item = (u64, usize)> + '_> {
         match self {
             Items::None => Box::new(std::iter::empty()),
-            Items::Names(keys) => Box::new(keys.list.iter().map(|&(start, end, hash)| (hash, end - start + ENTRY_MAX))),
+            Items::Names(keys) => {
+                Box::new(keys.list.iter().map(|&(start, end, hash)| (hash, end - start + ENTRY_MAX)))
+            }
             Items::Chain(_, rrsets) => Box::new(rrsets.chain().map(|(hash, octets)| {
                 let last = hash.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
                 (last, order::SLOT + octets.len())

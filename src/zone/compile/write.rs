@@ -7,9 +7,7 @@ use super::{Soa, Unfit};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
 use crate::zone::image::Piece;
-use crate::zone::layout::{
-    BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node,
-};
+use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node};
 use crate::zone::memory::{self, ARENA};
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;

@@ -61,8 +61,7 @@ impl Image {
     pub fn nsec_at_or_before(&self, key: &OrderKey) -> Result<Option<Node<'_>>, Damaged> {
         let key = key.as_bytes();
         let table = self.table(self.order_segment(key)?)?;
-        let Some(page) =
-            table.find(key, |behind, page| Ok(first_of(&table.run, page, table.prefix.len())? <= behind))?
+        let Some(page) = table.find(key, |behind, page| Ok(first_of(&table.run, page, table.prefix.len())? <= behind))?
         else {
             return Ok(None);
         };
