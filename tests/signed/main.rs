@@ -1,9 +1,9 @@
 //! Signed zones: Catchment, NSD, Knot DNS and BIND, each against what the RFCs ask for.
 //!
-//! Generated zones are signed by BIND's and ldns' tools, with NSEC, NSEC3 and opt-out, and served by each server. What is due is worked out by
-//! [`model`], slowly and from the records alone, as sets: which RRsets, which signatures, which proofs, and no more. Our
-//! responses must be exactly that. So must the peers', but for [`explain::Explained`]; as three servers agree with it, the model is right.
-//! The seeds are printed; `DIFFERENTIAL_SEED` runs another.
+//! Generated zones are signed by BIND's and ldns' tools, with NSEC, NSEC3 and opt-out, and served by each server. What is due
+//! is worked out by [`model`], slowly and from the records alone, as sets: which RRsets, which signatures, which proofs, and no
+//! more. Our responses must be exactly that. So must the peers', but for [`explain::Explained`]: as three servers agree with the
+//! model, it is right. The seeds are printed; `DIFFERENTIAL_SEED` runs another.
 
 #[path = "../differential/ask.rs"]
 #[allow(dead_code)]
