@@ -1,4 +1,5 @@
-//! Unbound validates what the server says: secure, insecure and bogus, for names that exist and names that don't, from a trust anchor down.
+//! Unbound validates what the server says, from a trust anchor down: secure, insecure and bogus, for names that exist and names
+//! that don't.
 //!
 //! The resolver has no way out: all of its questions go to the server, its own address is on loopback. Knot DNS is tried in our
 //! place too, so that what fails with us alone is our fault.

@@ -37,6 +37,10 @@ pub(crate) enum Explained {
     ExpandedBehindDname,
     /// NSD: a wildcard has no such type.
     NoEncloser,
+    /// NSD: the name of a wildcard has no such type.
+    NeedlessEncloser,
+    /// NSD, Knot: addresses of name servers in referrals, from a wildcard.
+    SynthesizedGlue,
     /// NSD, BIND: a referral without all glue, and without TC.
     GlueLeftOut,
 }
@@ -83,6 +87,12 @@ impl Explained {
             }
             Explained::NoEncloser => {
                 "RFC 5155 section 7.2.5: the closest encloser's record too; NSD 4.6 leaves it out at times"
+            }
+            Explained::NeedlessEncloser => {
+                "RFC 5155 section 7.2.3: the record that matches is enough; NSD adds the closest encloser's for names with an asterisk"
+            }
+            Explained::SynthesizedGlue => {
+                "RFC 9471 section 2: glue is what the parent's zone has; NSD and Knot make some of wildcards, below the cut too"
             }
             Explained::GlueLeftOut => {
                 "RFC 9471 section 3.1: glue that does not fit means TC; NSD 4.6 and BIND 9.18 leave it out"
@@ -145,16 +155,21 @@ fn noted(kind: Kind, expected: &Expected, faults: &[Fault]) -> Option<Explained>
             .or(is(has(Note::BelowHashed), Explained::BelowHashed))
             .or(is(has(Note::ExpandedBehindDname) && only(&[LESS, MORE]), Explained::ExpandedBehindDname))
             .or(is(has(Note::NoWildcardType) && only(&[LESS]), Explained::NoEncloser))
+            .or(is(has(Note::NoTypeAtAsterisk) && only(&[MORE]), Explained::NeedlessEncloser))
+            .or(is(only(&SYNTHESIZED), Explained::SynthesizedGlue))
             .or(is(has(Note::AnyBelowDname) && only(&["needless", "RCODE is 3"]), Explained::AnyBelowDname)),
         Kind::Knot => of_all()
             .or(is(has(Note::AsteriskExpanded) && only(&[LESS, PROOF_BESIDE]), Explained::AsteriskExpanded))
             .or(is(has(Note::NsecExpanded) && only(&[LESS]), Explained::NsecExpanded))
             .or(is(has(Note::BelowOptedOut) && only(&["flags", "missing in authority"]), Explained::BelowOptedOut))
             .or(is(has(Note::AnyBelowDname) && only(&["needless", "RCODE is 3"]), Explained::AnyBelowDname))
-            .or(is(only(&[PROOF_BESIDE]), Explained::ProofOfNoAddress)),
+            .or(is(only(&[PROOF_BESIDE]), Explained::ProofOfNoAddress))
+            .or(is(only(&SYNTHESIZED), Explained::SynthesizedGlue)),
         Kind::Bind => of_all().or(is(has(Note::NsecAtCut), Explained::NsecAtCut)),
     }
 }
 
+/// Addresses that no zone has.
+const SYNTHESIZED: [&str; 1] = ["in no zone, but in additional: A"];
 /// A proof in the additional section, where no RRset of a name is looked for.
 const PROOF_BESIDE: &str = "in no zone, but in additional: NSEC";

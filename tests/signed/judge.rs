@@ -4,6 +4,7 @@ use crate::message::{AA, NEVER, QR, RD, TC};
 use crate::model::{Expected, World};
 use crate::record::{NSEC, NSEC3, RRSIG, Record, Response};
 use crate::world::Asked;
+use crate::zone::Found;
 use catchment::wire::code::rtype;
 use std::collections::BTreeSet;
 
@@ -70,6 +71,9 @@ fn additional_is_true(
     }
     let rtype = record.covered().unwrap_or(record.rtype);
     let rrsets = world.0.iter().filter_map(|zone| zone.nodes.get(&record.owner)?.get(&rtype));
+    if is_synthesized(world, record) == Some(true) {
+        return Ok(());
+    }
     let rrsets: Vec<_> =
         rrsets.filter(|rrset| rrset.records.contains(record) || rrset.signatures.contains(record)).collect();
     if rrsets.is_empty() {
@@ -81,6 +85,15 @@ fn additional_is_true(
         is_all && (count == 0 || count == rrset.signatures.len())
     };
     if rrsets.iter().any(|rrset| is_whole(&rrset)) { Ok(()) } else { Err("only a part") }
+}
+
+/// Whether it is a wildcard's record under another name.
+fn is_synthesized(world: &World, record: &Record) -> Option<bool> {
+    let zone = world.zone_of(&record.owner, record.rtype)?;
+    let Found::Wildcard { wildcard, .. } = zone.find(&record.owner, record.rtype) else { return None };
+    let source = Record { owner: wildcard.clone(), ..record.clone() };
+    let rrset = zone.nodes.get(&wildcard)?.get(&record.covered().unwrap_or(record.rtype))?;
+    Some(rrset.records.contains(&source) || rrset.signatures.contains(&source))
 }
 
 fn set(records: &[Record]) -> BTreeSet<Record> {

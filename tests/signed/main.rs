@@ -1,9 +1,9 @@
 //! Signed zones: Catchment, NSD, Knot DNS and BIND, each against what the RFCs ask for.
 //!
-//! Generated zones are signed by BIND's and ldns' tools, with NSEC, NSEC3 and opt-out, and served by each server. What is due is worked out by
-//! [`model`], slowly and from the records alone, as sets: which RRsets, which signatures, which proofs, and no more. Our
-//! responses must be exactly that. So must the peers', but for [`explain::Explained`]; as three servers agree with it, the model is right.
-//! The seeds are printed; `DIFFERENTIAL_SEED` runs another.
+//! Generated zones are signed by BIND's and ldns' tools, with NSEC, NSEC3 and opt-out, and served by each server. What is due
+//! is worked out by [`model`], slowly and from the records alone, as sets: which RRsets, which signatures, which proofs, and no
+//! more. Our responses must be exactly that. So must the peers', but for [`explain::Explained`]: as three servers agree with the
+//! model, it is right. The seeds are printed; `DIFFERENTIAL_SEED` runs another.
 
 #[path = "../differential/ask.rs"]
 #[allow(dead_code)]
@@ -29,7 +29,7 @@ use explain::Explained;
 use judge::Fault;
 use message::TC;
 use model::World;
-use record::{Record, Response, show};
+use record::{CNAME, DNAME, Record, Response, show};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -200,13 +200,14 @@ fn examine(who: &str, zones: &[&Signed], kind: Option<Kind>, ask: impl Fn(&[u8],
     }
 }
 
-/// Peers may take over the question's case where they compress a name to it; we may not.
+/// Peers may take over the question's case where they compress a name to it. We may only where a DNAME keeps its labels.
 fn read(bytes: &[u8], kind: Option<Kind>) -> Response {
     message::Message::read(bytes).unwrap_or_else(|error| panic!("{error}: {}", message::hex(bytes)));
     let response = Response::read(bytes);
-    let fold = |records: Vec<Record>| match kind {
-        Some(_) => records.into_iter().map(Record::folded).collect(),
-        None => records,
+    let has_dname = response.answer.iter().any(|record| record.rtype == DNAME);
+    let may_fold = |record: &Record| kind.is_some() || has_dname && record.rtype == CNAME;
+    let fold = |records: Vec<Record>| -> Vec<Record> {
+        records.into_iter().map(|record| if may_fold(&record) { record.folded() } else { record }).collect()
     };
     Response {
         answer: fold(response.answer),

@@ -45,6 +45,8 @@ pub(crate) enum Note {
     NsecExpanded,
     /// A wildcard does not have the type.
     NoWildcardType,
+    /// A wildcard's own name does not have the type.
+    NoTypeAtAsterisk,
     /// A wildcard answers for a name that a DNAME led to.
     ExpandedBehindDname,
     /// A name below the owner of an NSEC3 record.
@@ -126,6 +128,9 @@ impl<'w> Responder<'w> {
             Found::Name => {
                 if let Some(next) = self.take(name, name) {
                     return next;
+                }
+                if name.last().is_some_and(|label| label == b"*") {
+                    self.expected.notes.insert(Note::NoTypeAtAsterisk);
                 }
                 self.deny(0, zone.no_type(name));
             }
