@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub(super) struct Chain {
     pub(super) iterations: u16,
     pub(super) salt: Vec<u8>,
+    /// The hashes of the apex and of its child `*`: most denials need them.
+    pub(super) apex_hashes: [Hash; 2],
     /// Numbers of the records of each owner, RRSIG among them.
     owners: BTreeMap<Hash, Vec<u32>>,
     /// Whether a record is one of them; empty if none is.
@@ -84,7 +86,15 @@ impl Chain {
             owners.retain(|_, members| is_link(members));
             let mut members = vec![false; records.len()];
             owners.values().flatten().for_each(|&index| members[index as usize] = true);
-            return Chain { iterations: params.iterations, salt: params.salt.to_vec(), owners, members };
+            let star = [b"\x01*", lower.as_wire()].concat();
+            let star_hash = nsec3::hash(&star, params.salt, params.iterations);
+            return Chain {
+                iterations: params.iterations,
+                salt: params.salt.to_vec(),
+                apex_hashes: [apex_hash, star_hash],
+                owners,
+                members,
+            };
         }
         Chain::default()
     }

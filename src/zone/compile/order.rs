@@ -82,10 +82,18 @@ impl<'a> Items<'a> {
         }
     }
 
-    pub(super) fn salt(&self) -> &[u8] {
+    pub(super) fn salt_len(&self) -> u8 {
         match self {
-            Items::Chain(chain, _) => &chain.salt,
-            _ => &[],
+            Items::Chain(chain, _) => chain.salt.len() as u8,
+            _ => 0,
+        }
+    }
+
+    /// What is said of hashing before the apex node.
+    pub(super) fn hashing(&self) -> Vec<u8> {
+        match self {
+            Items::Chain(chain, _) => [chain.apex_hashes.as_flattened(), &chain.salt].concat(),
+            _ => Vec::new(),
         }
     }
 

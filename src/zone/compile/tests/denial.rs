@@ -208,6 +208,8 @@ fn nsec3_records_are_found_by_hash() {
             .collect();
         for image in both_forms(&lines) {
             assert_eq!(image.denial(), Denial::Nsec3);
+            let hash_of = |text: &str| image.nsec3_hash(name(text).as_wire());
+            assert_eq!(image.nsec3_apex_hashes().unwrap(), [hash_of("example"), hash_of("*.example")]);
             assert_eq!(lines_of(&image), lines_of_records(&lines));
             assert!(owners.values().all(|owner| !exists(&image, owner)));
             let asked = names.iter().flat_map(|owner| [owner.clone(), format!("x.{owner}")]);
