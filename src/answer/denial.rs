@@ -28,9 +28,9 @@ pub(super) struct Proofs<'z> {
 struct Expansion<'z> {
     image: &'z Image,
     /// Where the name stands.
-    at: usize,
+    at: u16,
     /// Labels of its closest encloser.
-    encloser: usize,
+    encloser: u8,
 }
 
 /// The name that is proved about.
@@ -58,7 +58,9 @@ impl<'z> Step<'_, '_, 'z> {
                 self.prove_before(&key, subject)
             }
             Denial::Nsec3 => {
-                let Some(provable) = self.prove_closest(self.image.apex_labels() + depth, subject)? else { return Ok(()) };
+                let Some(provable) = self.prove_closest(self.image.apex_labels() + depth, subject)? else {
+                    return Ok(());
+                };
                 let wildcard = self.wildcard_nsec3(provable, subject)?;
                 self.put_nsec3(&wildcard, subject)
             }
@@ -75,7 +77,7 @@ impl<'z> Step<'_, '_, 'z> {
                 None => self.prove_before(&OrderKey::new(node.name), subject),
             },
             Denial::Nsec3 => {
-                let nsec3 = self.nsec3(subject.name.suffix(labels))?;
+                let nsec3 = self.nsec3(labels, subject)?;
                 if nsec3.is_match {
                     return self.put_nsec3(&nsec3, subject);
                 }
@@ -86,7 +88,12 @@ impl<'z> Step<'_, '_, 'z> {
     }
 
     /// The name does not exist, the wildcard `source` right below its closest encloser does, and has not the type asked.
-    pub(super) fn prove_no_type_at_wildcard(&mut self, source: &Node, depth: usize, subject: Subject) -> Result<(), Stop> {
+    pub(super) fn prove_no_type_at_wildcard(
+        &mut self,
+        source: &Node,
+        depth: usize,
+        subject: Subject,
+    ) -> Result<(), Stop> {
         match self.denial() {
             Denial::None => Ok(()),
             Denial::Nsec => {
@@ -116,7 +123,8 @@ impl<'z> Step<'_, '_, 'z> {
         if let Some(proofs) = &mut self.proofs
             && let Some(free) = proofs.expansions.get_mut(proofs.expansion_count)
         {
-            *free = Some(Expansion { image: self.image, at, encloser: self.image.apex_labels() + depth });
+            let encloser = (self.image.apex_labels() + depth) as u8;
+            *free = Some(Expansion { image: self.image, at: at as u16, encloser });
             proofs.expansion_count += 1;
         }
     }
@@ -126,18 +134,24 @@ impl<'z> Step<'_, '_, 'z> {
     pub(super) fn prove_expansions(&mut self) -> Result<(), Stop> {
         let Some(proofs) = &mut self.proofs else { return Ok(()) };
         let count = std::mem::take(&mut proofs.expansion_count);
+        if count == 0 {
+            return Ok(());
+        }
         let last_image = self.image;
         let mut name = LookupName::default();
         for index in 0..count {
-            let Some(Expansion { image, at, encloser }) = self.proofs.as_ref().and_then(|p| p.expansions[index]) else { continue };
-            read_name_at(self.response.writer.written(), at, &mut name)?;
+            let Some(Expansion { image, at, encloser }) = self.proofs.as_ref().and_then(|p| p.expansions[index]) else {
+                continue;
+            };
+            read_name_at(self.response.writer.written(), at as usize, &mut name)?;
+            let (at, encloser) = (at as usize, encloser as usize);
             let subject = Subject { name: &name, at };
             self.image = image;
             match self.denial() {
                 Denial::None => {}
                 Denial::Nsec => self.prove_before(&self.key(subject), subject)?,
                 Denial::Nsec3 => {
-                    let next_closer = self.nsec3(name.suffix(encloser + 1))?;
+                    let next_closer = self.nsec3(encloser + 1, subject)?;
                     self.put_nsec3(&next_closer, subject)?;
                 }
             }
@@ -191,25 +205,35 @@ impl<'z> Step<'_, '_, 'z> {
         self.put_proof(&node.name[..own], apex + labels, set, subject)
     }
 
-    /// The NSEC3 record of an absolute name in lower case, or the one before it.
-    fn nsec3(&self, lower: &[u8]) -> Result<Nsec3<'z>, Stop> {
-        Ok(self.image.nsec3_at_or_before(&self.image.nsec3_hash(lower))?)
+    /// The NSEC3 record of the name's last `labels` labels, or the one before it.
+    fn nsec3(&self, labels: usize, subject: Subject) -> Result<Nsec3<'z>, Stop> {
+        let hash = match labels == self.image.apex_labels() {
+            true => self.image.nsec3_apex_hashes()?[0],
+            false => self.image.nsec3_hash(subject.name.suffix(labels)),
+        };
+        Ok(self.image.nsec3_at_or_before(&hash)?)
     }
 
-    /// That of the child `*` of the name's last `labels` labels.
+    /// That of their child `*`.
     fn wildcard_nsec3(&self, labels: usize, subject: Subject) -> Result<Nsec3<'z>, Stop> {
-        let encloser = subject.name.suffix(labels);
-        let mut wildcard = [0; 2 + NAME_LEN_MAX];
-        wildcard[..2].copy_from_slice(b"\x01*");
-        wildcard[2..2 + encloser.len()].copy_from_slice(encloser);
-        self.nsec3(&wildcard[..2 + encloser.len()])
+        let hash = match labels == self.image.apex_labels() {
+            true => self.image.nsec3_apex_hashes()?[1],
+            false => {
+                let encloser = subject.name.suffix(labels);
+                let mut wildcard = [0; 2 + NAME_LEN_MAX];
+                wildcard[..2].copy_from_slice(b"\x01*");
+                wildcard[2..2 + encloser.len()].copy_from_slice(encloser);
+                self.image.nsec3_hash(&wildcard[..2 + encloser.len()])
+            }
+        };
+        Ok(self.image.nsec3_at_or_before(&hash)?)
     }
 
     /// The closest provable encloser (RFC 5155 section 1.3) of at most `labels` labels: its record, and the one that covers the next closer
     /// name. Gives its labels. None: not even the apex has a record.
     fn prove_closest(&mut self, mut labels: usize, subject: Subject) -> Result<Option<usize>, Stop> {
         loop {
-            let nsec3 = self.nsec3(subject.name.suffix(labels))?;
+            let nsec3 = self.nsec3(labels, subject)?;
             if nsec3.is_match {
                 self.put_nsec3(&nsec3, subject)?;
                 break;
@@ -219,7 +243,7 @@ impl<'z> Step<'_, '_, 'z> {
             }
             labels -= 1;
         }
-        let next_closer = self.nsec3(subject.name.suffix(labels + 1))?;
+        let next_closer = self.nsec3(labels + 1, subject)?;
         self.put_nsec3(&next_closer, subject)?;
         Ok(Some(labels))
     }

@@ -2,10 +2,10 @@
 
 use super::Response;
 use crate::wire::code::{class, rtype};
-use crate::wire::rdata;
-use crate::wire::writer::{Full, POINTER_MAX};
 use crate::wire::lookup::LookupName;
 use crate::wire::name::NAME_LEN_MAX;
+use crate::wire::rdata;
+use crate::wire::writer::{Full, POINTER_MAX};
 use crate::zone::image::{Damaged, Hint, Rrset};
 
 /// Names and records of one RRset whose places are remembered: as many as hints and extras can refer to.

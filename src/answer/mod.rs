@@ -189,6 +189,7 @@ pub fn prefetch<'p>(packets: impl Iterator<Item = &'p [u8]>, served: &Served) {
         }
     }
     probes.iter().flatten().for_each(Ahead::load_bucket);
+    probes.iter().flatten().for_each(Ahead::load_node);
     probes.iter_mut().flatten().for_each(Ahead::load_sets);
     probes.iter().flatten().for_each(Ahead::load_shared);
 }

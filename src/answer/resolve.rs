@@ -332,17 +332,14 @@ impl Step<'_, '_, '_> {
 
     /// NS in the authority section, glue behind it, no AA (RFC 1034 section 4.3.2 step 3b). Where proofs are wanted, DS or what denies it
     /// between (RFC 4035 section 3.1.4); `cut_labels` says of which name.
-    fn put_referral(
-        &mut self,
-        cut: &Node,
-        owner_at: usize,
-        cut_labels: Option<(usize, Subject)>,
-    ) -> Result<(), Stop> {
+    fn put_referral(&mut self, cut: &Node, owner_at: usize, cut_labels: Option<(usize, Subject)>) -> Result<(), Stop> {
         self.prove_expansions()?;
         let set = cut.rrset(rtype::NS)?.ok_or(Stop::Damaged)?;
         self.response.put_rrset(Section::Authority, owner_at, &set, set.ttl_secs, &mut self.suffixes)?;
         if self.response.dnssec {
             match (cut.rrset(rtype::DS)?, cut_labels) {
+                // Nobody could believe it without.
+                (Some(ds), _) if !ds.is_signed() => {}
                 (Some(ds), _) => self.response.put_proof(&[], owner_at, &ds)?,
                 (None, Some((labels, subject))) => self.prove_insecure(cut, labels, subject)?,
                 (None, None) => {}

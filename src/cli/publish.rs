@@ -118,7 +118,8 @@ fn checkout(arguments: &Arguments) -> Result<Checkout, String> {
     let place = memory::place(&arguments.remember, &places);
     let remembered = place.as_deref().map(memory::read).unwrap_or_default();
     let loading = Loading::show();
-    let checkout = Checkout::read(&places, &remembered, loading.watch().as_ref()).map_err(|message| format!("error: {message}"))?;
+    let checkout = Checkout::read(&places, &remembered, loading.watch().as_ref())
+        .map_err(|message| format!("error: {message}"))?;
     drop(loading);
     if let Some(place) = place.filter(|_| checkout.memory != remembered)
         && let Err(error) = memory::write(&place, &checkout.memory)

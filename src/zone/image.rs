@@ -254,6 +254,9 @@ impl Image {
         for slot in 0..bucket.slots()? {
             let (tag, at) = bucket.name_slot(slot)?;
             if tag == hash as u8 {
+                if self.head.denial != layout::denial::NONE {
+                    bucket.prefetch(at.saturating_sub(bucket.start));
+                }
                 let node = Node::read(self, bucket.run, at)?;
                 if eq_lower(node.name, relative) {
                     return Ok(Some(node));

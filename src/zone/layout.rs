@@ -6,9 +6,9 @@
 //! segment.
 //!
 //! ```text
-//! flat image    header | apex name | salt | apex node | table of names | table of far items | [order] | BLAKE3 digest of all before
+//! flat image    header | apex name | [hashing] | apex node | table of names | table of far items | [order] | BLAKE3 digest of all before
 //!               (32)
-//! root          header | apex name | salt | apex node | [fences] | segments x (BLAKE3 digest (32), length u32)
+//! root          header | apex name | [hashing] | apex node | [fences] | segments x (BLAKE3 digest (32), length u32)
 //!               | BLAKE3 digest of all before (32)
 //! segment       table of names or of far items, or order, 5 zeros; those of names come first, then those of far items
 //! table         (buckets + 1) x place: bucket b is what lies between entries b and b + 1 | the buckets
@@ -29,6 +29,7 @@
 //! page          count u8 | count x (shared number, length number, octets, the name's hash u64)
 //! NSEC3 record  32 | label, as written (32) | RRset
 //! number        u8 below 128; or two octets, the higher 7 bits first, with bit 7 set
+//! hashing       hash of the apex (20) | hash of the apex's child `*` (20) | salt
 //! fences        (segments of the order - 1) x distance from the fences' start u24 | as many x (length u16, key)
 //! ```
 //!

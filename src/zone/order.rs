@@ -17,14 +17,16 @@ impl OrderKey {
     /// The key of a name without its apex and without the root's zero. Of malformed ones, of what of it is a name.
     pub fn new(relative: &[u8]) -> OrderKey {
         let mut key = OrderKey { octets: [0; KEY_LEN_MAX], len: 0 };
-        let mut labels = [&[][..]; LABELS_MAX];
-        let mut count = 0;
+        // Where labels start: at most at octet 254.
+        let mut starts = [0u8; LABELS_MAX];
+        let (mut count, mut at) = (0, 0);
         for label in name::labels(relative).take(LABELS_MAX) {
-            labels[count] = label;
+            starts[count] = at as u8;
             count += 1;
+            at += 1 + label.len();
         }
-        for label in labels[..count].iter().rev() {
-            key.push_label(label);
+        for start in starts[..count].iter().rev() {
+            key.push_label(name::labels(&relative[*start as usize..]).next().unwrap_or_default());
         }
         key
     }
@@ -64,8 +66,22 @@ mod tests {
     #[test]
     fn keys_are_in_canonical_order() {
         let names = [
-            "", "a", "yljkjljk.a", "Z.a", "zABC.a.EXAMPLE", "z.example", "\\001.z.example", "*.z.example", "\\200.z.example",
-            "ab", "ab\\000", "ab\\000\\000", "x.ab\\000", "ab\\001", "ab\\002", "abc",
+            "",
+            "a",
+            "yljkjljk.a",
+            "Z.a",
+            "zABC.a.EXAMPLE",
+            "z.example",
+            "\\001.z.example",
+            "*.z.example",
+            "\\200.z.example",
+            "ab",
+            "ab\\000",
+            "ab\\000\\000",
+            "x.ab\\000",
+            "ab\\001",
+            "ab\\002",
+            "abc",
         ];
         let mut sorted: Vec<&str> = names.to_vec();
         sorted.sort_by_key(|text| {

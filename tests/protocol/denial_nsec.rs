@@ -49,7 +49,9 @@ fn no_record_twice() {
 #[test]
 fn a_label_before_the_star() {
     let zone = "example. nsec\n! A 192.0.2.1\na A 192.0.2.1";
-    let (a, star) = (nsec("a.example.", "example.", "A"), nsec("!.example.", "a.example.", "A"));
+    let a = nsec("a.example.", "example.", "A");
+    // hickory-proto shows it with a backslash.
+    let star = "\\!.example. 300 IN NSEC a.example. A RRSIG NSEC\n\\!.example. 300 IN RRSIG NSEC of !.example.".into();
     check(zone, "b.example. A +do", &negative("NXDOMAIN", &[a, star]));
 }
 
@@ -222,6 +224,13 @@ fn root_zone() {
         . 300 IN NSEC a. NS SOA RRSIG NSEC
         . 300 IN RRSIG NSEC of .",
     );
+}
+
+/// A zone that is not signed says nothing of what its children are.
+#[test]
+fn unsigned_ds() {
+    let zone = "example.\nsec NS ns.example.net.\nsec DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    check(zone, "sec.example. A +do", "NOERROR edns\nauthority\nsec.example. 300 IN NS ns.example.net.");
 }
 
 /// NSEC records are denials only where the zone is signed; they break nothing.

@@ -32,8 +32,11 @@ pub(crate) fn sign(apex: &Name, records: &Records, how: &str) -> Records {
         all.push(records.rdata(record).to_vec());
     }
     let is_cut = |(relative, types): &Owner| !relative.is_empty() && types.contains_key(&rtype::NS);
-    let ends: Vec<Vec<u8>> =
-        owners.iter().filter(|(_, o)| is_cut(o) || o.1.contains_key(&rtype::DNAME)).map(|(key, _)| key.clone()).collect();
+    let ends: Vec<Vec<u8>> = owners
+        .iter()
+        .filter(|(_, o)| is_cut(o) || o.1.contains_key(&rtype::DNAME))
+        .map(|(key, _)| key.clone())
+        .collect();
     let visible = |key: &[u8]| !ends.iter().any(|end| key.len() > end.len() && key.starts_with(end));
     let absolute = |relative: &[u8]| [relative, apex.as_wire()].concat();
 

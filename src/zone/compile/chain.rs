@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub(super) struct Chain {
     pub(super) iterations: u16,
     pub(super) salt: Vec<u8>,
+    /// The hashes of the apex and of its child `*`: most denials need them.
+    pub(super) apex_hashes: [Hash; 2],
     /// Numbers of the records of each owner, RRSIG among them.
     owners: BTreeMap<Hash, Vec<u32>>,
     /// Whether a record is one of them; empty if none is.
@@ -56,12 +58,18 @@ impl Chain {
             };
             let is_member = |index: u32| is_of_chain(records.rdata(records.at(index as usize)), &params);
             let is_link = |members: &Vec<u32>| {
-                let mut nsec3 = members.iter().filter(|&&index| records.at(index as usize).rtype == rtype::NSEC3).peekable();
+                let mut nsec3 =
+                    members.iter().filter(|&&index| records.at(index as usize).rtype == rtype::NSEC3).peekable();
                 nsec3.peek().is_some() && nsec3.all(|&index| is_member(index))
             };
             if params.iterations > ITERATIONS_MAX {
-                let message = format!("NSEC3 with {} iterations; at most {ITERATIONS_MAX} are served", params.iterations);
-                findings.error(record, message, "sign the zone again with 0 iterations and no salt (RFC 9276 section 3.1)");
+                let message =
+                    format!("NSEC3 with {} iterations; at most {ITERATIONS_MAX} are served", params.iterations);
+                findings.error(
+                    record,
+                    message,
+                    "sign the zone again with 0 iterations and no salt (RFC 9276 section 3.1)",
+                );
                 continue;
             }
             let apex_hash = nsec3::hash(lower.as_wire(), params.salt, params.iterations);
@@ -70,13 +78,23 @@ impl Chain {
             }
             if params.iterations > 0 || !params.salt.is_empty() {
                 let (count, salt_len) = (params.iterations, params.salt.len());
-                let message = format!("NSEC3 with {count} iterations and a salt of {salt_len} octets: they cost, and hide nothing");
+                let message = format!(
+                    "NSEC3 with {count} iterations and a salt of {salt_len} octets: they cost, and hide nothing"
+                );
                 findings.warning(record, message, "sign the zone with 0 iterations and no salt (RFC 9276 section 3.1)");
             }
             owners.retain(|_, members| is_link(members));
             let mut members = vec![false; records.len()];
             owners.values().flatten().for_each(|&index| members[index as usize] = true);
-            return Chain { iterations: params.iterations, salt: params.salt.to_vec(), owners, members };
+            let star = [b"\x01*", lower.as_wire()].concat();
+            let star_hash = nsec3::hash(&star, params.salt, params.iterations);
+            return Chain {
+                iterations: params.iterations,
+                salt: params.salt.to_vec(),
+                apex_hashes: [apex_hash, star_hash],
+                owners,
+                members,
+            };
         }
         Chain::default()
     }

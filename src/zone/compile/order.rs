@@ -82,10 +82,18 @@ impl<'a> Items<'a> {
         }
     }
 
-    pub(super) fn salt(&self) -> &[u8] {
+    pub(super) fn salt_len(&self) -> u8 {
         match self {
-            Items::Chain(chain, _) => &chain.salt,
-            _ => &[],
+            Items::Chain(chain, _) => chain.salt.len() as u8,
+            _ => 0,
+        }
+    }
+
+    /// What is said of hashing before the apex node.
+    pub(super) fn hashing(&self) -> Vec<u8> {
+        match self {
+            Items::Chain(chain, _) => [chain.apex_hashes.as_flattened(), &chain.salt].concat(),
+            _ => Vec::new(),
         }
     }
 
@@ -111,9 +119,7 @@ impl<'a> Items<'a> {
     fn sizes(&self) -> Box<dyn Iterator<Item = (u64, usize)> + '_> {
         match self {
             Items::None => Box::new(std::iter::empty()),
-            Items::Names(keys) => {
-                Box::new(keys.list.iter().map(|&(start, end, hash)| (hash, end - start + ENTRY_MAX)))
-            }
+            Items::Names(keys) => Box::new(keys.list.iter().map(|&(start, end, hash)| (hash, end - start + ENTRY_MAX))),
             Items::Chain(_, rrsets) => Box::new(rrsets.chain().map(|(hash, octets)| {
                 let last = hash.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
                 (last, order::SLOT + octets.len())

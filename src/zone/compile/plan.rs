@@ -70,9 +70,8 @@ impl<'a> Plan<'a> {
             wildcards: wildcards(names),
         };
         plan.collect_far();
-        let salt_len = items.salt().len();
-        let root_len =
-            |plan: &Plan| (header::SIZE + apex.as_wire().len() + salt_len + plan.node_len(plan.apex) + DIGEST) as u64;
+        let head_len = header::SIZE + apex.as_wire().len() + items.hashing().len();
+        let root_len = |plan: &Plan| (head_len + plan.node_len(plan.apex) + DIGEST) as u64;
         let indexed = names.indexed().count();
         // Each set is in the image once at least: often that alone is too much to be flat.
         let mut len = rrsets.octets_len();

@@ -233,7 +233,9 @@ impl Rrsets {
         let records = encoder.records;
         for (hash, members) in chain.iter() {
             encoder.sort(members.iter().map(|&index| records.at(index as usize)), list);
-            let label = &records.owner(list[0].record)[..order::LABEL];
+            // Of several spellings the least, as for every owner.
+            let least = list.iter().map(|sorted| records.owner(sorted.record)).min().unwrap_or_default();
+            let label = &least[..order::LABEL];
             let entry = NameEntry::new(0, label, 0, 0);
             take_signatures(&entry, list, signatures);
             let count = encoder.encode(&entry, list, signatures);
@@ -274,14 +276,7 @@ impl Rrsets {
     }
 
     /// Keeps what the encoder made: again, or as one that is known.
-    fn keep(
-        &mut self,
-        names: &Names,
-        entry: &NameEntry,
-        rtype: u16,
-        encoded: &mut Vec<u8>,
-        extras: &[Extra],
-    ) -> u32 {
+    fn keep(&mut self, names: &Names, entry: &NameEntry, rtype: u16, encoded: &mut Vec<u8>, extras: &[Extra]) -> u32 {
         let number = self.sets.len() as u32;
         let len = encoded.len();
         for extra in extras {

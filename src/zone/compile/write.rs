@@ -1,13 +1,15 @@
 //! Writes an image as it was planned.
 
 use super::names::NameEntry;
-use super::rrsets::Entry;
 use super::plan::{Item, Plan};
+use super::rrsets::Entry;
 use super::{Soa, Unfit};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
 use crate::zone::image::Piece;
-use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node};
+use crate::zone::layout::{
+    BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node,
+};
 use crate::zone::memory::{self, ARENA};
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
@@ -62,7 +64,7 @@ fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[(Piece, blake3::Hash)],
     finish_root(root, segments_len)
 }
 
-/// Header, apex name, salt, apex node.
+/// Header, apex name, hashing, apex node.
 fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     let mut out = vec![0; header::SIZE];
     let deepest = plan.names.indexed().map(|(_, name)| name.depth).max().unwrap_or(0);
@@ -75,8 +77,8 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     field(header::NAME_BUCKETS, &plan.name_grid.buckets.to_le_bytes());
     field(header::FAR_BUCKETS, &plan.far_grid.buckets.to_le_bytes());
     let items = plan.order.items;
-    let salt = items.map_or(&[][..], |items| items.salt());
-    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len() + salt.len()) as u32).to_le_bytes());
+    let hashing = items.map_or_else(Vec::new, |items| items.hashing());
+    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len() + hashing.len()) as u32).to_le_bytes());
     field(header::NEGATIVE_TTL, &soa.negative_ttl_secs.to_le_bytes());
     field(header::FORM, &[!plan.is_flat as u8]);
     field(header::NAME_BITS, &[plan.name_grid.bits]);
@@ -84,13 +86,13 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     field(header::DEPTH, &[deepest]);
     field(header::APEX_LEN, &[apex.as_wire().len() as u8]);
     field(header::DENIAL, &[items.map_or(denial::NONE, |items| items.denial())]);
-    field(header::SALT_LEN, &[salt.len() as u8]);
+    field(header::SALT_LEN, &[items.map_or(0, |items| items.salt_len())]);
     field(header::ITERATIONS, &items.map_or(0, |items| items.iterations()).to_le_bytes());
     if !plan.is_flat {
         field(header::ORDER_SEGMENTS, &(plan.order.runs.len() as u32).to_le_bytes());
     }
     out.extend_from_slice(apex.as_wire());
-    out.extend_from_slice(salt);
+    out.extend_from_slice(&hashing);
     let mut run = Run { plan, refs, out, start: 0 };
     run.put_node(plan.apex);
     run.out

@@ -3,7 +3,9 @@
 use super::bytes::Bytes;
 use super::{Image, ImageError, Segment, Shelf};
 use crate::wire::name::{self, Name};
-use crate::zone::layout::{self, BITS_MAX, DIGEST, Grid, IMAGE_MAX, ITERATIONS_MAX, MAGIC, SEGMENT_ENTRY, SEGMENT_MAX, VERSION, header};
+use crate::zone::layout::{
+    self, BITS_MAX, DIGEST, Grid, IMAGE_MAX, ITERATIONS_MAX, MAGIC, SEGMENT_ENTRY, SEGMENT_MAX, VERSION, header,
+};
 
 /// An image of which the root alone is here, checked: it says which segments to fetch. A flat image is its own root, and names
 /// none.

@@ -173,9 +173,16 @@ fn nsec_owners_are_found_in_order() {
                 assert_eq!(lines_of(&image), lines_of_records(&lines));
             }
             let asked = names.iter().flat_map(|owner| {
-                [owner.to_uppercase(), format!("x.{owner}"), format!("\\000.{owner}"), format!("0{owner}"), format!("z{owner}")]
+                [
+                    owner.to_uppercase(),
+                    format!("x.{owner}"),
+                    format!("\\000.{owner}"),
+                    format!("0{owner}"),
+                    format!("z{owner}"),
+                ]
             });
-            let fixed = ["example", "a.example", "zzzz.example", "\\255.example", "\\000.example", "b5.example", "x.b.example"];
+            let fixed =
+                ["example", "a.example", "zzzz.example", "\\255.example", "\\000.example", "b5.example", "x.b.example"];
             for asked in asked.chain(fixed.map(String::from)) {
                 let wire = name(&asked);
                 let key = OrderKey::new(&wire.as_wire()[..wire.as_wire().len() - b"\x07example\0".len()]);
@@ -201,6 +208,8 @@ fn nsec3_records_are_found_by_hash() {
             .collect();
         for image in both_forms(&lines) {
             assert_eq!(image.denial(), Denial::Nsec3);
+            let hash_of = |text: &str| image.nsec3_hash(name(text).as_wire());
+            assert_eq!(image.nsec3_apex_hashes().unwrap(), [hash_of("example"), hash_of("*.example")]);
             assert_eq!(lines_of(&image), lines_of_records(&lines));
             assert!(owners.values().all(|owner| !exists(&image, owner)));
             let asked = names.iter().flat_map(|owner| [owner.clone(), format!("x.{owner}")]);
@@ -226,9 +235,9 @@ fn nsec3_records_are_found_by_hash() {
 fn the_chain_is_the_one_that_nsec3param_names() {
     let names = hosts(20);
     let both = |mut lines: Vec<Line>, salt: &[u8]| {
-        let second = with_nsec3(&names, salt, 0).into_iter().filter(|(_, t, r)| {
-            *t == rtype::NSEC3 || *t == rtype::RRSIG && r.starts_with(&[0, 50])
-        });
+        let second = with_nsec3(&names, salt, 0)
+            .into_iter()
+            .filter(|(_, t, r)| *t == rtype::NSEC3 || *t == rtype::RRSIG && r.starts_with(&[0, 50]));
         lines.extend(second);
         lines
     };
