@@ -390,9 +390,15 @@ impl Cache {
         }
     }
 
-    /// Reads a file to see whether it is as it was written: if not, it is damaged from now on. `root_len_max`: octets of the root of an
-    /// image, at most.
+    /// Reads a file to see whether it is as it was written: if not, it is damaged from now on. One that can't be read now, as when no
+    /// file can be opened, is not. `root_len_max`: octets of the root of an image, at most.
     pub async fn look_at(&mut self, item: Item, root_len_max: u64) {
+        let Some((path, max)) = self.place(item, root_len_max) else { return };
+        if let Err(error) = self.files.disk.read(&path, max).await
+            && error.kind() != io::ErrorKind::FileTooLarge
+        {
+            return;
+        }
         match item {
             Item::Release(held) => drop(self.release(&held).await),
             Item::Page(page) => {
@@ -407,6 +413,20 @@ impl Cache {
                 }
             }
         }
+    }
+
+    /// A file's path, and its octets at most.
+    fn place(&self, item: Item, root_len_max: u64) -> Option<(String, u64)> {
+        Some(match item {
+            Item::Release(held) => (self.releases.get(&held)?.clone(), STATE_LEN_MAX as u64),
+            Item::Page(page) => (self.files.page_path(&page), PAGE_MAX as u64),
+            Item::Images(file) => {
+                let blob = self.blobs.get(&file)?;
+                let max = if blob.kind == Kind::Pack { PACK_MAX as u64 } else { root_len_max };
+                (self.files.images_path(blob.kind, &blob.digest), max)
+            }
+            Item::Segment(segment) => (self.files.segment_path(&segment), SEGMENT_LEN_MAX.into()),
+        })
     }
 
     /// A kept release uses this image.

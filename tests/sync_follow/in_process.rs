@@ -349,6 +349,13 @@ pub(crate) async fn damaged_while_serving(world: &World) {
         let good = world.disk.files();
         let releases: Vec<&String> = good.keys().filter(|path| path.starts_with("prod/releases/")).collect();
         assert_eq!(releases.len(), 2);
+        // What can't be read for a while is not damaged.
+        world.disk.away(true);
+        sleep(Duration::from_secs(100)).await;
+        world.disk.away(false);
+        sleep(Duration::from_secs(100)).await;
+        let figures = world.figures();
+        assert_eq!((figures.damaged, figures.unkept), (0, None));
         // Of the release before, the file says what was taken, and nobody has it again; key sets are in the releases' files too.
         let mendable = |path: &&String| *path != releases[0] && !path.starts_with("prod/keys/");
         let mut damages = 0;

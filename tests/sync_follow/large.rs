@@ -2,10 +2,6 @@
 
 use super::in_process::{SHORT, World, damaged_while_serving};
 use super::releases::{Publisher, image, large};
-use catchment::sync::codec::Digest;
-use catchment::sync::pack::Pack;
-use catchment::sync::page::{Leaf, Place};
-use catchment::sync::zone_name::ZoneName;
 use catchment::zone::image::Image;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -163,26 +159,6 @@ async fn what_is_damaged_of_a_large_zone_while_serving_is_fetched_again() {
     published(&world, &mut Publisher::new(), &releases).await;
     damaged_while_serving(&world).await;
     assert_eq!(served(&world), Some(images[1].digest()));
-}
-
-/// A pack has no segments: at the next start such a release could not be served, so it is not taken although all of the image is here.
-#[tokio::test(start_paused = true)]
-async fn a_large_zone_that_is_served_is_never_said_to_be_in_a_pack() {
-    let mut world = World::new(1);
-    let mut publisher = Publisher::new();
-    let image = large(ZONE, 1, FEW, &[]);
-    published(&world, &mut publisher, &[("1.1", vec![image.clone()])]).await;
-    let pack = Pack::build(&[image.root()]).unwrap();
-    let place = Place::Pack { pack: pack.digest(), offset: pack.entries()[0].offset };
-    let name = ZoneName::from(&image.apex());
-    let leaf = Leaf { name, serial: 1, image: Digest(image.digest()), len: image.len(), place };
-    let lie = publisher.release_with("1.2", vec![leaf], vec![(pack.digest(), pack.bytes().to_vec())]);
-    lie.publish(world.store()).await;
-    world.restart();
-    world.follow(Duration::from_secs(60)).await;
-    let figures = world.figures();
-    assert_eq!(figures.refused.get("image"), Some(&1), "{figures:?}");
-    assert_eq!(figures.serving.unwrap().generation.to_string(), "1.1");
 }
 
 /// What the release before has, and the next one has again, is damaged while the node runs.

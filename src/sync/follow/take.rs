@@ -417,7 +417,7 @@ impl Taker {
         let mut fetch = Fetch { shared, online, unkept: None };
         let fresh = fetch.pages(&mut self.cache, &root, &self.tree).await?;
         let step = self.tree.step(root, fresh).map_err(|why| Failure::release("page", why))?;
-        self.contradicts(&step).map_or(Ok(()), Err)?;
+        Taker::contradiction(&step).map_or(Ok(()), Err)?;
         let leaves = step.changes.iter().filter_map(new_image).cloned().collect();
         let changed = fetch.images(&mut self.cache, leaves, &self.large).await?;
         for (_, image) in &changed {
@@ -428,13 +428,12 @@ impl Taker {
 
     /// What a step says of an image that is served already, and that this image is not. It is not opened again; but the next start opens all
     /// images by what the newest release says of them, and must find that to be so: else the node would go back to the release before (I2).
-    fn contradicts(&self, step: &Step) -> Option<Failure> {
+    fn contradiction(step: &Step) -> Option<Failure> {
         step.changes.iter().find_map(|change| {
             let Change::Changed { old, new } = change else { return None };
-            let is_same = (old.serial, old.len) == (new.serial, new.len);
-            let is_whole = new.place == Place::Own || !self.large.contains_key(&new.name);
+            let is_other = old.image == new.image && (old.serial, old.len) != (new.serial, new.len);
             let name = &new.name;
-            (old.image == new.image && !(is_same && is_whole)).then(|| {
+            is_other.then(|| {
                 Failure::release("image", format!("zone {name}: what is said of its image is not what that image is"))
             })
         })

@@ -251,9 +251,11 @@ impl<'a> Names<'a> {
         if depths == 0 {
             return;
         }
+        // A DNAME there is above all; the walk up ends below it.
+        let at_apex = (depths & 1 != 0).then(|| self.apex());
         let occluded = in_parts(self.cores, self.list.len(), |part| {
             let found = part.filter_map(|number| {
-                let above = self.occluded_by(number, depths)?;
+                let above = self.occluded_by(number, depths, at_apex)?;
                 Some((number, !self.list[above].is_cut))
             });
             found.collect::<Vec<_>>()
@@ -270,7 +272,7 @@ impl<'a> Names<'a> {
     }
 
     /// The highest proper ancestor of a name that is a cut or has a DNAME.
-    fn occluded_by(&self, number: usize, depths: u128) -> Option<usize> {
+    fn occluded_by(&self, number: usize, depths: u128, at_apex: Option<usize>) -> Option<usize> {
         if depths & ((1 << self.list[number].depth) - 1) == 0 {
             return None;
         }
@@ -284,7 +286,7 @@ impl<'a> Names<'a> {
             }
             above = self.above[above as usize];
         }
-        highest
+        at_apex.or(highest)
     }
 
     /// Finds the name right above each.

@@ -16,7 +16,7 @@ use crate::zone::nsec3::Hash as NameHash;
 use crate::zone::records::{Record, Records};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Range;
 
 /// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
@@ -36,7 +36,7 @@ pub(super) struct Rrsets {
     /// Where each name's entries start; one more at the end.
     starts: Vec<u32>,
     /// Those that may be shared, by the hash of their content.
-    known: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    known: HashMap<u64, u32, Secret>,
     share_a_hash: bool,
     /// The NSEC3 records that deny, by hash.
     chain: Vec<Link>,
@@ -341,17 +341,34 @@ struct Encoder<'a, 'f> {
     earlier: Vec<(&'a [u8], usize)>,
 }
 
-/// The hash of what is hashed already.
-#[derive(Default)]
-struct Hashed(u64);
+/// Spreads hashes that everybody can compute by a secret: contents that collide in the image's hash must not make a table here slow.
+#[derive(Clone)]
+struct Secret(u64);
 
-impl Hasher for Hashed {
+impl Default for Secret {
+    fn default() -> Secret {
+        Secret(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Secret {
+    type Hasher = Spread;
+
+    fn build_hasher(&self) -> Spread {
+        Spread(self.0)
+    }
+}
+
+struct Spread(u64);
+
+impl Hasher for Spread {
     fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are numbers");
+        unreachable!("keys are hashes");
     }
 
     fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+        let product = u128::from(self.0 ^ hash) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = product as u64 ^ (product >> 64) as u64;
     }
 
     fn finish(&self) -> u64 {

@@ -315,3 +315,18 @@ fn the_number_of_threads_changes_nothing() {
         }
     }
 }
+
+#[test]
+fn a_dname_at_the_apex_occludes_all_names() {
+    let image = compiled(&[
+        ("example", rtype::DNAME, 60, b"\x05other\0"),
+        ("www.example", rtype::A, 60, &[192, 0, 2, 1]),
+        ("a.b.example", rtype::A, 60, &[192, 0, 2, 1]),
+        ("c.b.example", rtype::NS, 60, b"\x02ns\x01c\x01b\x07example\0"),
+        ("ns.c.b.example", rtype::A, 60, &[192, 0, 2, 1]),
+    ]);
+    for name in ["www.example", "a.b.example", "b.example", "c.b.example", "ns.c.b.example"] {
+        assert!(!exists(&image, name), "{name}");
+    }
+    assert!(exists(&image, "example"));
+}
