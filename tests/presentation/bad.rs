@@ -70,8 +70,7 @@ fn each_example_cut_short() {
         let words = words(&text);
         let mnemonic = words[0].1;
         let needed = SHORTER.iter().find(|(name, _)| *name == mnemonic).map_or(words.len() - 1, |&(_, needed)| needed);
-        for count in 0..needed.min(words.len() - 1) {
-            let (column, last) = words[count];
+        for &(column, last) in words.iter().take(needed.min(words.len() - 1)) {
             let end = column + last.len();
             let short = &text[..end - HEAD - 1];
             let parsed = parse_data(short);
