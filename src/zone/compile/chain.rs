@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// The records of the chain. They lie in the order and not among the names: a question for such a name is answered as if it did not
 /// exist (RFC 5155 section 7.2.8).
 #[derive(Default)]
-pub(super) struct Chain {
+pub(in crate::zone) struct Chain {
     pub(super) iterations: u16,
     pub(super) salt: Vec<u8>,
     /// The hashes of the apex and of its child `*`: most denials need them.
