@@ -42,8 +42,10 @@ pub enum Part {
     Owner,
     /// Its type.
     Type(u16),
-    /// This word in its data, the last time that the record has it; or a time of so many seconds.
+    /// This word in its data, the last time that the record has it.
     Word(String),
+    /// The word before so many last ones.
+    FromEnd(usize),
     /// This absolute name in wire form, somewhere in its data.
     Name(Box<[u8]>),
 }

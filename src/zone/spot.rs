@@ -6,7 +6,6 @@
 
 use super::diagnostic::Diagnostic;
 use super::finding::{Finding, Part};
-use super::parse::ttl::seconds;
 use super::sources::Sources;
 use crate::wire::code::rtype;
 use crate::wire::name::Name;
@@ -78,13 +77,8 @@ fn find<'t>(entry: &'t [u8], part: &Part) -> Option<Word<'t>> {
             let is_it = |word: &Word| !is_owner(word) && word.text.eq_ignore_ascii_case(mnemonic.as_bytes());
             words.into_iter().find(is_it)
         }
-        Part::Word(wanted) => {
-            let secs = seconds(wanted.as_bytes());
-            let is_it = |word: &Word| {
-                word.text.eq_ignore_ascii_case(wanted.as_bytes()) || secs.is_some() && seconds(word.text) == secs
-            };
-            words.into_iter().rfind(is_it)
-        }
+        Part::Word(wanted) => words.into_iter().rfind(|word| word.text.eq_ignore_ascii_case(wanted.as_bytes())),
+        Part::FromEnd(nth) => words.into_iter().nth_back(*nth),
         // The longest spelling of it: relative ones are its first labels.
         Part::Name(wire) => {
             let spelled = |word: &Word| labels_of(word.text, wire);
@@ -154,7 +148,8 @@ mod tests {
             ("a MX 10 mail.example.", name("mail.example.com"), "-"),
             ("@ SOA ns h (\n 1 ; serial\n 2h 15m 1w\n 5m )\n", word("1W"), "2:9 1w"),
             ("@ SOA ns h (\n 1 ; serial\n", word("3"), "-"),
-            ("@ SOA ns h 3600 1h 15m 2w 60m", word("3600"), "0:26 60m"),
+            ("@ SOA ns h (\n 1 ; serial\n 2h 15m 1w\n 5m )\n", Part::FromEnd(2), "2:5 15m"),
+            ("@ SOA", Part::FromEnd(2), "-"),
             ("ns NS ns", Part::Type(rtype::NS), "0:4 NS"),
             ("\tIN ns ns", Part::Type(rtype::NS), "0:5 ns"),
             ("a TYPE65280 \\# 0", Part::Type(65280), "0:3 TYPE65280"),

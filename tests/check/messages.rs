@@ -76,22 +76,22 @@ fn soa_timers_and_mailbox() {
     for (timers, expected) in [
         (
             "hostmaster 1 1h 1h 2w 1h",
-            "2:24+2 warning: SOA retry 3600 is not below refresh 3600 | retry sooner than you refresh: a few minutes, say (RFC 1912 \
+            "2:26+2 warning: SOA retry 3600 is not below refresh 3600 | retry sooner than you refresh: a few minutes, say (RFC 1912 \
              section 2.2)",
         ),
         (
             "hostmaster 1 10000 1000 11000 1h",
-            "2:32+5 warning: SOA expire 11000 is not above refresh 10000 and retry 1000 together | secondaries give the zone up \
+            "2:34+5 warning: SOA expire 11000 is not above refresh 10000 and retry 1000 together | secondaries give the zone up \
              after one failure: take two to four weeks (RFC 1912 section 2.2)",
         ),
         (
             "hostmaster 1 1h 15m 604799 1h",
-            "2:28+6 warning: SOA expire 604799 is less than a week | take two to four weeks (RFC 1912 section 2.2), so that \
+            "2:30+6 warning: SOA expire 604799 is less than a week | take two to four weeks (RFC 1912 section 2.2), so that \
              secondaries outlast a failure",
         ),
         (
             "hostmaster 1 1h 15m 2w 86401",
-            "2:31+5 warning: SOA minimum 86401, the TTL of negative answers, is over a day | take one to three hours (RFC 2308 \
+            "2:33+5 warning: SOA minimum 86401, the TTL of negative answers, is over a day | take one to three hours (RFC 2308 \
              section 5)",
         ),
         (

@@ -19,27 +19,32 @@ pub(super) fn check(content: &Content, apex: &NameEntry, findings: &mut Findings
     let Some((_, numbers)) = data.split_last_chunk::<20>() else { return };
     let number = |nth: usize| u32::from_be_bytes(std::array::from_fn(|octet| numbers[4 * nth + octet]));
     let [refresh, retry, expire, minimum] = [1, 2, 3, 4].map(number);
-    let mut warn = |value: u32, message: String, remedy: &str| {
-        findings.point(false, Some(record), Part::Word(value.to_string()), message, remedy);
+    let mut warn = |from_end: usize, message: String, remedy: &str| {
+        findings.point(false, Some(record), Part::FromEnd(from_end), message, remedy);
     };
+    let (retry_at, expire_at, minimum_at) = (2, 1, 0);
     if retry >= refresh {
         let message = format!("SOA retry {retry} is not below refresh {refresh}");
-        warn(retry, message, "retry sooner than you refresh: a few minutes, say (RFC 1912 section 2.2)");
+        warn(retry_at, message, "retry sooner than you refresh: a few minutes, say (RFC 1912 section 2.2)");
     }
     if u64::from(expire) <= u64::from(refresh) + u64::from(retry) {
         let message = format!("SOA expire {expire} is not above refresh {refresh} and retry {retry} together");
         warn(
-            expire,
+            expire_at,
             message,
             "secondaries give the zone up after one failure: take two to four weeks (RFC 1912 section 2.2)",
         );
     } else if expire < EXPIRE_MIN {
         let message = format!("SOA expire {expire} is less than a week");
-        warn(expire, message, "take two to four weeks (RFC 1912 section 2.2), so that secondaries outlast a failure");
+        warn(
+            expire_at,
+            message,
+            "take two to four weeks (RFC 1912 section 2.2), so that secondaries outlast a failure",
+        );
     }
     if minimum > NEGATIVE_MAX {
         let message = format!("SOA minimum {minimum}, the TTL of negative answers, is over a day");
-        warn(minimum, message, "take one to three hours (RFC 2308 section 5)");
+        warn(minimum_at, message, "take one to three hours (RFC 2308 section 5)");
     }
     // The second name: RFC 1035 section 3.3.13. `@` in it is not where the mailbox ends, its first dot is.
     if let Some(mailbox) = rdata::names(rtype::SOA, data).nth(1)

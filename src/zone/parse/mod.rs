@@ -22,7 +22,7 @@ pub(crate) mod lexer;
 mod names;
 mod pieces;
 mod reader;
-pub(crate) mod ttl;
+mod ttl;
 
 use crate::wire::name::Name;
 use crate::zone::cores::cores;

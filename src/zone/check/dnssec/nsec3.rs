@@ -228,8 +228,8 @@ fn hash_of(owner: &[u8], zone: &Zone) -> Option<Hash> {
 
 /// A hash as names have it; of another length than any that is known, in hexadecimal.
 fn hash_text(hash: &[u8]) -> String {
-    match hash.first_chunk() {
-        Some(hash) => String::from_utf8_lossy(&nsec3::label(hash)).into_owned(),
-        None => hash.iter().map(|octet| format!("{octet:02X}")).collect(),
+    match Hash::try_from(hash) {
+        Ok(hash) => String::from_utf8_lossy(&nsec3::label(&hash)).into_owned(),
+        Err(_) => hash.iter().map(|octet| format!("{octet:02X}")).collect(),
     }
 }
