@@ -8,7 +8,7 @@ use crate::zone::finding::{Findings, Part};
 use crate::zone::layout::ITERATIONS_MAX;
 use crate::zone::nsec3::{self, Hash};
 use crate::zone::records::Record;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Opt-out (RFC 5155 section 3.1.2.1).
 const OPT_OUT: u8 = 1;
@@ -122,7 +122,7 @@ fn check_chain(zone: &Zone, parameters: &Parameters, links: &HashMap<Hash, Link>
             findings.point(true, Some(link.record), Part::Word(to), message, again);
         }
     }
-    let mut is_known = HashMap::<&Hash, ()>::with_capacity(links.len());
+    let mut known = HashSet::<&Hash>::with_capacity(links.len());
     for (needed, hash) in needed.iter().zip(&hashes) {
         let owner = needed.owner;
         let Some(link) = links.get(hash) else {
@@ -136,7 +136,7 @@ fn check_chain(zone: &Zone, parameters: &Parameters, links: &HashMap<Hash, Link>
             }
             continue;
         };
-        is_known.insert(hash, ());
+        known.insert(hash);
         let rrsets = zone.order.rrsets(owner);
         let is_signed = |rtype| owner.kind.is_authoritative(rtype);
         let mut expected: Vec<u16> = rrsets
@@ -161,7 +161,7 @@ fn check_chain(zone: &Zone, parameters: &Parameters, links: &HashMap<Hash, Link>
             findings.error(link.record, message, again);
         }
     }
-    for hash in sorted.iter().filter(|hash| !is_known.contains_key(**hash)) {
+    for hash in sorted.iter().filter(|hash| !known.contains(**hash)) {
         let link = &links[*hash];
         let message = format!("{} is the hash of no name of the zone", text(link.owner));
         findings.point(true, Some(link.record), Part::Owner, message, again);
