@@ -3,8 +3,11 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Owner, type, TTL, RDATA, file and line.
+type Line = (String, u16, u32, Vec<u8>, u16, u32);
+
 /// What was read, and what was said about it.
-fn told(parsed: &Parsed) -> (Vec<(String, u16, u32, Vec<u8>, u16, u32)>, &[Diagnostic]) {
+fn told(parsed: &Parsed) -> (Vec<Line>, &[Diagnostic]) {
     let records = &parsed.records;
     let tell = records.iter().map(|record| {
         let owner = crate::wire::name::Text(records.owner(record)).to_string();
