@@ -5,6 +5,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use support::frr;
 use support::peers::Peers;
 use support::process::TempDir;
 use support::skip;
@@ -24,16 +25,15 @@ fn block(language: &str) -> &'static str {
     all[0]
 }
 
-/// A program of a router: where tests/peers/fetch found it, else installed.
-fn program(key: &str, name: &str) -> Option<Command> {
-    if let Some(command) = Peers::find().ok().and_then(|peers| peers.command(key).ok()) {
-        return Some(command);
+/// The words that run a program of a router: where tests/peers/fetch found it, else installed.
+fn program(key: &str, name: &str) -> Option<Vec<String>> {
+    if let Some(words) = Peers::find().ok().and_then(|peers| peers.words(key).ok()) {
+        return Some(words);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let more = ["/usr/sbin", "/sbin", "/usr/lib/frr"].map(PathBuf::from);
-    let found =
-        std::env::split_paths(&path).chain(more).map(|directory| directory.join(name)).find(|file| file.is_file());
-    found.map(Command::new)
+    let mut places = std::env::split_paths(&path).chain(more).map(|directory| directory.join(name));
+    places.find(|file| file.is_file()).map(|file| vec![file.display().to_string()])
 }
 
 /// Runs a parser on a file. What it says, standard error included, and whether it was content.
@@ -45,14 +45,36 @@ fn parse(mut command: Command, arguments: &[&str], file: &Path) -> (bool, String
 
 /// A snippet with one word of nonsense in front must be refused: else nothing was read.
 fn accepts(key: &str, name: &str, arguments: &[&str], text: &str, nonsense: &str) {
-    if program(key, name).is_none() {
+    accepts_within(key, name, |_| Vec::new(), arguments, text, nonsense);
+}
+
+/// The same with one of FRR's daemons, which gives up root for a user of its own before it reads anything.
+fn frr_accepts(key: &str, name: &str, text: &str, nonsense: &str) {
+    let as_user = |dir: &TempDir| {
+        frr::make_user(dir).unwrap();
+        ["unshare".to_owned(), "--mount".to_owned()].into_iter().chain(frr::as_user(dir)).collect()
+    };
+    accepts_within(key, name, as_user, &["-C", "-f"], text, nonsense);
+}
+
+/// `before`: words before the program's own, for what it writes in this directory.
+fn accepts_within(
+    key: &str,
+    name: &str,
+    before: impl Fn(&TempDir) -> Vec<String>,
+    arguments: &[&str],
+    text: &str,
+    nonsense: &str,
+) {
+    let Some(program) = program(key, name) else {
         return skip(format!("there is no {name} here; tests/peers/fetch gets it"));
-    }
+    };
     let dir = TempDir::new(&format!("announcer-docs-{name}"));
+    let words = [before(&dir), program].concat();
     let read = |file: &str, text: String| {
-        let mut command = program(key, name).unwrap();
+        let mut command = Command::new(&words[0]);
         // FRR's daemons write their state beside their configuration.
-        command.current_dir(dir.path());
+        command.args(&words[1..]).current_dir(dir.path());
         let path = dir.write(file, text);
         let (done, said) = parse(command, arguments, &path);
         // FRR's parsers end with 0 whatever they read.
@@ -76,8 +98,8 @@ fn frr_reads_its_snippet() {
         return skip("FRR's daemons give up root before they read anything, so they must have it");
     }
     let (bgp, bfd) = block("frr").split_once("\n!\nbfd\n").expect("BFD is its end");
-    accepts("BGPD", "bgpd", &["-C", "-f"], &format!("{bgp}\n"), "nonsense on");
-    accepts("BFDD", "bfdd", &["-C", "-f"], &format!("bfd\n{bfd}"), "nonsense on");
+    frr_accepts("BGPD", "bgpd", &format!("{bgp}\n"), "nonsense on");
+    frr_accepts("BFDD", "bfdd", &format!("bfd\n{bfd}"), "nonsense on");
 }
 
 #[test]

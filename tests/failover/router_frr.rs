@@ -1,17 +1,11 @@
 //! FRR as the router: zebra, bgpd and bfdd.
-//!
-//! FRR insists on a user and a group of its own (`frr`, `frrvty`). Where the package is only unpacked there are none, so its
-//! daemons get an `/etc/passwd` and `/etc/group` of their own, mounted in the private mount namespace of `ip netns exec`.
 
 use crate::router::{BURST, HOLD_SECS, ROUTER_AS, Router, spawn, wait_until};
+use crate::support::frr;
 use crate::support::process::{Process, TempDir};
 use crate::topology::{Family, Net};
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::Duration;
-
-/// Ids that no system gives to a package (Debian Policy 9.2.2: 60000 to 64999 are reserved).
-const USER: u32 = 64_990;
 
 pub(crate) struct Frr {
     dir: TempDir,
@@ -39,18 +33,7 @@ impl Frr {
     }
 
     fn configure(&self) -> Result<(), String> {
-        let ids = |file: &str, lines: &str| {
-            let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-            let others: Vec<&str> = text.lines().filter(|line| !line.starts_with("frr")).collect();
-            self.dir.write(
-                Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default(),
-                others.join("\n") + lines,
-            );
-            Ok::<(), String>(())
-        };
-        ids("/etc/passwd", &format!("\nfrr:x:{USER}:{USER}::/nonexistent:/usr/sbin/nologin\n"))?;
-        ids("/etc/group", &format!("\nfrr:x:{USER}:\nfrrvty:x:{}:frr\n", USER + 1))?;
-        std::os::unix::fs::chown(self.dir.path(), Some(USER), Some(USER)).map_err(|error| error.to_string())?;
+        frr::make_user(&self.dir)?;
         self.dir.write("zebra.conf", "ip nht resolve-via-default\n");
         self.dir.write(
             "bfdd.conf",
@@ -129,14 +112,7 @@ route-map in{n} permit 20
 
     fn daemon(&self, net: &Net, program: &str, name: &str) -> Result<Process, String> {
         let path = |file: &str| self.path(file);
-        let mut script = format!(
-            "mount --bind {} /etc/passwd && mount --bind {} /etc/group && exec \"$@\"",
-            path("passwd"),
-            path("group")
-        );
-        // The scripts that some systems run at a change of addresses read the same files: only this process sees ours.
-        script.insert_str(0, "set -e; ");
-        let mut words: Vec<String> = ["sh", "-c", &script, "sh"].map(str::to_owned).into();
+        let mut words: Vec<String> = frr::as_user(&self.dir).into();
         words.extend(net.peers().words(program)?);
         let directory = path("");
         let (config, pid, socket) = (path(&format!("{name}.conf")), path(&format!("{name}.pid")), path("zserv.api"));

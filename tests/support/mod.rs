@@ -8,6 +8,7 @@
 pub(crate) mod catchment;
 pub(crate) mod etcd;
 pub(crate) mod fleet;
+pub(crate) mod frr;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod sidecar;
