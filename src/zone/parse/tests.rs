@@ -4,11 +4,12 @@ use super::*;
 use proptest::prelude::*;
 
 /// What was read, and what was said about it.
-fn told(parsed: &Parsed) -> (Vec<(String, u16, u32, Vec<u8>, u16, u32)>, &[Diagnostic]) {
+fn told(parsed: &Parsed) -> (Vec<String>, &[Diagnostic]) {
     let records = &parsed.records;
     let tell = records.iter().map(|record| {
-        let owner = crate::wire::name::Text(records.owner(record)).to_string();
-        (owner, record.rtype, record.ttl_secs, records.rdata(record).to_vec(), record.file, record.line)
+        let owner = crate::wire::name::Text(records.owner(record));
+        let (rdata, place) = (records.rdata(record), (record.file, record.line));
+        format!("{owner} {} {} {rdata:?} {place:?}", record.ttl_secs, record.rtype)
     });
     (tell.collect(), &parsed.diagnostics)
 }
