@@ -63,7 +63,8 @@ fn merge(old: &[Key], new: &[Key], each: &mut impl FnMut(Change)) {
         let (side, key) = match (old.peek(), new.peek()) {
             (None, None) => return,
             (Some(a), Some(b)) if a == b => {
-                (old.next(), new.next());
+                old.next();
+                new.next();
                 continue;
             }
             // Of the same data with another TTL the old one comes first.

@@ -47,8 +47,11 @@ const EXPLAINED_PART: usize = 5;
 const KINDS_MAX: usize = 30;
 const SHOWN_MAX: usize = 3;
 
+/// Each seed and its zones, or why none can be made here.
+type Zones = Result<Vec<(u64, Vec<Signed>)>, String>;
+
 /// Zones are signed once, for all servers.
-static ZONES: LazyLock<Result<Vec<(u64, Vec<Signed>)>, String>> = LazyLock::new(|| {
+static ZONES: LazyLock<Zones> = LazyLock::new(|| {
     let peers = Peers::find()?;
     let seeds = match std::env::var("DIFFERENTIAL_SEED") {
         Ok(seed) => vec![seed.parse().expect("DIFFERENTIAL_SEED is a number")],

@@ -3,13 +3,15 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Owner, type, TTL, RDATA, file and line.
+type Line = (String, u16, u32, Vec<u8>, u16, u32);
+
 /// What was read, and what was said about it.
-fn told(parsed: &Parsed) -> (Vec<String>, &[Diagnostic]) {
+fn told(parsed: &Parsed) -> (Vec<Line>, &[Diagnostic]) {
     let records = &parsed.records;
     let tell = records.iter().map(|record| {
-        let owner = crate::wire::name::Text(records.owner(record));
-        let (rdata, place) = (records.rdata(record), (record.file, record.line));
-        format!("{owner} {} {} {rdata:?} {place:?}", record.ttl_secs, record.rtype)
+        let owner = crate::wire::name::Text(records.owner(record)).to_string();
+        (owner, record.rtype, record.ttl_secs, records.rdata(record).to_vec(), record.file, record.line)
     });
     (tell.collect(), &parsed.diagnostics)
 }

@@ -150,7 +150,7 @@ fn signatures_lie_with_what_they_cover() {
         assert_eq!(seen("example", rtype::SOA), Some(None));
         let Found::Exact(www) = find(&image, "www.example") else { panic!() };
         let rest: Vec<_> = www.rrset(rtype::RRSIG).unwrap().unwrap().iter().map(|r| r.unwrap().to_vec()).collect();
-        assert_eq!(rest, [mx.2.clone()]);
+        assert_eq!(rest, std::slice::from_ref(&mx.2));
         let all: Vec<Line> = lines.iter().map(|(o, t, _, r)| (o.to_string(), *t, r.to_vec())).collect();
         let mut expected = lines_of_records(&all);
         expected.remove(&("www.example.".into(), rtype::RRSIG, 60, a.2.clone()));
