@@ -42,6 +42,7 @@ error: x.bad. has a CNAME record and other data (TXT)
   |
 6 | x CNAME ns
   | ^^^^^^^^^^
+  |
   = help: keep either the CNAME or the other records";
     assert!(said.contains(expected), "{said}");
     let expected = "\
@@ -50,6 +51,7 @@ warning: doubtful. MX: mail.doubtful. is not in the zone
   |
 5 | @ MX 10 mail
   |         ^^^^
+  |
   = help: add it, or mend the name
 ";
     assert!(said.contains(expected), "{said}");
