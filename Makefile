@@ -36,6 +36,6 @@ fuzz:
 docker:
 	tests/docker/run
 
-# Finds NSD, Knot, BIND, dig, BIRD, FRR, GoBGP and ExaBGP, or unpacks them under target/peers.
+# Finds NSD, Knot, BIND, dig, ldns' tools, Unbound, BIRD, FRR, GoBGP and ExaBGP, or unpacks them under target/peers.
 peers:
 	tests/peers/fetch

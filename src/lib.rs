@@ -12,26 +12,33 @@
 //! The modules, lowest first; nothing imports upwards:
 //!
 //! - [`wire`]: the bytes of DNS and nothing else
+//! - [`calendar`]: times as people write them
 //! - [`lease`]: the messages between server and sidecar
 //! - [`local`]: Unix sockets between processes of one host
+//! - `places`: the connections of admin servers
 //! - [`notify`]: what the service manager is told
 //! - [`zone`]: text to image, and the set of images that is served
 //! - [`sync`]: releases: their formats, and what a node believes
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
+//! - `counted`: numbers of things, as people read them
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
-//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `observe::logs`, `lease`, `local`, `notify` and `wire` only
+//! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `counted`, `observe::logs`, `lease`, `local`, `notify`,
+//!   `places` and `wire` only
 //! - [`cli`]: one file per subcommand
 
 pub mod announce;
 pub mod answer;
+pub mod calendar;
 pub mod cli;
 pub mod config;
+pub(crate) mod counted;
 pub mod lease;
 pub mod local;
 pub mod notify;
 pub mod observe;
+pub(crate) mod places;
 pub mod serve;
 pub mod sync;
 pub mod wire;

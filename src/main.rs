@@ -7,6 +7,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(arguments) => cli::serve::run(arguments),
+        Command::Check(arguments) => cli::check::run(&arguments),
+        Command::Compile(arguments) => cli::compile::run(&arguments),
+        Command::Dump(arguments) => cli::compile::dump(&arguments),
+        Command::Diff(arguments) => cli::diff::run(&arguments),
         Command::Reload(arguments) => cli::reload::run(&arguments),
         Command::Drain(arguments) => cli::drain::run(&arguments),
         Command::Undrain(arguments) => cli::drain::undrain(&arguments),

@@ -6,6 +6,7 @@ use catchment::announce::bgp::codec::{Context, Decoder, encode};
 use catchment::announce::bgp::message::{Attributes, Capability, Message, Notification, Open};
 use catchment::announce::explain::Report;
 use catchment::announce::prefix::{Family, Prefix};
+use catchment::announce::sockets::{Authentication, Listener, Peer, Secret, Ttl, check};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -421,6 +422,18 @@ fn settings_at_fault_change_nothing_and_good_ones_keep_the_session() {
 }
 
 #[test]
+fn why_it_can_not_begin_is_said_once() {
+    let (taken, dir) = (TcpListener::bind("127.0.0.1:0").unwrap(), TempDir::new("announcer-taken"));
+    let admin = taken.local_addr().unwrap();
+    let settings = settings(admin, admin, "").replace("admin = \"127.0.0.1:0\"", &format!("admin = \"{admin}\""));
+    dir.write("announcer.toml", settings);
+    let (done, text) = ask(dir.path(), &[]);
+    assert!(!done);
+    assert_eq!(text.matches(&format!("the admin server can't be at {admin}: ")).count(), 1, "{text}");
+    assert!(text.contains("ERROR"), "{text}");
+}
+
+#[test]
 fn a_dry_run_opens_no_session() {
     let (server, router) = (server("announcer-dry"), Router::start());
     write_settings(&server.dir, &server, &router, "");
@@ -484,6 +497,35 @@ fn a_session_that_broke_is_made_again_with_its_routes() {
     std::thread::spawn(move || converse(listener.accept().unwrap().0, &sender));
     let router = Router { address, seen };
     assert_eq!(router.announced().0, prefix());
+}
+
+#[test]
+fn a_wrong_key_is_suspected_while_the_first_attempt_goes_on() {
+    let key = Some(Authentication::Md5(Secret::new(b"correct horse")));
+    let us = Peer { name: "us".into(), address: [127, 0, 0, 1].into(), ttl: Ttl::Sent(1), authentication: key };
+    if let Err(error) = check(&us) {
+        return support::skip(error);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into(), &[us]).unwrap();
+    let server = server("announcer-key");
+    server.dir.write("key", "battery staple\n");
+    let settings = settings(server.dns, listener.address(), "") + "password-file = \"key\"\n";
+    server.dir.write("announcer.toml", settings);
+    let announcer = Announcer::start(server.dir.path(), &[]);
+    let began = Instant::now();
+    let router = loop {
+        let router = announcer.report().routers.remove(0);
+        if router.suspicion.is_some() || router.last_error.is_some() {
+            break router;
+        }
+        assert!(began.elapsed() < PATIENCE, "nothing is said: {router:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let suspicion = router.suspicion.expect("something is said before the attempt is given up");
+    assert!(suspicion.contains("most likely the router has another key than `password-file`"), "{suspicion}");
+    assert_eq!((router.state.as_str(), router.last_error), ("Connect", None));
 }
 
 /// What Linux says of the process: resident octets and processor time.

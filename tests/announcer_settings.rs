@@ -525,6 +525,12 @@ fn files_of_keys_are_looked_at() {
             "/announcer.toml:19:17: /r1.key: No such file or directory (os error 2); write the key to it, or the session is refused: it never goes on without",
         ]
     );
+    std::fs::create_dir(&key).unwrap();
+    assert_eq!(
+        lines(),
+        ["/announcer.toml:19:17: /r1.key: it is no regular file; name a file whose first line is the key"]
+    );
+    std::fs::remove_dir(&key).unwrap();
     std::fs::write(&key, "secret\n").unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(lines(), ["/announcer.toml:19:17: /r1.key: everybody can read or write the key; chmod 0640 /r1.key"]);

@@ -239,7 +239,7 @@ fn a_sidecar_that_never_withdraws_delays_the_end_by_drain_timeout_at_most() {
     let (status, took) = server.wait_end();
     assert_eq!(status.code(), Some(0));
     assert!(took >= Duration::from_millis(1800) && took < Duration::from_secs(7), "{took:?}");
-    let expected = "not drained within 2s: sidecar \"test\" has not withdrawn (1 prefixes)";
+    let expected = "not drained within 2s: sidecar \"test\" has not withdrawn (1 prefix)";
     assert!(server.log().contains(expected), "{}", server.log());
 }
 

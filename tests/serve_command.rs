@@ -59,7 +59,7 @@ fn a_bad_zone_fails_alone_and_strict_refuses_to_start() {
     let mut strict = Server::launch(prepare("strict", &zones, "strict = true"), catchment());
     let (status, _) = strict.wait_end();
     assert_eq!(status.code(), Some(1));
-    assert!(strict.log().contains("not starting: 1 zones are bad"), "{}", strict.log());
+    assert!(strict.log().contains("not starting: 1 zone at fault"), "{}", strict.log());
     assert!(!strict.log().contains("ready: "));
 }
 
@@ -138,7 +138,11 @@ fn wrong_settings_are_told_with_place_and_remedy() {
 fn check_config_tries_everything_and_tells_all() {
     let dir = prepare("check", &[("example.com.zone", &zone(1))], "");
     let check = ["serve", "--config", "catchment.toml", "--check-config"];
-    assert_eq!(run(&check, dir.path()), (0, "all is well: 1 zones, 34 records\n".into(), String::new()));
+    assert_eq!(run(&check, dir.path()), (0, "all is well: 1 zone, 34 records\n".into(), String::new()));
+    dir.write("zones/notes", "buy milk\n");
+    let (code, out, errors) = run(&check, dir.path());
+    assert_eq!((code, out.as_str()), (0, "all is well: 1 zone, 34 records\n"));
+    assert!(errors.starts_with("note: no zone: ") && errors.contains("zones/notes: it "), "{errors}");
 
     dir.write("zones/bad.zone", BAD);
     dir.write("secrets", "generate 00\n");
@@ -160,7 +164,7 @@ fn check_config_tries_everything_and_tells_all() {
 fn one_zone_file_alone_can_be_served() {
     let dir = prepare("file", &[("example.com.zone", &zone(3))], "");
     let check = ["serve", "zones/example.com.zone", "--check-config"];
-    assert_eq!(run(&check, dir.path()).1, "all is well: 1 zones, 34 records\n");
+    assert_eq!(run(&check, dir.path()).1, "all is well: 1 zone, 34 records\n");
 }
 
 #[test]
@@ -200,7 +204,7 @@ fn health_asks_the_server_and_its_admin_server() {
         "{errors}"
     );
     let (code, _, errors) = health(&["--admin", &admin]);
-    assert_eq!((code, errors.as_str()), (1, "unhealthy: not ready: none of the 1 zones could be loaded; see /zones\n"));
+    assert_eq!((code, errors.as_str()), (1, "unhealthy: not ready: the only zone could not be loaded; see /zones\n"));
 
     // Nobody answers at a port that is bound by a socket which is not read.
     let deaf = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -235,6 +239,7 @@ fn root_is_given_up_for_good_and_not_by_others() {
     for task in std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap() {
         let status = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
         assert!(status.contains("Uid:\t65534\t65534\t65534\t65534"), "{status}");
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     }
     std::fs::write(server.zone_file("example.com.zone"), zone(2)).unwrap();
     let (code, out, errors) = server.reload();

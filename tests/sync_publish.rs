@@ -103,7 +103,7 @@ fn from_a_checkout_to_a_release_and_back() {
     let to = ["--channel", "prod", "--key", "keys/prod.key", "--to"];
     let (code, out, err) = of(&dir, "rollback", &[&to[..], &["1.1"]].concat());
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(out.starts_with("published 1.3 after 1.2: 2 zones, 0 added, 1 changed, 0 removed; 1 blobs, "), "{out}");
+    assert!(out.starts_with("published 1.3 after 1.2: 2 zones, 0 added, 1 changed, 0 removed; 1 blob, "), "{out}");
     let (code, _, err) = of(&dir, "rollback", &[&to[..], &["1.9"]].concat());
     assert!(code == 1 && err.contains("no release 1.9 that is kept, the oldest is 1.1"), "{err}");
     let (_, out, _) = of(&dir, "releases", &["--channel", "prod"]);
@@ -115,7 +115,7 @@ fn from_a_checkout_to_a_release_and_back() {
     assert_eq!((code, out.as_str()), (0, "1.3 is the head: its freshness was signed again\n"));
     let (code, out, err) = of(&dir, "gc", &["--keep", "1"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(out.ends_with("removed 0 blobs, 0 octets; 4 unused ones are younger than a day\n"), "{out}");
+    assert!(out.ends_with("removed 0 blobs, 0 octets; 4 unused ones younger than a day\n"), "{out}");
     let (code, out, err) = of(&dir, "status", &[]);
     assert_eq!((code, err.as_str()), (0, ""), "no node is out of step where there is none");
     assert!(out.starts_with("channel prod: head 1.3, said "), "{out}");
@@ -128,7 +128,7 @@ fn zones_at_fault_stop_the_publish() {
     dir.write("zones/README", "hello");
     let (code, out, err) = publish(&dir, &[]);
     assert_eq!((code, out.as_str()), (1, ""));
-    for part in ["zones/bad.zone:4:6", "ns A 192.0.2", "1 zones are at fault: nothing was published", "README"] {
+    for part in ["zones/bad.zone:4:6", "ns A 192.0.2", "nothing was published: 1 zone at fault", "README"] {
         assert!(err.contains(part), "no `{part}` in:\n{err}");
     }
     assert!(!dir.path().join("store").exists());
@@ -245,7 +245,7 @@ fn key_sets_roll_by_the_documented_commands() {
         "--out",
         "keys/v3.keyset",
     ];
-    assert!(ok(&next).contains("1 more root keys must sign it"));
+    assert!(ok(&next).contains("1 more root key must sign it"));
     let (code, _, err) = run(&["keyset", "publish", "keys/v3.keyset", "--to", "dir:store"], dir.path());
     assert!(code == 1 && err.contains("1 more of its own root keys must sign the key set"), "{err}");
     ok(&["keyset", "sign", "keys/v3.keyset", "--root", "keys/root3.key"]);
@@ -256,6 +256,105 @@ fn key_sets_roll_by_the_documented_commands() {
     dir.write("zones/example.com.zone", zone(3));
     assert!(ok(&ci2).starts_with("published 3.1 after 2.1: 2 zones, 0 added, 1 changed"));
     assert_eq!(head(&dir), "3.1");
+}
+
+/// Waits until the clock of file times has left behind the tick in which the zones were written.
+fn settle(dir: &TempDir) {
+    let written = |path: &PathBuf| path.metadata().unwrap().modified().unwrap();
+    let newest = files(&dir.path().join("zones")).iter().map(written).max().unwrap();
+    while newest.elapsed().unwrap_or_default() <= Duration::from_millis(60) {
+        std::thread::yield_now();
+    }
+}
+
+/// Zones that are known by what is remembered of their files are published, and made when a store lacks them.
+#[test]
+fn what_is_remembered_is_published_like_what_is_read() {
+    let dir = checkout("memory");
+    let cached = ["--cache", "cache"];
+    dir.write("zones/odd.zone", format!("{}www 60 A 192.0.2.2\nwww 60 A 192.0.2.2\n", zone(1)));
+    settle(&dir);
+    let (code, out, warned) = publish(&dir, &cached);
+    assert!(code == 0 && out.starts_with("published 1.1: 3 zones, 3 added"), "{out}{warned}");
+    assert!(warned.contains("zones/odd.zone:"), "{warned}");
+    let (code, out, err) = publish(&dir, &cached);
+    assert!(code == 0 && out.starts_with("nothing changed: 1.1 stays the head, 3 zones"), "{out}{err}");
+    assert_eq!(err, warned, "warnings are told each time");
+
+    dir.write("zones/example.com.zone", zone(2));
+    let (code, out, err) = publish(&dir, &cached);
+    assert!(
+        code == 0 && out.starts_with("published 1.2 after 1.1: 3 zones, 0 added, 1 changed, 0 removed"),
+        "{out}{err}"
+    );
+    std::fs::remove_file(dir.path().join("zones/odd.zone")).unwrap();
+    let (code, out, err) = publish(&dir, &cached);
+    assert!(
+        code == 0 && out.starts_with("published 1.3 after 1.2: 2 zones, 0 added, 0 changed, 1 removed"),
+        "{out}{err}"
+    );
+
+    // Another store has none of it; this one loses a pack.
+    let mut elsewhere = PUBLISH;
+    elsewhere[3] = "dir:other";
+    let (code, out, err) = run(&[&elsewhere[..], &cached].concat(), dir.path());
+    assert!(code == 0 && out.starts_with("published 1.1: 2 zones, 2 added"), "{out}{err}");
+    let is_pack = |path: &PathBuf| std::fs::read(path).unwrap().starts_with(b"CTCHPACK");
+    files(&dir.path().join("store/blobs"))
+        .iter()
+        .filter(|path| is_pack(path))
+        .for_each(|path| std::fs::remove_file(path).unwrap());
+    let (code, out, err) = publish(&dir, &cached);
+    assert!(code == 0 && out.starts_with("published 1.4 after 1.3: 2 zones, 0 added, 0 changed"), "{out}{err}");
+    assert_eq!(run(&["verify", "--of", "dir:other"], dir.path()).0, 0);
+}
+
+#[test]
+fn what_is_remembered_is_not_believed_at_any_doubt() {
+    let dir = checkout("doubt");
+    let cached = ["--cache", "cache"];
+    let remembered = || files(&dir.path().join("cache/checkouts")).into_iter().next().unwrap();
+    let digest = || {
+        let text = std::fs::read_to_string(remembered()).unwrap();
+        let zone = &text[text.find("example.com.zone\":").unwrap()..];
+        zone[zone.find("\"digest\":\"").unwrap() + 10..][..64].to_owned()
+    };
+    settle(&dir);
+    publish(&dir, &cached);
+    let first = digest();
+    dir.write("zones/example.com.zone", zone(2));
+    settle(&dir);
+    publish(&dir, &cached);
+    let second = digest();
+    assert_ne!(first, second);
+    // A memory that says of the file as it is what is true of it as it was.
+    let text = std::fs::read_to_string(remembered()).unwrap();
+    let forged = text.split_once('\n').unwrap().1.replace(&second, &first);
+    let line = |rest: &str| catchment::sync::codec::Digest::of(rest.as_bytes()).to_string();
+    let file = |rest: &str| format!("{}\n{rest}", line(rest));
+    let (program, content) = forged.split_once('\n').unwrap();
+    let other = format!("{program}0\n{content}");
+    for (doubt, text, mode, is_believed) in [
+        ("none", file(&forged), 0o600, true),
+        ("it is damaged", file(&forged).replace(&first[..8], &second[..8]), 0o600, false),
+        ("it is cut short", file(&forged)[..text.len() / 2].to_owned(), 0o600, false),
+        ("it is another program's", file(&other), 0o600, false),
+        ("others can write to it", file(&forged), 0o622, false),
+        ("it is of another format", file(&format!("{program}\n[]")), 0o600, false),
+        ("it is empty", String::new(), 0o600, false),
+    ] {
+        let to = ["--channel", "prod", "--key", "keys/prod.key", "--to", "1.1"];
+        let (code, _, err) = of(&dir, "rollback", &to);
+        assert_eq!(code, 0, "{doubt}: {err}");
+        std::fs::write(remembered(), text).unwrap();
+        std::fs::set_permissions(remembered(), PermissionsExt::from_mode(mode)).unwrap();
+        let (code, out, err) = publish(&dir, &cached);
+        assert!(
+            code == 0 && out.starts_with(if is_believed { "nothing changed" } else { "published" }),
+            "{doubt}: {out}{err}"
+        );
+        std::fs::set_permissions(remembered(), PermissionsExt::from_mode(0o600)).unwrap();
+    }
 }
 
 /// Two checkouts, one zone each, published at once again and again: no change is lost.
@@ -311,7 +410,8 @@ fn killed_at_any_time() {
     for round in 0..12 {
         dir.write("zones/z7.example.zone", zone(round + 2));
         let mut command = catchment();
-        command.args(PUBLISH).current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(PUBLISH).args(["--cache", "cache"]).current_dir(dir.path());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         std::thread::sleep(Duration::from_millis(20 + u64::from(round) * 40));
         signal("KILL", &[child.id()]);
@@ -320,7 +420,9 @@ fn killed_at_any_time() {
         assert_eq!(code, 0, "{err}");
     }
     assert!(killed > 0, "no publish was under way");
-    let (code, _, err) = publish(&dir, &[]);
+    let (code, _, err) = publish(&dir, &["--cache", "cache"]);
     assert_eq!(code, 0, "{err}");
-    head(&dir);
+    let head = head(&dir);
+    let (code, out, err) = publish(&dir, &["--no-cache"]);
+    assert!(code == 0 && out.starts_with(&format!("nothing changed: {head} stays")), "{out}{err}");
 }

@@ -7,17 +7,20 @@
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
+mod check;
 mod floor;
 mod load;
 mod random;
 mod servers;
 mod sys;
 mod table;
+mod update;
 mod zones;
 
 use clap::Parser;
 use load::Queries;
-use servers::{Running, Sample, Server};
+use servers::{Load, Running, Sample, Server};
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -25,28 +28,35 @@ use support::peers::Peers;
 use table::Row;
 use zones::Set;
 
-/// A run in which others took more of the machine than this is made again, as often as this.
+/// A run in which others took more of the machine than this is made again.
 const FOREIGN_MAX: f64 = 0.15;
-const TRIES: usize = 3;
+const FIGURES: [&str; 5] = ["load", "images", "query", "update", "check"];
 
 #[derive(Parser)]
 #[command(about = "Compares Catchment with NSD, Knot and BIND on this machine")]
 struct Options {
-    /// Sets: small (1,000 names), tld (1,000,000 delegations)
+    /// Sets: small (1,000 names), tld (1,000,000 delegations), nsec and nsec3 (100,000 signed names, asked with DO),
+    /// many (10,000 zones), many100k
     #[arg(long, value_delimiter = ',', default_value = "small,tld")]
     sets: Vec<String>,
     /// Servers: floor, catchment, nsd, knot, bind
     #[arg(long, value_delimiter = ',', default_value = "floor,catchment,nsd,knot,bind")]
     servers: Vec<String>,
+    /// Figures: load (starts, memory), images (starts from images), query, update (one changed record), check (zone checkers)
+    #[arg(long, value_delimiter = ',', default_value = "load,query")]
+    figures: Vec<String>,
     /// Rounds of load; the servers' order turns with each
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Seconds of load for each server and kind of query in a round
     #[arg(long, default_value_t = 2.0)]
     secs: f64,
-    /// Starts of each server that are timed
+    /// Starts, changes and checks of each server that are timed
     #[arg(long, default_value_t = 1)]
     loads: usize,
+    /// Runs of load at most, where others take much of the machine
+    #[arg(long, default_value_t = 3)]
+    tries: usize,
     /// Multiplies the size of the sets
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
@@ -69,8 +79,12 @@ fn run(options: &Options) -> Result<(), String> {
     if let Some(addr) = options.floor {
         return floor::serve(addr).map_err(|e| format!("floor: {e}"));
     }
-    if !(1..=100).contains(&options.rounds) || !(1..=20).contains(&options.loads) {
-        return Err("--rounds takes 1 to 100, --loads 1 to 20".into());
+    if !(1..=100).contains(&options.rounds) || !(1..=20).contains(&options.loads) || !(1..=20).contains(&options.tries)
+    {
+        return Err("--rounds takes 1 to 100, --loads and --tries 1 to 20".into());
+    }
+    if let Some(other) = options.figures.iter().find(|figure| !FIGURES.contains(&figure.as_str())) {
+        return Err(format!("there is no figure {other}: {}", FIGURES.join(", ")));
     }
     if !(0.1..=60.0).contains(&options.secs) || !(0.0001..=4.0).contains(&options.scale) {
         return Err("--secs takes 0.1 to 60, --scale 0.0001 to 4".into());
@@ -81,106 +95,225 @@ fn run(options: &Options) -> Result<(), String> {
         .map(|name| Server::ALL.into_iter().find(|s| s.name() == name).ok_or(format!("there is no server {name}")))
         .collect::<Result<Vec<_>, _>>()?;
     let cores = sys::cores();
-    let [server_core, generator_core, ..] = cores[..] else {
+    if cores.len() < 2 {
         return Err("two cores are needed: one for the server, one for the generator".into());
-    };
+    }
     // Beside the build, not in /tmp: that may be memory, and the large zone has 100 MB.
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compare-{}", std::process::id()));
     std::fs::create_dir_all(&directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    let peers = Peers::find().ok();
     let result = options.sets.iter().try_for_each(|name| {
-        eprintln!("{name}: making the zone");
-        let set = zones::make(name, &directory, options.scale).map_err(|e| format!("{name}: {e}"))?;
-        compare(&set, &servers, options, server_core, generator_core)
+        eprintln!("{name}: making the zones");
+        let set = zones::make(name, &directory, options.scale, peers.as_ref()).map_err(|e| format!("{name}: {e}"))?;
+        Comparison { set, servers: servers.clone(), peers: peers.as_ref(), options, directory: &directory }.run(&cores)
     });
     let _ = std::fs::remove_dir_all(&directory);
     result
 }
 
-fn compare(set: &Set, servers: &[Server], options: &Options, core: usize, own_core: usize) -> Result<(), String> {
-    let peers = Peers::find();
-    let mut loads: Vec<Vec<f64>> = Vec::new();
-    let mut running: Vec<Running> = Vec::new();
-    for &server in servers {
-        match start(server, set, peers.as_ref().ok(), options.loads) {
-            Ok((up, seconds)) => {
-                eprintln!("{}: {} answers after {:.2} s", set.name, server.name(), up.load_seconds);
-                running.push(up);
-                loads.push(seconds);
-            }
-            Err(why) if matches!(server, Server::Peer(_)) => support::skip(format_args!("{}: {why}", server.name())),
-            Err(why) => return Err(format!("{}: {why}", server.name())),
-        }
-    }
-    sys::pin(0, own_core);
-    for up in &running {
-        up.check(set).map_err(|why| format!("{} answers wrong: {why}", up.server.name()))?;
-        up.pin(core);
-    }
-
-    let mut rows = Vec::new();
-    for kind in &set.kinds {
-        let queries = Queries::new(kind);
-        let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); running.len()];
-        for up in &running {
-            up.measure(&queries, Duration::from_secs_f64(options.secs / 4.0))
-                .map_err(|why| format!("{}: {why}", up.server.name()))?;
-        }
-        for round in 0..options.rounds {
-            let mut order: Vec<usize> = (0..running.len()).collect();
-            if round % 2 == 1 {
-                order.reverse();
-            }
-            for at in order {
-                let name = running[at].server.name();
-                let sample = quiet(&running[at], &queries, options.secs).map_err(|why| format!("{name}: {why}"))?;
-                eprintln!(
-                    "{} {} round {}: {name}: {:.0} q/s, {:.2} us user, {:.2} us system, others took {:.0} %",
-                    set.name,
-                    kind.name,
-                    round + 1,
-                    sample.per_second,
-                    sample.user_us,
-                    sample.system_us,
-                    100.0 * sample.foreign,
-                );
-                samples[at].push(sample);
-            }
-        }
-        rows.extend(figures(kind.name, &running, &samples));
-    }
-    let one = |value: f64| vec![value];
-    let memory = running.iter().map(|up| one(up.memory() as f64 / 1e6)).collect();
-    rows.push(Row { figure: "memory, MB".into(), values: memory });
-    rows.push(Row { figure: "load, s".into(), values: loads });
-    let servers: Vec<Server> = running.iter().map(|up| up.server).collect();
-    println!(
-        "\n### {}: {} records; medians of {} rounds of {} s\n\n{}",
-        set.name,
-        set.records,
-        options.rounds,
-        options.secs,
-        table::render(&servers, &rows)
-    );
-    Ok(())
+/// One set, and who is compared with it.
+struct Comparison<'a> {
+    set: Set,
+    /// Those that are not here are taken out as that shows.
+    servers: Vec<Server>,
+    peers: Option<&'a Peers>,
+    options: &'a Options,
+    directory: &'a Path,
 }
 
-/// Starts a server `times` times; the last stays. Gives the seconds that each start took.
-fn start(server: Server, set: &Set, peers: Option<&Peers>, times: usize) -> Result<(Running, Vec<f64>), String> {
+impl Comparison<'_> {
+    fn run(mut self, cores: &[usize]) -> Result<(), String> {
+        let wants = |figure: &str| self.options.figures.iter().any(|wanted| wanted == figure);
+        let mut rows = Vec::new();
+        // On all cores, and one after the other.
+        sys::pin(0, cores);
+        let (mut running, loads) = self.load()?;
+        if wants("query") {
+            rows.extend(self.ask(&running, cores[0], cores[1])?);
+            sys::pin(0, cores);
+        }
+        if wants("load") {
+            rows.extend(self.load_rows(&running, &loads));
+        }
+        running.clear();
+        if wants("images") {
+            rows.extend(self.image_row()?);
+        }
+        if wants("update") && self.set.is_changeable() {
+            rows.extend(self.update_rows()?);
+        }
+        if wants("check") {
+            rows.extend(self.check_rows()?);
+        }
+        println!(
+            "\n### {}: {} records in {} zones; medians of {} rounds of {} s\n\n{}",
+            self.set.name,
+            self.set.records,
+            self.set.zones.len(),
+            self.options.rounds,
+            self.options.secs,
+            table::render(&self.servers, &rows)
+        );
+        Ok(())
+    }
+
+    /// Starts all servers; they stay.
+    fn load(&mut self) -> Result<(Vec<Running>, Vec<Vec<Load>>), String> {
+        let (mut running, mut loads) = (Vec::new(), Vec::new());
+        for server in std::mem::take(&mut self.servers) {
+            match start(server, &self.set, self.peers, self.options.loads) {
+                Ok((up, times)) => {
+                    eprintln!("{}: {} answers after {:.2} s", self.set.name, server.name(), up.load.seconds);
+                    self.servers.push(server);
+                    running.push(up);
+                    loads.push(times);
+                }
+                Err(why) if matches!(server, Server::Peer(_)) => {
+                    support::skip(format_args!("{}: {why}", server.name()))
+                }
+                Err(why) => return Err(format!("{}: {why}", server.name())),
+            }
+        }
+        Ok((running, loads))
+    }
+
+    /// What starts cost, and the memory after all that was asked.
+    fn load_rows(&self, running: &[Running], loads: &[Vec<Load>]) -> Vec<Row> {
+        let each = |figure: &str, value: &dyn Fn(&Load) -> f64| Row {
+            figure: figure.into(),
+            values: loads.iter().map(|loads| loads.iter().map(value).collect()).collect(),
+        };
+        let memory = running.iter().map(|up| servers::memory(up.pid()) as f64).collect::<Vec<_>>();
+        let of_memory = |figure: &str, unit: f64| Row {
+            figure: figure.into(),
+            values: memory.iter().map(|octets| vec![octets / unit]).collect(),
+        };
+        vec![
+            of_memory("memory, MB", 1e6),
+            of_memory("memory, octets a record", self.set.records as f64),
+            each("load, s", &|load| load.seconds),
+            each("load: CPU, s", &|load| load.cpu_seconds),
+        ]
+    }
+
+    /// What starts from images cost; the peers have none.
+    fn image_row(&self) -> Result<Option<Row>, String> {
+        let Some(us) = self.servers.iter().position(|&server| server == Server::Catchment) else { return Ok(None) };
+        let mut values = vec![Vec::new(); self.servers.len()];
+        values[us] = self.load_from_images()?;
+        Ok(Some(Row { figure: "load from images, s".into(), values }))
+    }
+
+    fn load_from_images(&self) -> Result<Vec<f64>, String> {
+        let images = self.directory.join(format!("{}.images", self.set.name));
+        servers::compile(&self.set, &images)?;
+        let start = |_| Ok(Server::start_from_images(&self.set, &images)?.load.seconds);
+        let seconds = (0..self.options.loads).map(start).collect();
+        let _ = std::fs::remove_dir_all(&images);
+        seconds
+    }
+
+    /// All at once on one core, the load from another.
+    fn ask(&self, running: &[Running], core: usize, own_core: usize) -> Result<Vec<Row>, String> {
+        sys::pin(0, &[own_core]);
+        for up in running {
+            up.check(&self.set).map_err(|why| format!("{} answers wrong: {why}", up.server.name()))?;
+            up.pin(core);
+        }
+        let mut rows = Vec::new();
+        for kind in &self.set.kinds {
+            let queries = Queries::new(kind);
+            let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); running.len()];
+            for up in running {
+                up.measure(&queries, Duration::from_secs_f64(self.options.secs / 4.0))
+                    .map_err(|why| format!("{}: {why}", up.server.name()))?;
+            }
+            for round in 0..self.options.rounds {
+                for at in turn(running.len(), round) {
+                    let name = running[at].server.name();
+                    let sample = quiet(&running[at], &queries, self.options).map_err(|why| format!("{name}: {why}"))?;
+                    eprintln!(
+                        "{} {} round {}: {name}: {:.0} q/s, {:.2} us user, {:.2} us system, others took {:.0} %",
+                        self.set.name,
+                        kind.name,
+                        round + 1,
+                        sample.per_second,
+                        sample.user_us,
+                        sample.system_us,
+                        100.0 * sample.foreign,
+                    );
+                    samples[at].push(sample);
+                }
+            }
+            rows.extend(figures(kind.name, running, &samples));
+        }
+        Ok(rows)
+    }
+
+    fn update_rows(&self) -> Result<Vec<Row>, String> {
+        let updates = self.each(|server| match server {
+            Server::Floor => Ok(None),
+            _ => update::measure(server, &self.set, self.peers, self.directory).map(Some),
+        })?;
+        Ok(vec![
+            row("update: s", &updates, |update| update.seconds),
+            row("update: CPU, s", &updates, |update| update.cpu_seconds),
+            row("update: longest silence, ms", &updates, |update| update.silence_ms),
+            row("update: memory at most, MB", &updates, |update| update.memory_max as f64 / 1e6),
+        ])
+    }
+
+    fn check_rows(&self) -> Result<Vec<Row>, String> {
+        let checks = self.each(|server| check::measure(server, &self.set, self.peers))?;
+        Ok(vec![
+            row("check: MB/s", &checks, |check| check.mb_per_second),
+            row("check: CPU, s", &checks, |check| check.cpu_seconds),
+        ])
+    }
+
+    /// Measures every server in turn.
+    fn each<T: Debug>(&self, measure: impl Fn(Server) -> Result<Option<T>, String>) -> Result<Vec<Vec<T>>, String> {
+        let mut all: Vec<Vec<T>> = self.servers.iter().map(|_| Vec::new()).collect();
+        for round in 0..self.options.loads {
+            for at in turn(self.servers.len(), round) {
+                let name = self.servers[at].name();
+                if let Some(figure) = measure(self.servers[at]).map_err(|why| format!("{name}: {why}"))? {
+                    eprintln!("{} round {}: {name}: {figure:?}", self.set.name, round + 1);
+                    all[at].push(figure);
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The order of the servers turns with each round.
+fn turn(count: usize, round: usize) -> Vec<usize> {
+    if round % 2 == 1 { (0..count).rev().collect() } else { (0..count).collect() }
+}
+
+fn row<T>(figure: &str, measured: &[Vec<T>], value: impl Fn(&T) -> f64) -> Row {
+    let values = measured.iter().map(|rounds| rounds.iter().map(&value).collect()).collect();
+    Row { figure: figure.into(), values }
+}
+
+/// Starts a server `times` times; the last stays. Gives what each start took.
+fn start(server: Server, set: &Set, peers: Option<&Peers>, times: usize) -> Result<(Running, Vec<Load>), String> {
     let mut up = server.start(set, peers)?;
-    let mut seconds = vec![up.load_seconds];
+    let mut loads = vec![up.load];
     for _ in 1..times {
         drop(up);
         up = server.start(set, peers)?;
-        seconds.push(up.load_seconds);
+        loads.push(up.load);
     }
-    Ok((up, seconds))
+    Ok((up, loads))
 }
 
 /// The quietest of some runs: the first in which others took little of the machine.
-fn quiet(up: &Running, queries: &Queries, secs: f64) -> Result<Sample, String> {
+fn quiet(up: &Running, queries: &Queries, options: &Options) -> Result<Sample, String> {
     let mut best: Option<Sample> = None;
-    for _ in 0..TRIES {
-        let sample = up.measure(queries, Duration::from_secs_f64(secs))?;
+    for _ in 0..options.tries {
+        let sample = up.measure(queries, Duration::from_secs_f64(options.secs))?;
         if best.is_none_or(|best| sample.foreign < best.foreign) {
             best = Some(sample);
         }

@@ -2,12 +2,13 @@
 
 use crate::load::{self, Queries};
 use crate::support::peers::{Kind as Peer, Options, Peers, free_port};
-use crate::support::process::{Process, Stat, TempDir, tree};
+use crate::support::process::{Process, Stat, TempDir, signal, tree};
 use crate::sys;
-use crate::zones::Set;
+use crate::zones::{Question, Set};
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -41,35 +42,50 @@ impl Server {
         }
     }
 
-    /// Starts it with the set's zone, and waits for the first right answer about the zone's last name.
+    /// Starts it with the set's zones, and waits for the first right answers about the last names.
     pub(crate) fn start(self, set: &Set, peers: Option<&Peers>) -> Result<Running, String> {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST.into())));
-        let start = Instant::now();
         let process = match self {
             Server::Floor => {
                 let mut command = Command::new(std::env::current_exe().map_err(|e| e.to_string())?);
                 command.args(["--floor", &addr.to_string()]);
                 Process::start(command, TempDir::new("floor")).map_err(|e| e.to_string())?
             }
-            Server::Catchment => catchment(set, addr).map_err(|e| e.to_string())?,
+            Server::Catchment => catchment(&set.directory, addr).map_err(|e| e.to_string())?,
             Server::Peer(peer) => {
                 let peers = peers.ok_or("not found: run tests/peers/fetch")?;
-                peers.spawn(peer, &[(set.origin, &set.path)], &Options::default(), addr)?.process
+                let zones: Vec<_> = set.zones.iter().map(|(origin, path)| (origin.as_str(), path.as_path())).collect();
+                peers.spawn(peer, &zones, &Options::default(), addr)?.process
             }
         };
-        let mut running = Running { server: self, addr, process, load_seconds: 0.0 };
-        running.wait(set)?;
-        running.load_seconds = start.elapsed().as_secs_f64();
-        Ok(running)
+        Running::new(self, addr, process, set)
+    }
+
+    /// Starts Catchment with the images of the set's zones, which are in a directory.
+    pub(crate) fn start_from_images(set: &Set, images: &Path) -> Result<Running, String> {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST.into())));
+        let process = catchment(images, addr).map_err(|e| e.to_string())?;
+        Running::new(Server::Catchment, addr, process, set)
     }
 }
 
-fn catchment(set: &Set, addr: SocketAddr) -> io::Result<Process> {
+/// Compiles the set's zones to images in `images`.
+pub(crate) fn compile(set: &Set, images: &Path) -> Result<(), String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
+    command.arg("compile").arg(&set.directory).arg("-o").arg(images);
+    let output = command.output().map_err(|e| e.to_string())?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+/// Catchment with a directory of zone files, or of images.
+fn catchment(zones: &Path, addr: SocketAddr) -> io::Result<Process> {
     let dir = TempDir::new("catchment");
     let config = format!(
-        "listen = [\"{addr}\"]\nnode = \"bench\"\nworkers = 1\nadmin = \"none\"\ncontrol = \"none\"\n[[zone]]\nname = {:?}\nfile = {:?}\n",
-        set.origin.trim_end_matches('.'),
-        set.path.to_string_lossy(),
+        "listen = [\"{addr}\"]\nnode = \"bench\"\nworkers = 1\nadmin = \"none\"\ncontrol = \"none\"\nlease = \"none\"\nzones = {:?}\n",
+        zones.to_string_lossy(),
     );
     let config = dir.write("catchment.toml", config);
     let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
@@ -84,8 +100,17 @@ pub(crate) struct Running {
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     process: Process,
-    /// From its start to the first right answer.
-    pub(crate) load_seconds: f64,
+    /// What its start took.
+    pub(crate) load: Load,
+}
+
+/// From the start of a server to the first right answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    /// By the clock.
+    pub(crate) seconds: f64,
+    /// User and system time of all its processes.
+    pub(crate) cpu_seconds: f64,
 }
 
 /// One run of load.
@@ -102,13 +127,27 @@ pub(crate) struct Sample {
 }
 
 impl Running {
-    fn wait(&mut self, set: &Set) -> Result<(), String> {
+    fn new(server: Server, addr: SocketAddr, process: Process, set: &Set) -> Result<Running, String> {
+        let mut running = Running { server, addr, process, load: Load { seconds: 0.0, cpu_seconds: 0.0 } };
+        set.last.iter().try_for_each(|question| running.wait(question))?;
+        let seconds = running.process.started().elapsed().as_secs_f64();
+        running.load = Load { seconds, cpu_seconds: running.cpu_seconds() };
+        Ok(running)
+    }
+
+    /// Its main process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Waits for the right answer to a question.
+    pub(crate) fn wait(&mut self, question: &Question) -> Result<(), String> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
         let deadline = Instant::now() + LOAD_TIME;
         let mut said = "nothing".to_owned();
         for id in (0..=u16::MAX).cycle() {
             let pause = Duration::from_millis(4);
-            let asked = load::ask(&socket, self.addr, &set.last, id, pause).map_err(|e| e.to_string())?;
+            let asked = load::ask(&socket, self.addr, question, id, pause).map_err(|e| e.to_string())?;
             match asked {
                 // The floor has no answers; that it echoes is enough.
                 Some(answer) if answer.is_ok() || self.server == Server::Floor => break,
@@ -149,7 +188,7 @@ impl Running {
         for pid in tree(self.process.pid()) {
             for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
                 if let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {
-                    sys::pin(thread, core);
+                    sys::pin(thread, &[core]);
                 }
             }
         }
@@ -177,15 +216,27 @@ impl Running {
         })
     }
 
-    /// Proportional set size of the process tree, in octets: pages that its processes share count once.
-    pub(crate) fn memory(&self) -> u64 {
-        let pss = |pid| {
-            let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-            line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
-        };
-        tree(self.process.pid()).into_iter().filter_map(pss).sum::<u64>() * 1024
+    /// Has it look at its zones again.
+    pub(crate) fn reload(&self) {
+        signal("HUP", &[self.pid()]);
     }
+
+    /// User and system time that its processes have taken so far, those that ended included.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let all = tree(self.pid()).into_iter().filter_map(Stat::read);
+        let ticks: u64 = all.map(|stat| stat.user_ticks + stat.system_ticks + stat.ended_ticks).sum();
+        ticks as f64 / sys::ticks_per_second()
+    }
+}
+
+/// Proportional set size of a process tree, in octets: pages that its processes share count once.
+pub(crate) fn memory(pid: u32) -> u64 {
+    let pss = |pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    tree(pid).into_iter().filter_map(pss).sum::<u64>() * 1024
 }
 
 /// Clock ticks so far: the tree's user and system time, our own, and all that the machine did. And the machine's cores.

@@ -114,13 +114,13 @@ pub(crate) fn cores() -> Vec<usize> {
     (0..libc::CPU_SETSIZE as usize).filter(|&core| unsafe { libc::CPU_ISSET(core, &set) }).collect()
 }
 
-/// Lets a thread run on one core only; 0 is the caller. A thread that is gone meanwhile is no error.
-pub(crate) fn pin(thread: u32, core: usize) {
-    assert!(core < libc::CPU_SETSIZE as usize);
-    // SAFETY: the set is ours, `core` within it; the call only reads it.
+/// Lets a thread run on these cores only; 0 is the caller. A thread that is gone meanwhile is no error.
+pub(crate) fn pin(thread: u32, cores: &[usize]) {
+    assert!(cores.iter().all(|&core| core < libc::CPU_SETSIZE as usize));
+    // SAFETY: the set is ours, all of `cores` within it; the call only reads it.
     unsafe {
         let mut set: libc::cpu_set_t = zeroed();
-        libc::CPU_SET(core, &mut set);
+        cores.iter().for_each(|&core| libc::CPU_SET(core, &mut set));
         libc::sched_setaffinity(thread as libc::pid_t, size_of::<libc::cpu_set_t>(), &set);
     }
 }

@@ -1,14 +1,21 @@
-//! The data: a small zone and one of a registry's shape, and the queries for them with what must come back.
+//! The data: zones of several shapes, and the questions for them with what must come back.
+
+mod many;
+mod plain;
+mod signed;
 
 use crate::random::Random;
+use crate::support::peers::Peers;
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// Names of the sets.
+pub(crate) const SETS: [&str; 6] = ["small", "tld", "nsec", "nsec3", "many", "many100k"];
 /// Most queries kept of one kind; they are asked in a circle.
 const QUERIES_MAX: usize = 500_000;
 const A: u16 = 1;
+const NS: u16 = 2;
 const AAAA: u16 = 28;
 const MX: u16 = 15;
 
@@ -21,8 +28,8 @@ pub(crate) struct Expected {
     pub(crate) authoritative: bool,
     /// Records in the answer section.
     pub(crate) answers: u16,
-    /// Records in the authority section; `None`: any number (servers differ in what they add to an answer).
-    pub(crate) authorities: Option<u16>,
+    /// Least and most records in the authority section; `None`: any number (servers differ in what they add to an answer).
+    pub(crate) authorities: Option<(u16, u16)>,
 }
 
 /// One question.
@@ -32,8 +39,16 @@ pub(crate) struct Question {
     pub(crate) name: String,
     /// RR type.
     pub(crate) rtype: u16,
+    /// DO.
+    pub(crate) dnssec_ok: bool,
     /// What must come back.
     pub(crate) expected: Expected,
+}
+
+impl Question {
+    fn new(name: String, rtype: u16, expected: Expected) -> Question {
+        Question { name, rtype, dnssec_ok: false, expected }
+    }
 }
 
 /// Questions of one kind.
@@ -44,113 +59,97 @@ pub(crate) struct Kind {
     pub(crate) questions: Vec<Question>,
 }
 
-/// One zone and its questions.
+/// Zones and the questions for them.
 pub(crate) struct Set {
-    /// `small`, `tld`.
+    /// One of [`SETS`].
     pub(crate) name: &'static str,
-    /// Apex.
-    pub(crate) origin: &'static str,
-    /// The master file.
-    pub(crate) path: PathBuf,
-    /// Records in it.
+    /// Apex and master file of each zone.
+    pub(crate) zones: Vec<(String, PathBuf)>,
+    /// The directory that has these files, named by their apexes, and no others.
+    pub(crate) directory: PathBuf,
+    /// Records in them.
     pub(crate) records: usize,
     /// Kinds of question.
     pub(crate) kinds: Vec<Kind>,
-    /// A question about the file's last name: whoever answers it has read the whole zone.
-    pub(crate) last: Question,
+    /// Questions about the last names: whoever answers them has read everything.
+    pub(crate) last: Vec<Question>,
 }
 
-/// Makes the set `name` in `directory`, its size multiplied by `scale`.
-pub(crate) fn make(name: &str, directory: &Path, scale: f64) -> io::Result<Set> {
-    let scaled = |size: f64| ((size * scale) as usize).max(64);
-    match name {
-        "small" => small(directory, scaled(1_000.0).min(1_000)),
-        "tld" => tld(directory, scaled(1_000_000.0)),
-        _ => Err(io::Error::other(format!("there is no set {name}: small, tld"))),
+impl Set {
+    /// Whether a line more leaves the zones right: a signed one would have to be signed again.
+    pub(crate) fn is_changeable(&self) -> bool {
+        self.last.iter().all(|question| !question.dnssec_ok)
+    }
+
+    /// The first zone with another serial and one delegation more, and the question for that.
+    pub(crate) fn changed(&self) -> io::Result<(String, Question)> {
+        let (origin, path) = &self.zones[0];
+        let text = std::fs::read_to_string(path)?.replacen(" 1 7200 ", " 2 7200 ", 1) + "new-record NS ns1\n";
+        let expected = Expected { rcode: 0, authoritative: false, answers: 0, authorities: Some((1, 1)) };
+        Ok((text, Question::new(format!("new-record.{origin}"), NS, expected)))
     }
 }
 
-const HIT: Expected = Expected { rcode: 0, authoritative: true, answers: 1, authorities: None };
-const REFERRAL: Expected = Expected { rcode: 0, authoritative: false, answers: 0, authorities: Some(2) };
-const NXDOMAIN: Expected = Expected { rcode: 3, authoritative: true, answers: 0, authorities: Some(1) };
+/// Makes the set `name` in `directory`, its size multiplied by `scale`.
+pub(crate) fn make(name: &str, directory: &Path, scale: f64, peers: Option<&Peers>) -> io::Result<Set> {
+    let scaled = |size: f64| ((size * scale) as usize).max(64);
+    match name {
+        "small" => plain::small(directory, scaled(1_000.0).min(1_000)),
+        "tld" => plain::tld(directory, scaled(1_000_000.0)),
+        "nsec" => signed::make("nsec", directory, scaled(100_000.0), peers),
+        "nsec3" => signed::make("nsec3", directory, scaled(100_000.0), peers),
+        "many" => many::make("many", directory, scaled(10_000.0)),
+        "many100k" => many::make("many100k", directory, scaled(100_000.0)),
+        _ => Err(io::Error::other(format!("there is no set {name}: {}", SETS.join(", ")))),
+    }
+}
 
-/// `names` hosts with addresses, a tenth of them with mail.
-fn small(directory: &Path, names: usize) -> io::Result<Set> {
-    let origin = "small.test.";
-    let path = directory.join("small.zone");
-    let mut random = Random(1);
-    let mut file = BufWriter::new(File::create(&path)?);
-    let mut records = head(&mut file, origin)?;
-    let labels = unique(&mut random, names);
+/// Makes the directory of a set. Gives it, and the file of the zone `origin` in it.
+fn place(directory: &Path, name: &str, origin: &str) -> io::Result<(PathBuf, PathBuf)> {
+    let directory = directory.join(name);
+    std::fs::create_dir_all(&directory)?;
+    let path = directory.join(format!("{origin}zone"));
+    Ok((directory, path))
+}
+
+const HIT: Expected = Expected { rcode: 0, authoritative: true, answers: 1, authorities: None };
+const REFERRAL: Expected = Expected { rcode: 0, authoritative: false, answers: 0, authorities: Some((2, 2)) };
+const NXDOMAIN: Expected = Expected { rcode: 3, authoritative: true, answers: 0, authorities: Some((1, 1)) };
+
+/// Writes hosts with addresses, a tenth of them with mail. Gives the number of records, and a question for each RRset.
+fn hosts(
+    file: &mut impl Write,
+    random: &mut Random,
+    labels: &[String],
+    origin: &str,
+) -> io::Result<(usize, Vec<Question>)> {
     let mut hits = Vec::new();
     for (at, label) in labels.iter().enumerate() {
         let mut add = |rtype, text: String| {
-            hits.push(Question { name: format!("{label}.{origin}"), rtype, expected: HIT });
-            records += 1;
+            hits.push(Question::new(format!("{label}.{origin}"), rtype, HIT));
             writeln!(file, "{label} {text}")
         };
-        add(A, format!("A {}", ipv4(&mut random)))?;
+        add(A, format!("A {}", ipv4(random)))?;
         if at % 2 == 0 {
-            add(AAAA, format!("AAAA {}", ipv6(&mut random)))?;
+            add(AAAA, format!("AAAA {}", ipv6(random)))?;
         }
         if at % 10 == 0 {
             add(MX, format!("MX 10 {}", labels[(at + 1) % labels.len()]))?;
         }
     }
-    file.flush()?;
-    let last = Question { name: format!("{}.{origin}", labels[labels.len() - 1]), rtype: A, expected: HIT };
-    let hits = (0..100_000).map(|_| hits[random.below(hits.len())].clone()).collect();
-    let misses = misses(&mut random, origin, 100_000);
-    Ok(Set { name: "small", origin, path, records, kinds: vec![Kind { name: "hit", questions: hits }, misses], last })
+    Ok((hits.len(), hits))
 }
 
-/// `names` delegations to two name servers each. A tenth has them within itself, with glue; the others share those of
-/// hosters, fifty names to a hoster. A fifth has DS records.
-fn tld(directory: &Path, names: usize) -> io::Result<Set> {
-    let origin = "bench.";
-    let path = directory.join("tld.zone");
-    let mut random = Random(2);
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(&path)?);
-    let mut records = head(&mut file, origin)?;
-    let hosters: Vec<String> = (0..(names / 50).max(10)).map(|_| random.label(6, 14)).collect();
-    let labels = unique(&mut random, names);
-    for (at, label) in labels.iter().enumerate() {
-        if at % 10 == 0 {
-            writeln!(file, "{label} NS ns1.{label}\n{label} NS ns2.{label}")?;
-            writeln!(file, "ns1.{label} A {}\nns2.{label} A {}", ipv4(&mut random), ipv4(&mut random))?;
-            writeln!(file, "ns2.{label} AAAA {}", ipv6(&mut random))?;
-            records += 5;
-        } else {
-            let hoster = &hosters[random.below(hosters.len())];
-            writeln!(file, "{label} NS ns1.{hoster}.net.\n{label} NS ns2.{hoster}.net.")?;
-            records += 2;
-        }
-        if at % 5 == 1 {
-            let digest: [u64; 4] = std::array::from_fn(|_| random.next());
-            write!(file, "{label} DS {} 13 2 ", random.below(65536))?;
-            digest.iter().try_for_each(|word| write!(file, "{word:016x}"))?;
-            writeln!(file)?;
-            records += 1;
-        }
-    }
-    file.flush()?;
-    let last = Question { name: format!("{}.{origin}", labels[names - 1]), rtype: A, expected: REFERRAL };
-    let count = names.clamp(1_000, QUERIES_MAX);
-    let questions = (0..count).map(|_| {
-        let label = &labels[random.below(names)];
-        let name = if random.below(2) == 0 { format!("{label}.{origin}") } else { format!("www.{label}.{origin}") };
-        Question { name, rtype: if random.below(10) < 7 { A } else { AAAA }, expected: REFERRAL }
-    });
-    let referrals = Kind { name: "referral", questions: questions.collect() };
-    let misses = misses(&mut random, origin, count);
-    Ok(Set { name: "tld", origin, path, records, kinds: vec![referrals, misses], last })
+/// Some of the questions, in random order.
+fn some(random: &mut Random, questions: &[Question], count: usize) -> Vec<Question> {
+    (0..count).map(|_| questions[random.below(questions.len())].clone()).collect()
 }
 
 /// Names that no zone here has: longer than any label of theirs.
-fn misses(random: &mut Random, origin: &str, count: usize) -> Kind {
+fn misses(random: &mut Random, origins: &[&str], count: usize) -> Kind {
     let question = |random: &mut Random| {
-        let name = format!("{}.{origin}", random.label(15, 20));
-        Question { name, rtype: A, expected: NXDOMAIN }
+        let origin = origins[random.below(origins.len())];
+        Question::new(format!("{}.{origin}", random.label(15, 20)), A, NXDOMAIN)
     };
     Kind { name: "nxdomain", questions: (0..count).map(|_| question(random)).collect() }
 }

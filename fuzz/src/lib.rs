@@ -13,11 +13,13 @@ use hickory_proto::op::{Message, ResponseCode};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Zone texts, each under the apex that it is compiled for. The seeds of the `zone_text` target, and names around them.
-pub const ZONES: [(&str, &str); 4] = [
+pub const ZONES: [(&str, &str); 6] = [
     ("example.", include_str!("../seeds/zone_text/common.zone")),
     ("sub.example.", include_str!("../seeds/zone_text/small.zone")),
     ("other.", include_str!("../seeds/zone_text/small.zone")),
     ("2.0.192.in-addr.arpa.", include_str!("../seeds/zone_text/small.zone")),
+    ("nsec.test.", include_str!("../seeds/zone_text/nsec.zone")),
+    ("nsec3.test.", include_str!("../seeds/zone_text/nsec3.zone")),
 ];
 
 /// Largest UDP response of [`served`].

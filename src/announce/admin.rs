@@ -9,13 +9,13 @@
 //! By hand, as three pages need no HTTP library: one would be a fifth of the program.
 
 use super::control::Page;
-use std::sync::Arc;
+use crate::places::{Place, Places};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
-/// Connections at once; more wait in the listen queue.
+/// Connections at once; a fresh one gets the place of the oldest idle one.
 const CONNECTIONS_MAX: usize = 16;
 /// Octets of a request's head.
 const HEAD_LEN_MAX: usize = 8192;
@@ -29,9 +29,8 @@ pub type Wanted = (Page, oneshot::Sender<String>);
 
 /// Serves until the task is dropped.
 pub async fn serve(listener: TcpListener, pages: mpsc::Sender<Wanted>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut places = Places::new(CONNECTIONS_MAX);
     loop {
-        let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -41,15 +40,15 @@ pub async fn serve(listener: TcpListener, pages: mpsc::Sender<Wanted>) {
             }
         };
         let pages = pages.clone();
-        tokio::spawn(async move {
-            let _slot = slot;
+        let converse = |place: Place| async move {
             // How a client ends its connection, or that it sends no HTTP, is its own affair.
-            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, converse(stream, &pages)).await;
-        });
+            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answer(stream, &pages, &place)).await;
+        };
+        places.give(converse).await;
     }
 }
 
-async fn converse(mut stream: TcpStream, pages: &mpsc::Sender<Wanted>) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, pages: &mpsc::Sender<Wanted>, place: &Place) -> std::io::Result<()> {
     let mut head = Vec::with_capacity(1024);
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         if head.len() >= HEAD_LEN_MAX || stream.read_buf(&mut head).await? == 0 {
@@ -60,6 +59,7 @@ async fn converse(mut stream: TcpStream, pages: &mpsc::Sender<Wanted>) -> std::i
     let (status, kind, body) = match route {
         Route::Text(status, text) => (status, "text/plain; charset=utf-8", text.into()),
         Route::Page(page) => {
+            let _work = place.work();
             let (reply, made) = oneshot::channel();
             let asked = pages.send((page, reply)).await.is_ok();
             match made.await {

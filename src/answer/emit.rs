@@ -2,6 +2,8 @@
 
 use super::Response;
 use crate::wire::code::{class, rtype};
+use crate::wire::lookup::LookupName;
+use crate::wire::name::NAME_LEN_MAX;
 use crate::wire::rdata;
 use crate::wire::writer::{Full, POINTER_MAX};
 use crate::zone::image::{Damaged, Hint, Rrset};
@@ -76,7 +78,9 @@ impl Places {
 }
 
 impl Response<'_> {
-    /// Appends an RRset whose owner stands at `owner_at` in the message. All of it or, with [`Stop`], nothing.
+    /// Appends an RRset whose owner stands at `owner_at` in the message, with its signatures where they are wanted. All of it or, with
+    /// [`Stop`], nothing.
+    #[inline]
     pub(super) fn put_rrset(
         &mut self,
         section: Section,
@@ -91,9 +95,56 @@ impl Response<'_> {
         } else {
             self.put_plain(owner_at, set, ttl_secs)
         };
+        self.keep(start, section, owner_at, set, ttl_secs, written)
+    }
+
+    /// Completes an RRset, whose records began at `start`, with its signatures; or takes it back.
+    #[inline]
+    fn keep(
+        &mut self,
+        start: usize,
+        section: Section,
+        owner_at: usize,
+        set: &Rrset,
+        ttl_secs: u32,
+        mut written: Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut count = set.count;
+        if self.dnssec && set.is_signed() && written.is_ok() {
+            // A negative answer's SOA has a TTL of its own, and so have its signatures.
+            let ttl_secs_max = if ttl_secs < set.ttl_secs { ttl_secs } else { u32::MAX };
+            match self.put_signatures(owner_at, set, ttl_secs_max) {
+                Ok(signatures) => count += signatures,
+                Err(stop) => written = Err(stop),
+            }
+        }
         match written {
-            Ok(()) => {
-                self.counts[section as usize] += set.count;
+            Ok(()) => self.counts[section as usize] += count,
+            Err(_) => self.writer.truncate(start),
+        }
+        written
+    }
+
+    /// The RRSIG records that cover an RRset. Gives how many.
+    pub(super) fn put_signatures(&mut self, owner_at: usize, set: &Rrset, ttl_secs_max: u32) -> Result<u16, Stop> {
+        let Some(signatures) = set.signatures()? else { return Ok(0) };
+        let (prefix, from) = self.prefix(owner_at, rtype::RRSIG, signatures.ttl_secs.min(ttl_secs_max))?;
+        let mut count = 0;
+        for item in signatures.items() {
+            self.writer.put(&prefix[from..])?;
+            self.writer.put(item?)?;
+            count += 1;
+        }
+        if count == signatures.count { Ok(count) } else { Err(Stop::Damaged) }
+    }
+
+    /// Appends a record of denial with its signatures to the authority section: its owner is `own`, and behind that what stands at `rest_at`. All
+    /// of it or, with [`Stop`], nothing.
+    pub(super) fn put_proof(&mut self, own: &[u8], rest_at: usize, set: &Rrset) -> Result<(), Stop> {
+        let start = self.writer.len();
+        match self.put_spelled(own, rest_at, set) {
+            Ok(count) => {
+                self.counts[Section::Authority as usize] += count;
                 Ok(())
             }
             Err(stop) => {
@@ -101,6 +152,36 @@ impl Response<'_> {
                 Err(stop)
             }
         }
+    }
+
+    fn put_spelled(&mut self, own: &[u8], rest_at: usize, set: &Rrset) -> Result<u16, Stop> {
+        let (rest, from) = self.prefix(rest_at, set.rtype, set.ttl_secs)?;
+        let first_at = self.writer.len();
+        let mut owner_at = rest_at;
+        let mut count = 0;
+        for item in set.items() {
+            self.writer.put(own)?;
+            self.writer.put(&rest[from..])?;
+            self.writer.put(item?)?;
+            count += 1;
+        }
+        if !own.is_empty() {
+            owner_at = first_at;
+        }
+        if owner_at <= POINTER_MAX {
+            return Ok(count + self.put_signatures(owner_at, set, u32::MAX)?);
+        }
+        // Too far for a pointer: it is spelled out again.
+        if let Some(signatures) = set.signatures()? {
+            let (rest, from) = self.prefix(rest_at, rtype::RRSIG, signatures.ttl_secs)?;
+            for item in signatures.items() {
+                self.writer.put(own)?;
+                self.writer.put(&rest[from..])?;
+                self.writer.put(item?)?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// Appends the addresses of the nodes that an RRset, the last one put, names. [`Stop::Full`] when some must go along and
@@ -131,16 +212,8 @@ impl Response<'_> {
     /// An RRset without names in it, into the additional section; the places of the RRset that it goes along with stay.
     fn put_addresses(&mut self, owner_at: usize, set: &Rrset) -> Result<(), Stop> {
         let start = self.writer.len();
-        match self.put_records(owner_at, set, set.ttl_secs, |_, _| {}) {
-            Ok(()) => {
-                self.counts[Section::Additional as usize] += set.count;
-                Ok(())
-            }
-            Err(stop) => {
-                self.writer.truncate(start);
-                Err(stop)
-            }
-        }
+        let written = self.put_records(owner_at, set, set.ttl_secs, |_, _| {});
+        self.keep(start, Section::Additional, owner_at, set, set.ttl_secs, written)
     }
 
     /// Records as they are in the image.
@@ -273,6 +346,20 @@ pub(super) fn suffix_at(message: &[u8], at: usize, skip: usize) -> Result<usize,
         walk.next()?.ok_or(Stop::Damaged)?;
     }
     Ok(walk.at)
+}
+
+/// Reads the name at `at` in a message of ours.
+pub(super) fn read_name_at(message: &[u8], at: usize, name: &mut LookupName) -> Result<(), Stop> {
+    let mut wire = [0; NAME_LEN_MAX + 1];
+    let mut len = 0;
+    let mut walk = Labels { message, at, pointers: 0 };
+    while let Some(label) = walk.next()? {
+        let to = wire.get_mut(len..len + 1 + label.len()).ok_or(Stop::Damaged)?;
+        to[0] = label.len() as u8;
+        to[1..].copy_from_slice(label);
+        len += to.len();
+    }
+    name.read(&wire).ok_or(Stop::Damaged)
 }
 
 /// Whether the name at `at` in a message of ours is `lower`, which is in wire form and lower case.

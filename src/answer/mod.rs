@@ -7,12 +7,14 @@
 //! ```text
 //! answer    header and opcode, EDNS, class      -> chaos | resolve
 //! resolve   zone, name, cut, wildcard, alias    -> emit
-//! emit      RRsets into sections, compression, what goes along
+//! denial    what proves that a name or a type does not exist
+//! emit      RRsets into sections, compression, signatures, what goes along
 //! edns      our OPT and its options; cookie
 //! ```
 
 mod chaos;
 pub mod cookie;
+mod denial;
 mod edns;
 mod emit;
 mod resolve;
@@ -153,6 +155,7 @@ pub fn answer(query: &Query, served: &Served, out: &mut [u8]) -> Outcome {
         rcode: rcode::NOERROR,
         authoritative: false,
         truncated: false,
+        dnssec: false,
         qtype: 0,
         zone: None,
         places: emit::Places::default(),
@@ -186,6 +189,7 @@ pub fn prefetch<'p>(packets: impl Iterator<Item = &'p [u8]>, served: &Served) {
         }
     }
     probes.iter().flatten().for_each(Ahead::load_bucket);
+    probes.iter().flatten().for_each(Ahead::load_node);
     probes.iter_mut().flatten().for_each(Ahead::load_sets);
     probes.iter().flatten().for_each(Ahead::load_shared);
 }
@@ -202,6 +206,8 @@ struct Response<'a> {
     rcode: u16,
     authoritative: bool,
     truncated: bool,
+    /// Whether signatures and proofs are wanted (DO, RFC 3225 section 3).
+    dnssec: bool,
     qtype: u16,
     zone: Option<u32>,
     /// Where the parts of the RRset that was written last stand.
@@ -246,6 +252,7 @@ fn respond<'a>(response: &mut Response<'a>, served: &Served, name: &mut LookupNa
         Err(malformed) => return response.refuse_garbage(is_query, malformed.edns),
     };
     let mut reply = Reply::new(edns);
+    response.dnssec = edns.is_some_and(|edns| edns.dnssec_ok);
     if !is_query {
         let refused = matches!(header.opcode(), opcode::NOTIFY | opcode::UPDATE);
         response.rcode = if refused { rcode::REFUSED } else { rcode::NOTIMP };

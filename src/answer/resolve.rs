@@ -1,6 +1,7 @@
 //! From a question to the RRsets that answer it: the algorithm of RFC 1034 section 4.3.2, as amended by RFC 4592 (wildcards),
 //! RFC 6672 (DNAME) and RFC 4035 section 3.1.4.1 (DS).
 
+use super::denial::{Proofs, Subject};
 use super::edns::Reply;
 use super::emit::{Section, Stop, Suffixes, is_name_at, suffix_at};
 use super::{Response, Served};
@@ -13,7 +14,7 @@ use crate::zone::image::{Found, Image, Node, Rrset};
 use crate::zone::set::{Zone, Zones};
 
 /// Aliases followed in one response; a longer chain ends there, and the client asks for its last name.
-const CHAIN_MAX: usize = 16;
+pub(super) const CHAIN_MAX: usize = 16;
 
 pub(super) fn resolve(response: &mut Response, question: &Question, served: &Served, reply: &mut Reply) {
     match follow(response, question, served, reply) {
@@ -54,8 +55,25 @@ fn follow(response: &mut Response, question: &Question, served: &Served, reply: 
     let reserved = reply.len(&served.settings);
     response.writer.set_limit(response.limit.saturating_sub(reserved));
 
+    // Only who asks for proofs pays for the room that they take.
+    if !response.dnssec {
+        return follow_chain(response, question, served, zone, image, None);
+    }
+    let mut proofs = Proofs::default();
+    follow_chain(response, question, served, zone, image, Some(&mut proofs))
+}
+
+fn follow_chain<'z>(
+    response: &mut Response,
+    question: &Question,
+    served: &'z Served,
+    zone: &Zone,
+    image: &'z Image,
+    proofs: Option<&mut Proofs<'z>>,
+) -> Result<(), Stop> {
     let mut step = Step {
         response,
+        proofs,
         qtype: question.qtype,
         is_first: true,
         authoritative: question.qclass != class::ANY,
@@ -64,7 +82,9 @@ fn follow(response: &mut Response, question: &Question, served: &Served, reply: 
         dname_count: 0,
         suffixes: apex_in_question(question, image),
     };
-    let Some(mut alias) = step.answer(question.name, question.name_wire, HEADER_LEN)? else { return Ok(()) };
+    let Some(mut alias) = step.answer(question.name, question.name_wire, HEADER_LEN)? else {
+        return step.prove_expansions();
+    };
     step.is_first = false;
     let mut followed = [0usize; CHAIN_MAX];
     let mut last_zone = zone.id;
@@ -77,12 +97,12 @@ fn follow(response: &mut Response, question: &Question, served: &Served, reply: 
             .chain(&followed[..hop])
             .try_fold(false, |found, &at| Ok::<bool, Stop>(found || is_name_at(message, at, name.lower())?))?
         {
-            return Ok(());
+            break;
         }
         followed[hop] = alias.at;
         // A zone that is not here, or not in order, ends the chain without spoiling what was found: the client asks on.
-        let Some(zone) = authority_for(&served.zones, &name, step.qtype) else { return Ok(()) };
-        let Some(image) = &zone.image else { return Ok(()) };
+        let Some(zone) = authority_for(&served.zones, &name, step.qtype) else { break };
+        let Some(image) = &zone.image else { break };
         if zone.id != last_zone {
             step.suffixes = Suffixes::default();
         }
@@ -91,10 +111,10 @@ fn follow(response: &mut Response, question: &Question, served: &Served, reply: 
         let wire = &alias.wire[..name.lower().len()];
         match step.answer(&name, wire, alias.at)? {
             Some(next) => alias = next,
-            None => return Ok(()),
+            None => break,
         }
     }
-    Ok(())
+    step.prove_expansions()
 }
 
 /// The zone to answer from. DS lies on the parent's side of a cut: when both sides are served, the parent answers (RFC 4035
@@ -129,14 +149,16 @@ struct Alias {
 }
 
 /// One name of a chain.
-struct Step<'r, 'q, 'z> {
-    response: &'r mut Response<'q>,
+pub(super) struct Step<'r, 'q, 'z> {
+    pub(super) response: &'r mut Response<'q>,
+    /// What is proved, if it is wanted.
+    pub(super) proofs: Option<&'r mut Proofs<'z>>,
     qtype: u16,
     /// Whether the name is the question's own: it decides AA.
     is_first: bool,
     /// Whether AA may be set at all: not for class ANY (RFC 1035 section 6.2).
     authoritative: bool,
-    image: &'z Image,
+    pub(super) image: &'z Image,
     /// Where the owners of the DNAMEs stand that are in the answer.
     dnames: [u16; CHAIN_MAX + 1],
     dname_count: u8,
@@ -153,52 +175,89 @@ impl Step<'_, '_, '_> {
             }
             Found::Exact(node) => {
                 self.note_owner(&node, wire, at);
-                self.answer_from(&node, name, at)
+                self.answer_from(&node, None, name, at)
             }
             Found::Encloser(node, _) if node.is_cut() => {
                 self.refer(&node, name, wire, at)?;
                 Ok(None)
             }
             Found::Encloser(node, depth) if node.has_dname() => self.redirect(&node, depth, name, wire, at),
-            Found::Encloser(node, _) => match node.wildcard()? {
+            Found::Encloser(node, depth) => match node.wildcard()? {
                 // RFC 4592 section 4.2 leaves NS at a wildcard undefined: a referral under the name asked.
                 Some(source) if source.is_cut() && self.qtype != rtype::DS => {
-                    self.put_referral(&source, at)?;
+                    self.put_referral(&source, at, None)?;
                     Ok(None)
                 }
-                Some(source) => self.answer_from(&source, name, at),
+                Some(source) => self.answer_from(&source, Some(depth), name, at),
                 None => {
                     self.set_authoritative();
                     self.response.rcode = rcode::NXDOMAIN;
                     self.put_soa(name, at)?;
+                    self.prove_no_name(&node, depth, Subject { name, at })?;
                     Ok(None)
                 }
             },
         }
     }
 
-    /// The name exists, or is synthesized from `node`: its RRset, its alias, or no data.
-    fn answer_from(&mut self, node: &Node, name: &LookupName, at: usize) -> Result<Option<Alias>, Stop> {
+    /// The name exists, or is synthesized from the wildcard `node`, whose parent is `encloser` labels below the apex: its RRset, its
+    /// alias, or no data.
+    fn answer_from(
+        &mut self,
+        node: &Node,
+        encloser: Option<usize>,
+        name: &LookupName,
+        at: usize,
+    ) -> Result<Option<Alias>, Stop> {
         self.set_authoritative();
         let found = match self.qtype {
             // Any one of its RRsets will do, over UDP and TCP alike (RFC 8482 section 4.1).
             rtype::ANY if node.rrset_count() > 0 => Some(node.rrset_at(0)?),
+            rtype::RRSIG => match self.put_any_signatures(node, at)? {
+                true => {
+                    encloser.inspect(|&depth| self.note_expansion(depth, at));
+                    return Ok(None);
+                }
+                false => node.rrset(rtype::RRSIG)?,
+            },
             qtype => node.rrset(qtype)?,
         };
-        if let Some(set) = found {
+        let is_found = found.is_some();
+        if let Some(set) = found.map_or_else(|| node.rrset(rtype::CNAME), |set| Ok(Some(set)))? {
             self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
-            self.response.put_extras(&set)?;
-            return Ok(None);
-        }
-        if let Some(set) = node.rrset(rtype::CNAME)? {
-            self.response.put_rrset(Section::Answer, at, &set, set.ttl_secs, &mut self.suffixes)?;
+            encloser.inspect(|&depth| self.note_expansion(depth, at));
+            if is_found {
+                self.prove_expansions()?;
+                self.response.put_extras(&set)?;
+                return Ok(None);
+            }
             let target = set.first()?;
             let mut alias = Alias { wire: [0; NAME_LEN_MAX], at: self.response.places.first_rdata() };
             alias.wire.get_mut(..target.len()).ok_or(Stop::Damaged)?.copy_from_slice(target);
             return Ok(Some(alias));
         }
         self.put_soa(name, at)?;
+        let subject = Subject { name, at };
+        match encloser {
+            None => self.prove_no_type(node, name.label_count(), subject)?,
+            Some(depth) => self.prove_no_type_at_wildcard(node, depth, subject)?,
+        }
         Ok(None)
+    }
+
+    /// Signatures asked for by their own type: those of any one RRset will do, as with ANY (RFC 8482 section 7). Whether there are any.
+    fn put_any_signatures(&mut self, node: &Node, at: usize) -> Result<bool, Stop> {
+        for set in node.rrsets() {
+            let set = set?;
+            if set.is_signed() {
+                let start = self.response.writer.len();
+                let put = self.response.put_signatures(at, &set, u32::MAX);
+                let count = put.inspect_err(|_| self.response.writer.truncate(start))?;
+                self.response.counts[Section::Answer as usize] += count;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A DNAME above the name: the DNAME, and the CNAME synthesized from it (RFC 6672 section 3.1).
@@ -268,18 +327,30 @@ impl Step<'_, '_, '_> {
         self.note_owner(cut, wire.get(skip..).unwrap_or_default(), at + skip);
         let labels = self.image.apex_labels() + crate::wire::name::labels(cut.name).count();
         let owner_at = self.suffix_at(name, at, labels)?;
-        self.put_referral(cut, owner_at)
+        self.put_referral(cut, owner_at, Some((labels, Subject { name, at })))
     }
 
-    /// NS in the authority section, glue behind it, no AA (RFC 1034 section 4.3.2 step 3b).
-    fn put_referral(&mut self, cut: &Node, owner_at: usize) -> Result<(), Stop> {
+    /// NS in the authority section, glue behind it, no AA (RFC 1034 section 4.3.2 step 3b). Where proofs are wanted, DS or what denies it
+    /// between (RFC 4035 section 3.1.4); `cut_labels` says of which name.
+    fn put_referral(&mut self, cut: &Node, owner_at: usize, cut_labels: Option<(usize, Subject)>) -> Result<(), Stop> {
+        self.prove_expansions()?;
         let set = cut.rrset(rtype::NS)?.ok_or(Stop::Damaged)?;
         self.response.put_rrset(Section::Authority, owner_at, &set, set.ttl_secs, &mut self.suffixes)?;
+        if self.response.dnssec {
+            match (cut.rrset(rtype::DS)?, cut_labels) {
+                // Nobody could believe it without.
+                (Some(ds), _) if !ds.is_signed() => {}
+                (Some(ds), _) => self.response.put_proof(&[], owner_at, &ds)?,
+                (None, Some((labels, subject))) => self.prove_insecure(cut, labels, subject)?,
+                (None, None) => {}
+            }
+        }
         self.response.put_extras(&set)
     }
 
     /// The SOA of a negative answer (RFC 2308 section 3).
     fn put_soa(&mut self, name: &LookupName, at: usize) -> Result<(), Stop> {
+        self.prove_expansions()?;
         let owner_at = self.suffix_at(name, at, self.image.apex_labels())?;
         let soa = self.image.apex_node()?.rrset(rtype::SOA)?.ok_or(Stop::Damaged)?;
         let ttl_secs = self.image.negative_ttl_secs();
@@ -288,7 +359,7 @@ impl Step<'_, '_, '_> {
     }
 
     /// Where the last `labels` labels of the name at `at` stand.
-    fn suffix_at(&self, name: &LookupName, at: usize, labels: usize) -> Result<usize, Stop> {
+    pub(super) fn suffix_at(&self, name: &LookupName, at: usize, labels: usize) -> Result<usize, Stop> {
         let skip = name.label_count().saturating_sub(labels);
         suffix_at(self.response.writer.written(), at, skip)
     }

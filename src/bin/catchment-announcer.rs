@@ -83,24 +83,24 @@ fn main() -> ExitCode {
     let config = cli.config.as_deref();
     let file = config.unwrap_or(Path::new(settings::DEFAULT_PATH));
     let done = match &cli.command {
-        None if cli.check_config => check(file),
+        None if cli.check_config => check(file).map_err(Some),
         None => run::run(Options {
             config: file.into(),
             dry_run: cli.dry_run,
             log_format: cli.log_format,
             log_level: cli.log_level,
         }),
-        Some(Command::Explain { place, json }) => explain(place, config, *json),
-        Some(Command::Drain(place)) => place.ask(config, Request::Drain {}).and_then(|response| say(&response.message)),
-        Some(Command::Undrain(place)) => {
-            place.ask(config, Request::Undrain {}).and_then(|response| say(&response.message))
-        }
+        Some(Command::Explain { place, json }) => explain(place, config, *json).map_err(Some),
+        Some(Command::Drain(place)) => order(place, config, Request::Drain {}).map_err(Some),
+        Some(Command::Undrain(place)) => order(place, config, Request::Undrain {}).map_err(Some),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            // A closed standard error has nobody to tell.
-            let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
+            if let Some(message) = message {
+                // A closed standard error has nobody to tell.
+                let _ = writeln!(std::io::stderr(), "{}", message.trim_end());
+            }
             ExitCode::FAILURE
         }
     }
@@ -120,6 +120,10 @@ fn explain(place: &Place, config: Option<&Path>, json: bool) -> Result<(), Strin
     } else {
         say(&report.text())
     }
+}
+
+fn order(place: &Place, config: Option<&Path>, request: Request) -> Result<(), String> {
+    place.ask(config, request).and_then(|response| say(&response.message))
 }
 
 /// A closed standard output has nobody to tell.

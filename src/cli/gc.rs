@@ -2,6 +2,7 @@
 
 use super::done;
 use super::store::{block_on, open, print_json, progress, told};
+use crate::counted::counted;
 use crate::sync::publish::gc::{Collected, KEEP, collect};
 use crate::sync::store::address::Address;
 use std::process::ExitCode;
@@ -38,15 +39,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 fn text(c: &Collected, dry_run: bool) -> String {
     format!(
-        "{} channels, {} releases kept; {} blobs, {} octets\n{} {} blobs, {} octets; {} unused ones are younger than a day",
-        c.channels,
-        c.releases,
-        c.blobs,
+        "{}, {} kept; {}, {} octets\n{} {}, {} octets; {} younger than a day",
+        counted(c.channels, "channel"),
+        counted(c.releases, "release"),
+        counted(c.blobs, "blob"),
         c.octets,
         if dry_run { "would remove" } else { "removed" },
-        c.removed,
+        counted(c.removed, "blob"),
         c.removed_octets,
-        c.young
+        counted(c.young, "unused one")
     )
 }
 

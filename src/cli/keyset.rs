@@ -3,6 +3,7 @@
 use super::keygen::write_new;
 use super::store::{Trusted, block_on, now_secs, publisher, read_key_set, read_public, read_secret, told};
 use super::{complain, done, fail};
+use crate::counted::counted;
 use crate::sync::channel::Channel;
 use crate::sync::key_set::{KeySet, ReleaseKey, Roots, Use};
 use crate::sync::publish::keys::{Laid, missing, next};
@@ -158,7 +159,7 @@ fn make_next(arguments: &Next) -> Result<ExitCode, String> {
 fn lacking(before: &Roots, set: &Signed<KeySet>) -> String {
     match missing(before, set).max(missing(&set.claims().roots, set)) {
         0 => "enough root keys signed it: catchment keyset publish\n".into(),
-        more => format!("{more} more root keys must sign it: catchment keyset sign\n"),
+        more => format!("{} must sign it: catchment keyset sign\n", counted(more, "more root key")),
     }
 }
 

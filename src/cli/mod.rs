@@ -1,11 +1,16 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that gives the exit code.
 
+pub mod check;
+pub mod compile;
 pub mod control;
+pub mod diff;
 pub mod drain;
 pub mod gc;
 pub mod health;
 pub mod keygen;
 pub mod keyset;
+mod memory;
+mod progress;
 pub mod publish;
 pub mod releases;
 pub mod reload;
@@ -15,6 +20,7 @@ pub mod status;
 mod store;
 mod suggest;
 pub mod verify;
+mod zones;
 
 use clap::{Parser, Subcommand};
 use std::io::Write;
@@ -37,6 +43,14 @@ const EXIT_CODES: &str = "Exit codes: 0 done, also if there was nothing to do; 1
 pub enum Command {
     /// Answer queries from zone files, over UDP and TCP
     Serve(serve::Arguments),
+    /// Say all that is wrong with zone files
+    Check(check::Arguments),
+    /// Compile zone files to images, which `serve` starts from at once
+    Compile(compile::Arguments),
+    /// Print an image as zone text
+    Dump(compile::DumpArguments),
+    /// Print the records that differ between two zones, images or directories of them
+    Diff(diff::Arguments),
     /// Make the running server read its settings and changed zones again
     Reload(reload::Arguments),
     /// Have traffic moved away from the running server, which goes on answering

@@ -1,14 +1,22 @@
 //! `catchment publish` and `catchment refresh`.
 
+use super::memory::{self, Remember};
+use super::progress::Loading;
 use super::store::{Trusted, Wait, block_on, now_secs, print_json, publisher, read_secret, told, waited};
 use super::{complain, done};
+use crate::counted::counted;
 use crate::sync::channel::Channel;
+use crate::sync::codec::Digest;
 use crate::sync::publish::fleet::Waited;
+use crate::sync::publish::images::{Brought, Images, Named};
 use crate::sync::publish::{OnConflict, Options, Outcome, Published};
 use crate::sync::store::address::Address;
+use crate::sync::zone_name::ZoneName;
+use crate::wire::name::Name;
+use crate::zone::diagnostic::shown_path;
 use crate::zone::image::Image;
-use crate::zone::library::{Library, Places, apex_of};
-use std::path::{Path, PathBuf};
+use crate::zone::library::{Checkout, Content, Places, Report, apex_of};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `catchment publish`.
@@ -36,6 +44,8 @@ pub struct Arguments {
     /// Let `$INCLUDE` leave the directory
     #[arg(long)]
     include_outside: bool,
+    #[command(flatten)]
+    remember: Remember,
     #[command(flatten)]
     wait: Wait,
     /// Print one JSON document
@@ -76,16 +86,17 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, crate::sync::publis
             arguments.channel
         ));
     }
-    let images = compile(&arguments.zones, arguments.include_outside)?;
-    if images.is_empty() && !arguments.allow_empty {
+    let checkout = checkout(arguments)?;
+    if checkout.zones().next().is_none() && !arguments.allow_empty {
         return Err(format!(
             "error: there are no zones in {}: nodes would have none; if that is meant, --allow-empty",
             arguments.zones.display()
         ));
     }
     let options = Options { on_conflict: arguments.on_conflict, first_key_set, now_secs: now_secs() };
+    let make = |zones: &[ZoneName]| make(&checkout, zones);
     block_on(async {
-        let outcome = publisher.publish(&key, images, &options).await?;
+        let outcome = publisher.publish_zones(&key, images(&checkout), &make, &options).await?;
         publisher.progress.end();
         let generation = generation(&outcome);
         let wait = arguments.wait.wait(&publisher, generation).await?;
@@ -95,7 +106,8 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, crate::sync::publis
 }
 
 /// All zones, or what is wrong with them.
-fn compile(zones: &Path, include_outside: bool) -> Result<Vec<Image>, String> {
+fn checkout(arguments: &Arguments) -> Result<Checkout, String> {
+    let (zones, include_outside) = (&arguments.zones, arguments.include_outside);
     let places = match zones.metadata() {
         Ok(metadata) if metadata.is_dir() => {
             Places { directory: Some(zones.into()), listed: Vec::new(), include_outside }
@@ -103,17 +115,49 @@ fn compile(zones: &Path, include_outside: bool) -> Result<Vec<Image>, String> {
         Ok(_) => Places { directory: None, listed: vec![(apex_of(zones)?, zones.into())], include_outside },
         Err(error) => return Err(format!("error: {}: {error}; give a directory of zone files", zones.display())),
     };
-    let load = Library::new().load(&places).map_err(|message| format!("error: {message}"))?;
-    for skipped in &load.skipped {
-        complain(&format!("note: no zone: {}: it {}", skipped.path.display(), skipped.reason));
+    let place = memory::place(&arguments.remember, &places);
+    let remembered = place.as_deref().map(memory::read).unwrap_or_default();
+    let loading = Loading::show();
+    let checkout = Checkout::read(&places, &remembered, loading.watch().as_ref())
+        .map_err(|message| format!("error: {message}"))?;
+    drop(loading);
+    if let Some(place) = place.filter(|_| checkout.memory != remembered)
+        && let Err(error) = memory::write(&place, &checkout.memory)
+        && arguments.remember.is_asked_for()
+    {
+        complain(&format!("note: {}: {error}; the next publish reads all zones again", place.display()));
     }
-    let (fatal, warnings): (Vec<_>, Vec<_>) = load.reports.iter().partition(|report| report.fatal);
+    for skipped in &checkout.skipped {
+        complain(&format!("note: no zone: {}: it {}", shown_path(&skipped.path), skipped.reason));
+    }
+    let (fatal, warnings): (Vec<_>, Vec<_>) = checkout.reports.iter().partition(|report| report.has_errors);
     warnings.iter().for_each(|report| complain(&report.text));
-    if !fatal.is_empty() {
-        let texts: Vec<&str> = fatal.iter().map(|report| report.text.trim_end()).collect();
-        return Err(format!("{}\nerror: {} zones are at fault: nothing was published", texts.join("\n"), fatal.len()));
-    }
-    Ok(load.zones.iter().filter_map(|zone| zone.image.clone()).collect())
+    if fatal.is_empty() { Ok(checkout) } else { Err(faults(fatal)) }
+}
+
+fn faults<'a>(fatal: impl IntoIterator<Item = &'a Report>) -> String {
+    let texts: Vec<&str> = fatal.into_iter().map(|report| report.text.trim_end()).collect();
+    let faulty = counted(texts.len(), "zone");
+    format!("{}\nerror: nothing was published: {faulty} at fault", texts.join("\n"))
+}
+
+/// What the checkout brings.
+fn images(checkout: &Checkout) -> Images {
+    Images::new(checkout.zones().map(|(apex, content)| {
+        let zone = match content {
+            Content::Image(image) => Brought::Image(image.clone()),
+            Content::Known(known) => {
+                Brought::Named(Named { serial: known.serial, image: Digest(known.digest), len: known.len })
+            }
+        };
+        (ZoneName::from(apex), zone)
+    }))
+}
+
+/// Makes images that the head has not.
+fn make(checkout: &Checkout, zones: &[ZoneName]) -> Result<Vec<Image>, String> {
+    let zones: Vec<Name> = zones.iter().map(|zone| zone.name().clone()).collect();
+    checkout.compile(&zones).map_err(|fatal| faults(&fatal))
 }
 
 pub(super) fn generation(outcome: &Outcome) -> crate::sync::channel::Generation {
@@ -146,20 +190,30 @@ pub(super) fn tell(outcome: &Outcome, wait: Option<&Waited>, json: bool) {
         Outcome::Published(published) => drop(done(&line(published))),
         Outcome::Unchanged { generation, zones, .. } => {
             done(&format!(
-                "nothing changed: {generation} stays the head, {zones} zones; its freshness was signed again"
+                "nothing changed: {generation} stays the head, {}; its freshness was signed again",
+                counted(*zones, "zone")
             ));
         }
     }
     if let Some(fleet) = fleet.filter(|_| all && !json) {
-        done(&format!("all {} nodes serve it", fleet.nodes.len()));
+        done(&match fleet.nodes.len() {
+            1 => "the only node serves it".into(),
+            nodes => format!("all {nodes} nodes serve it"),
+        });
     }
 }
 
 fn line(p: &Published) -> String {
     let after = p.before.map(|before| format!(" after {before}")).unwrap_or_default();
     format!(
-        "published {}{after}: {} zones, {} added, {} changed, {} removed; {} blobs, {} octets",
-        p.generation, p.zones, p.added, p.changed, p.removed, p.blobs, p.octets
+        "published {}{after}: {}, {} added, {} changed, {} removed; {}, {} octets",
+        p.generation,
+        counted(p.zones, "zone"),
+        p.added,
+        p.changed,
+        p.removed,
+        counted(p.blobs, "blob"),
+        p.octets
     )
 }
 

@@ -4,23 +4,26 @@
 //! settings -> logs -> bind all sockets -> give up root -> load zones -> answer -> signals: reload, drain and stop
 //! ```
 
+use super::progress::Loading;
 use super::{complain, done, fail, suggest};
 use crate::answer::Served;
 use crate::answer::cookie::Secrets;
 use crate::config::{
     self, Config, DEFAULT_ADMIN, DEFAULT_LISTEN, DEFAULT_PATH, Endpoint, LogFormat, TcpSettings, ZoneEntry,
 };
+use crate::counted::counted;
 use crate::local::{self, Allowed, LocalSocket};
 use crate::notify;
 use crate::observe::view::{BEAT_AGE_MAX, Following, Plane, View};
 use crate::observe::{admin, logs};
 use crate::serve::control::{self, Commands, Reload};
 use crate::serve::drain::Drain;
-use crate::serve::privileges::Identity;
+use crate::serve::privileges::{self, Identity};
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::{self, Running, descriptors, follow, lease};
-use crate::zone::library::{Library, Load, apex_of};
+use crate::serve::{self, Running, descriptors, expiry, follow, lease};
+use crate::zone::diagnostic::shown_path;
+use crate::zone::library::{Library, Load, Summary, apex_of};
 use crate::zone::memory;
 use arc_swap::ArcSwap;
 use std::net::{SocketAddr, TcpListener};
@@ -92,6 +95,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
     if arguments.check_config {
         return check(&config);
     }
+    if let Err(error) = privileges::gain_no_more() {
+        return fail(&format!("error: {error}"));
+    }
     let _logs = logs::start(config.log_format, config.log_level, config.query_log);
     match serve(arguments, config) {
         Ok(()) => ExitCode::SUCCESS,
@@ -151,13 +157,22 @@ fn check(config: &Config) -> ExitCode {
     let secrets = Secrets::random().map_err(|error| format!("no random numbers: {error}"));
     errors.extend(secrets.and_then(|random| config.settings(&random)).err().map(|error| format!("error: {error}")));
     let mut summary = String::new();
-    match Library::new().load(&config.places()) {
+    let loading = Loading::show();
+    let mut library = Library::new();
+    library.watch(loading.watch());
+    let load = library.load(&config.places());
+    drop(loading);
+    match load {
         Ok(load) => {
-            errors.extend(load.reports.iter().filter(|report| report.fatal).map(|report| report.text.clone()));
-            for warning in load.reports.iter().filter(|report| !report.fatal) {
+            errors.extend(load.reports.iter().filter(|report| report.has_errors).map(|report| report.text.clone()));
+            for skipped in &load.skipped {
+                complain(&format!("note: no zone: {}: it {}", shown_path(&skipped.path), skipped.reason));
+            }
+            for warning in load.reports.iter().filter(|report| !report.has_errors) {
                 complain(&warning.text);
             }
-            summary = format!("{} zones, {} records", load.summary.zones, load.summary.records);
+            let Summary { zones, records, .. } = load.summary;
+            summary = format!("{}, {}", counted(zones, "zone"), counted(records, "record"));
         }
         Err(message) => errors.push(format!("error: {message}")),
     }
@@ -232,7 +247,13 @@ async fn live(
     let loading = tokio::task::spawn_blocking({
         let places = config.places();
         let mut library = library;
-        move || library.load(&places).map(|load| (library, load))
+        move || {
+            let loading = Loading::show();
+            library.watch(loading.watch());
+            let load = library.load(&places)?;
+            library.watch(None);
+            Ok::<_, String>((library, load))
+        }
     });
     let began = Instant::now();
     let (library, load) = tokio::select! {
@@ -241,7 +262,7 @@ async fn live(
     };
     log_load(&load, began.elapsed());
     if config.strict && load.summary.failed > 0 {
-        return Err(format!("not starting: {} zones are bad, and `strict` is set", load.summary.failed));
+        return Err(format!("not starting: {} at fault, and `strict` is set", counted(load.summary.failed, "zone")));
     }
     let Load { zones, .. } = load;
     view.served.set(&zones);
@@ -310,6 +331,7 @@ async fn live(
 
     notify::ready("answering");
     tokio::spawn(keep_watchdog(Arc::clone(&running)));
+    tokio::spawn(expiry::watch(Arc::clone(&view)));
     obey(&mut signals, &reloads).await;
     stop(&mut signals, &running, &view, &drain).await;
     Ok(())
@@ -394,7 +416,8 @@ async fn stop(signals: &mut Signals, running: &Running, view: &View, drain: &Dra
     tokio::select! {
         left = stopped => {
             if left != serve::Unfinished::default() {
-                tracing::warn!("not ended in time: {} workers, {} TCP connections", left.workers, left.connections);
+                let (workers, connections) = (counted(left.workers, "worker"), counted(left.connections, "TCP connection"));
+                tracing::warn!("not ended in time: {workers}, {connections}");
             }
         }
         () = signals.stop() => tracing::warn!("a second signal: not waiting for what is under way"),

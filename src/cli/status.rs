@@ -2,6 +2,7 @@
 
 use super::store::{Trusted, block_on, now_secs, open, print_json, progress, told};
 use super::{done, fail};
+use crate::counted::counted;
 use crate::sync::channel::Channel;
 use crate::sync::publish::fleet::{AGE_MAX, Fleet};
 use crate::sync::publish::{Error, Publisher};
@@ -87,9 +88,9 @@ fn table(fleet: &Fleet) -> String {
     let mut text = format!("channel {}: ", fleet.channel);
     let _ = match (fleet.generation, fleet.head_age_secs) {
         (Some(generation), Some(age)) => {
-            writeln!(text, "head {generation}, said {age} s ago; {} nodes", fleet.nodes.len())
+            writeln!(text, "head {generation}, said {age} s ago; {}", counted(fleet.nodes.len(), "node"))
         }
-        _ => writeln!(text, "no release; {} nodes", fleet.nodes.len()),
+        _ => writeln!(text, "no release; {}", counted(fleet.nodes.len(), "node")),
     };
     if fleet.nodes.is_empty() {
         return text;

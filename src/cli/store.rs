@@ -132,7 +132,11 @@ pub(super) fn block_on<T>(command: impl Future<Output = T>) -> Result<T, String>
 
 /// Says why nothing was done.
 pub(super) fn failed(error: &Error) -> ExitCode {
-    complain(&format!("error: {error}"));
+    match error {
+        // The reports begin with what they are.
+        Error::Zones(reports) => complain(reports),
+        error => complain(&format!("error: {error}")),
+    }
     match error {
         Error::Conflict { .. } => ExitCode::from(CONFLICT),
         _ => ExitCode::FAILURE,

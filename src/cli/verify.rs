@@ -2,6 +2,7 @@
 
 use super::store::{Trusted, block_on, open, print_json, progress, told};
 use super::{complain, done, fail};
+use crate::counted::counted;
 use crate::sync::channel::Channel;
 use crate::sync::publish::verify::verify;
 use crate::sync::store::address::Address;
@@ -41,13 +42,18 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             }
             v.faults.iter().for_each(|fault| complain(fault));
             let read = format!(
-                "{} channels, {} releases, {} pages, {} packs and large images, {} images",
-                v.channels, v.releases, v.pages, v.blobs, v.images
+                "{}, {}, {}, {} (packs and large images), {}",
+                counted(v.channels, "channel"),
+                counted(v.releases, "release"),
+                counted(v.pages, "page"),
+                counted(v.blobs, "blob"),
+                counted(v.images, "image"),
             );
             Ok(match v.faults.len() {
                 0 => done(&format!("all is well: {read}")),
                 faults => fail(&format!(
-                    "error: {faults} faults in {read}; what the head lacks, the next publish makes again"
+                    "error: {} in {read}; what the head lacks, the next publish makes again",
+                    counted(faults, "fault")
                 )),
             })
         })

@@ -14,6 +14,8 @@ use crate::wire::name::Name;
 use document::{Fault, Keys, address, boolean, duration, integer, list, name, path, placed, string, table, word};
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +29,11 @@ pub const DEFAULT_LISTEN: [SocketAddr; 2] = [
 ];
 /// Where the admin server is when nobody says otherwise.
 pub const DEFAULT_ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9153));
+
+/// Octets of a settings file: half a million `[[zone]]`s.
+const SETTINGS_LEN_MAX: u64 = 64 << 20;
+/// Octets of a file that has a secret in it, or a few.
+pub(crate) const SECRETS_LEN_MAX: u64 = 64 << 10;
 
 /// A place that has a default, can be set, and can be turned off with `"none"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,12 +231,22 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 
 /// The text of a settings file.
 pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
-    match std::fs::read(path) {
+    match read_bounded(path, SETTINGS_LEN_MAX) {
         Ok(bytes) => {
             String::from_utf8(bytes).map_err(|_| unreadable(path, "is not UTF-8 text; is it a settings file?".into()))
         }
         Err(e) => Err(unreadable(path, format!("{e}; write the file, or name another with --config"))),
     }
+}
+
+/// What is in a file, if that is at most `len_max` octets: some files, such as devices, have no end.
+pub(crate) fn read_bounded(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::open(path)?.take(len_max + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > len_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {len_max} octets")));
+    }
+    Ok(octets)
 }
 
 /// Reads settings from text; `path` is for messages, and its directory is where relative paths start.
@@ -573,6 +590,18 @@ mod tests {
             "[[zone]]\nname = \"a\"\nfile = \"x\"\n[[zone]]\nname = \"A.\"\nfile = \"y\"",
             &["named twice: also in line 2", ":5:8"],
         );
+    }
+
+    #[test]
+    fn files_without_an_end_are_refused() {
+        let endless = Path::new("/dev/zero");
+        assert_eq!(
+            load(endless).err().unwrap().to_string().trim_end(),
+            "error: /dev/zero: it has more than 67108864 octets; write the file, or name another with --config"
+        );
+        let config = Config { cookie_secrets: Some(endless.into()), ..Config::default() };
+        let error = config.settings(&crate::answer::cookie::Secrets::random().unwrap()).err().unwrap();
+        assert!(error.starts_with("/dev/zero: it has more than 65536 octets; `cookie-secrets` must name"), "{error}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! From the settings file to what the other modules take.
 
-use super::Config;
+use super::{Config, SECRETS_LEN_MAX, read_bounded};
 use crate::answer::Settings;
 use crate::answer::cookie::Secrets;
 use crate::zone::library::Places;
+use std::io;
 
 /// What `version.server` answers (RFC 4892 names the practice; the value is ours).
 const VERSION: &str = concat!("catchment ", env!("CARGO_PKG_VERSION"));
@@ -15,12 +16,15 @@ impl Config {
         let cookies = match &self.cookie_secrets {
             None => random.clone(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| {
+                let unreadable = |e: io::Error| {
                     format!(
                         "{}: {e}; `cookie-secrets` must name a file that the server's user can read",
                         path.display()
                     )
-                })?;
+                };
+                let octets = read_bounded(path, SECRETS_LEN_MAX).map_err(unreadable)?;
+                let not_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"));
+                let text = String::from_utf8(octets).map_err(not_text)?;
                 Secrets::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
             }
         };

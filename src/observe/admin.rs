@@ -11,6 +11,8 @@
 
 use super::metrics::{self, state_text};
 use super::view::View;
+use crate::calendar;
+use crate::places::{Place, Places};
 use crate::zone::library::Origin;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -23,9 +25,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
-/// Connections at once; more wait in the listen queue.
+/// Connections at once; a fresh one gets the place of the oldest idle one.
 const CONNECTIONS_MAX: usize = 16;
 /// Octets of a request's headers.
 const HEADER_LEN_MAX: usize = 8192;
@@ -38,9 +39,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until the task is dropped.
 pub async fn serve(listener: TcpListener, view: Arc<View>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut places = Places::new(CONNECTIONS_MAX);
     loop {
-        let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -50,9 +50,8 @@ pub async fn serve(listener: TcpListener, view: Arc<View>) {
             }
         };
         let view = Arc::clone(&view);
-        tokio::spawn(async move {
-            let _slot = slot;
-            let service = service_fn(|request| respond(request, Arc::clone(&view)));
+        let converse = |place: Place| async move {
+            let service = service_fn(|request| respond(request, Arc::clone(&view), &place));
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
@@ -60,11 +59,17 @@ pub async fn serve(listener: TcpListener, view: Arc<View>) {
                 .serve_connection(TokioIo::new(stream), service);
             // How a client ends its connection, or that it sends no HTTP, is its own affair.
             let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
-        });
+        };
+        places.give(converse).await;
     }
 }
 
-async fn respond(request: Request<Incoming>, view: Arc<View>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn respond(
+    request: Request<Incoming>,
+    view: Arc<View>,
+    place: &Place,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let _work = place.work();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     // Adding up the counters, and listing many zones, takes milliseconds: not on the threads that serve TCP.
@@ -109,6 +114,7 @@ struct Row {
     state: &'static str,
     serial: Option<u32>,
     records: Option<u64>,
+    signatures_end: Option<String>,
     age_seconds: Option<f64>,
     digest: Option<String>,
     file: Option<String>,
@@ -124,6 +130,7 @@ fn zones(view: &View) -> String {
         state: state_text(status.state),
         serial: status.version.map(|version| version.serial),
         records: status.version.map(|version| version.records),
+        signatures_end: status.version.and_then(|version| version.signatures_end).map(|end| calendar::text(end.into())),
         age_seconds: status.version.map(|version| now.saturating_duration_since(version.since).as_secs_f64()),
         digest: status.version.map(|version| blake3::Hash::from_bytes(version.digest).to_hex().to_string()),
         file: match &status.origin {
@@ -180,6 +187,8 @@ mod tests {
         assert_eq!(rows[1]["name"], "example.com.");
         assert_eq!(rows[1]["serial"], 20_260_101);
         assert_eq!(rows[1]["records"], 7);
+        assert_eq!(rows[1]["signatures_end"], "2030-03-17T17:46:40Z");
+        assert_eq!(rows[0]["signatures_end"], serde_json::Value::Null);
         assert_eq!(rows[1]["digest"], "ab".repeat(32));
         assert_eq!(rows[1]["file"], "/zones/example.com.zone");
         assert!(rows[1]["age_seconds"].as_f64().unwrap() < 10.0);

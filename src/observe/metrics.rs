@@ -106,7 +106,16 @@ fn zones(view: &View, out: &mut Out<'_>) -> Result<(), Error> {
     })?;
     out.gauges("catchment_zone_records", "Records of the zone", || {
         versions.iter().map(|(name, version)| ([("zone", name.as_str())], version.records as f64))
-    })
+    })?;
+    let help = "When the first of the zone's signatures ends, in seconds since 1970";
+    out.gauges("catchment_zone_signatures_end_seconds", help, || {
+        let signed = versions.iter().filter_map(|(name, version)| Some((name, version.signatures_end?)));
+        signed.map(|(name, end)| ([("zone", name.as_str())], f64::from(end)))
+    })?;
+    let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let soon = versions.iter().filter(|(_, version)| version.ends_soon(now_secs)).count();
+    let help = "Zones of which a signature has ended, or ends within 3 days";
+    out.gauge("catchment_zones_signatures_alarm", help, soon as f64)
 }
 
 fn sync(following: &Following, out: &mut Out<'_>) -> Result<(), Error> {

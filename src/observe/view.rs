@@ -61,14 +61,17 @@ pub struct ZoneCounts {
     pub zones: u64,
     /// Those that can't.
     pub failed: u64,
+    /// When the first signature of any of them ends, in seconds since 1970.
+    pub signatures_end: Option<u32>,
 }
 
 impl ServedZones {
     /// What is served now.
     pub fn set(&self, zones: &Zones) {
         let failed = zones.iter().filter(|zone| zone.image.is_none()).count() as u64;
+        let signatures_end = zones.iter().filter_map(|zone| zone.image.as_ref()?.signatures_end()).min();
         let zones = zones.len() as u64 - failed;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ZoneCounts { zones, failed };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ZoneCounts { zones, failed, signatures_end };
     }
 
     /// What was set last.
@@ -133,7 +136,10 @@ impl View {
         if self.statuses.is_empty() {
             reasons.push("there are no zones".into());
         } else if served == 0 {
-            reasons.push(format!("none of the {} zones could be loaded; see /zones", self.statuses.len()));
+            reasons.push(match self.statuses.len() {
+                1 => "the only zone could not be loaded; see /zones".into(),
+                zones => format!("none of the {zones} zones could be loaded; see /zones"),
+            });
         }
         reasons
     }
@@ -144,6 +150,7 @@ pub(super) mod tests {
     use super::*;
     use crate::wire::name::Name;
     use crate::zone::library::{Origin, Status, Version};
+    use std::path::Path;
     use std::time::Instant;
 
     /// A view of two zones, the first served, and of one worker that came round `beat` ago.
@@ -151,12 +158,13 @@ pub(super) mod tests {
         let view = View::new("ams1".into(), Arc::default(), 100);
         let status = |name: &str, state, version| Status {
             name: Name::from_text(name).unwrap(),
-            origin: Origin::File(format!("/zones/{name}.zone").into()),
+            origin: Origin::File(Path::new(&format!("/zones/{name}.zone")).into()),
             state,
             error: (state != State::Serving).then(|| "line 3 is \"bad\"".into()),
             version,
         };
-        let version = Version { serial: 20260101, records: 7, digest: [0xab; 32], since: Instant::now() };
+        let (digest, since) = ([0xab; 32], Instant::now());
+        let version = Version { serial: 20260101, records: 7, digest, signatures_end: Some(1_900_000_000), since };
         view.statuses.insert(0, status("example.com", State::Serving, Some(version)));
         view.statuses.insert(1, status("bad.example", State::Failed, None));
         let counters = Arc::new(Registry::new(1));
@@ -175,7 +183,7 @@ pub(super) mod tests {
 
         let view = sample(Duration::ZERO);
         view.statuses.remove(&0);
-        assert_eq!(view.not_ready(), ["none of the 1 zones could be loaded; see /zones"]);
+        assert_eq!(view.not_ready(), ["the only zone could not be loaded; see /zones"]);
         view.statuses.clear();
         assert_eq!(view.not_ready(), ["there are no zones"]);
 

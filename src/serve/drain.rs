@@ -9,6 +9,7 @@
 //! What ceased is judged by queries from other hosts: the sidecar's probes, and health checks, never cease.
 
 use super::Running;
+use crate::counted::counted;
 use crate::observe::view::View;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -99,7 +100,8 @@ impl Drain {
             return;
         }
         tracing::info!(
-            "answering until {sidecars} sidecars have withdrawn and queries have ceased, or {:?}",
+            "telling {} to withdraw, and answering until that is done and queries have ceased, or {:?}",
+            counted(sidecars, "sidecar"),
             self.timeout
         );
         match self.wait_while(|| true).await {
@@ -125,7 +127,9 @@ impl Drain {
             if took >= self.timeout {
                 let mut left: Vec<String> = announcing
                     .iter()
-                    .map(|word| format!("sidecar {:?} has not withdrawn ({} prefixes)", word.name, word.announced))
+                    .map(|word| {
+                        format!("sidecar {:?} has not withdrawn ({})", word.name, counted(word.announced, "prefix"))
+                    })
                     .collect();
                 if left.is_empty() {
                     left.push("queries still come".into());

@@ -128,6 +128,7 @@ impl Node for Server {
             zones: counts.zones,
             failed: counts.failed,
             qps: self.qps(),
+            signatures_end: counts.signatures_end,
         }
     }
 }

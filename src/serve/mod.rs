@@ -19,6 +19,7 @@
 pub mod control;
 pub mod descriptors;
 pub mod drain;
+pub mod expiry;
 pub mod follow;
 pub mod lease;
 mod limits;

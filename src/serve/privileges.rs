@@ -4,7 +4,14 @@
 //! is no way back. Files are read after this, as the new user: what that user can't read must fail at the start, not at
 //! the first reload.
 
+use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, setgid, setgroups, setuid};
+
+/// From now on no program that is executed gets more than this process has, by set-user-ID bits or file capabilities. To be
+/// called before there are other threads: they have it from the one that makes them.
+pub fn gain_no_more() -> Result<(), PrivilegeError> {
+    set_no_new_privs().map_err(|error| PrivilegeError::Refused { step: "PR_SET_NO_NEW_PRIVS", error })
+}
 
 /// Who to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

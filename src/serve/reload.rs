@@ -15,6 +15,7 @@ use super::retire;
 use crate::answer::cookie::Secrets;
 use crate::answer::{Served, Settings};
 use crate::config::Config;
+use crate::counted::counted;
 use crate::notify;
 use crate::observe::view::View;
 use crate::sync::follow::Update;
@@ -117,7 +118,10 @@ impl Reloader {
             tracing::error!("{conflict}");
         }
         if conflicts.len() > NAMED_MAX {
-            tracing::error!("and {} more zones of files that are in the channel too", conflicts.len() - NAMED_MAX);
+            tracing::error!(
+                "and {} of files that are in the channel too",
+                counted(conflicts.len() - NAMED_MAX, "more zone")
+            );
         }
         if let Some(plane) = self.view.plane.get() {
             plane.counters.grow_zones(ids);
@@ -191,7 +195,7 @@ fn told(reloaded: &Reloaded) -> Response {
         message.push_str(change);
     }
     if changes.len() > NAMED_MAX {
-        let more = format!("and {} more changes", changes.len() - NAMED_MAX);
+        let more = format!("and {}", counted(changes.len() - NAMED_MAX, "more change"));
         tracing::info!("{more}");
         message.push('\n');
         message.push_str(&more);
@@ -199,7 +203,8 @@ fn told(reloaded: &Reloaded) -> Response {
     for (told, report) in reports.iter().filter(|report| report.fatal).enumerate() {
         message.push('\n');
         if message.len() + report.text.len() > REPORTS_LEN_MAX {
-            message.push_str(&format!("and {} more zones at fault: see the log", summary.failed.saturating_sub(told)));
+            let left = counted(summary.failed.saturating_sub(told), "more zone");
+            message.push_str(&format!("and {left} at fault: see the log"));
             break;
         }
         message.push_str(report.text.trim_end());
@@ -226,7 +231,8 @@ fn changed_in_words(change: &Change) -> String {
 /// `3 zones, 58 records; 1 changed, 0 removed, 1 failed`.
 fn in_words(summary: &Summary) -> String {
     let Summary { zones, records, changed, removed, failed } = summary;
-    format!("{zones} zones, {records} records; {changed} changed, {removed} removed, {failed} failed")
+    let (zones, records) = (counted(*zones, "zone"), counted(*records, "record"));
+    format!("{zones}, {records}; {changed} changed, {removed} removed, {failed} failed")
 }
 
 /// Logs what is wrong with zone files: all of it, a line of log a file.
@@ -247,21 +253,22 @@ pub fn log_load(load: &Load, took: Duration) {
         tracing::info!("skipped {}: it {}", shown_path(&skipped.path), skipped.reason);
     }
     if load.skipped.len() > NAMED_MAX {
-        tracing::info!("skipped {} more files", load.skipped.len() - NAMED_MAX);
+        tracing::info!("skipped {}", counted(load.skipped.len() - NAMED_MAX, "more file"));
     }
     for zone in load.zones.iter().take(NAMED_MAX) {
         match &zone.image {
             Some(image) => {
-                let (name, serial, records) = (&zone.name, image.serial(), image.record_count());
-                tracing::info!("zone {name}: serial {serial}, {records} records");
+                let (name, serial, records) = (&zone.name, image.serial(), counted(image.record_count(), "record"));
+                tracing::info!("zone {name}: serial {serial}, {records}");
             }
             None => tracing::error!("zone {}: SERVFAIL until its file is mended", zone.name),
         }
     }
     if load.zones.len() > NAMED_MAX {
-        tracing::info!("and {} more zones", load.zones.len() - NAMED_MAX);
+        tracing::info!("and {}", counted(load.zones.len() - NAMED_MAX, "more zone"));
     }
     let Summary { zones, records, failed, .. } = load.summary;
     let bad = if failed == 0 { String::new() } else { format!(", {failed} of them bad") };
-    tracing::info!("loaded {zones} zones{bad}, {records} records, in {took:.1?}");
+    let (zones, records) = (counted(zones, "zone"), counted(records, "record"));
+    tracing::info!("loaded {zones}{bad}, {records}, in {took:.1?}");
 }

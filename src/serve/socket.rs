@@ -272,6 +272,7 @@ fn tcp_listener(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpL
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::syscall::get_option;
     use socket2::SockRef;
 
     fn listen(address: &str) -> Listen {
@@ -331,6 +332,20 @@ mod tests {
         assert!(matches!(check(&twice), Err(BindError::Twice(_))));
         assert!(matches!(check(&all), Err(BindError::Covered(_, _))));
         assert!(check(&all[..2]).is_ok());
+    }
+
+    #[test]
+    fn forged_path_mtus_are_not_believed_and_overflows_are_told() {
+        for (address, level, name, omit) in [
+            ("127.0.0.1:0", libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT),
+            ("[::1]:0", libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT),
+        ] {
+            let bound = bind_one(address, 2).unwrap();
+            for socket in &bound.endpoints[0].udp {
+                assert_eq!(get_option(socket.as_fd(), level, name).unwrap(), omit);
+                assert_eq!(get_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL).unwrap(), 1);
+            }
+        }
     }
 
     #[test]

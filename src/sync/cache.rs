@@ -28,12 +28,21 @@ use super::trust::Held;
 use crate::zone::image::Segment;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
+use std::ops::Bound::{self, Excluded, Unbounded};
 use std::sync::Arc;
 
 /// Releases that are kept.
 pub const RELEASES_KEPT: usize = 2;
 /// Where images are is looked through for leftovers only when so many files went: it takes as long as there are images.
 const HOMES_SWEEP: usize = 16;
+
+/// Octets of a segment, at most.
+const SEGMENT_LEN_MAX: u32 = 1 << 20;
+/// After all releases.
+const PAST_RELEASES: Bound<Held> =
+    Excluded(Held { generation: Generation { key_set: u32::MAX, counter: u64::MAX }, manifest: Digest([0xff; 32]) });
+/// After all that is named by digests.
+const PAST_DIGESTS: Bound<Digest> = Excluded(Digest([0xff; 32]));
 
 /// The files of a cache. What they are asked for concurrently, each may fail alone.
 #[derive(Clone)]
@@ -131,6 +140,19 @@ pub enum Kind {
     Pack,
     /// One image, or its root.
     Image,
+}
+
+/// A file of a cache, to look at whether it is still as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item {
+    /// A release's.
+    Release(Held),
+    /// A page.
+    Page(Digest),
+    /// A pack or an image, by its number.
+    Images(u32),
+    /// A segment.
+    Segment(Digest),
 }
 
 /// What was kept, or read.
@@ -347,6 +369,64 @@ impl Cache {
                 self.segments.insert(digest);
             }
         }
+    }
+
+    /// The file that comes after this one, round and round; the first one after none. `None`: there are no files.
+    pub fn after(&self, item: Option<Item>) -> Option<Item> {
+        let (release, page, images, segment) = match item {
+            None => (Unbounded, Unbounded, Unbounded, Unbounded),
+            Some(Item::Release(held)) => (Excluded(held), Unbounded, Unbounded, Unbounded),
+            Some(Item::Page(page)) => (PAST_RELEASES, Excluded(page), Unbounded, Unbounded),
+            Some(Item::Images(file)) => (PAST_RELEASES, PAST_DIGESTS, Excluded(file), Unbounded),
+            Some(Item::Segment(segment)) => (PAST_RELEASES, PAST_DIGESTS, Excluded(u32::MAX), Excluded(segment)),
+        };
+        let next = self.releases.range((release, Unbounded)).next().map(|(held, _)| Item::Release(*held));
+        let next = next.or_else(|| self.pages.range((page, Unbounded)).next().map(|page| Item::Page(*page)));
+        let next = next.or_else(|| self.blobs.range((images, Unbounded)).next().map(|(file, _)| Item::Images(*file)));
+        let next = next.or_else(|| self.segments.range((segment, Unbounded)).next().map(|name| Item::Segment(*name)));
+        match item {
+            Some(_) => next.or_else(|| self.after(None)),
+            None => next,
+        }
+    }
+
+    /// Reads a file to see whether it is as it was written: if not, it is damaged from now on. One that can't be read now, as when no
+    /// file can be opened, is not. `root_len_max`: octets of the root of an image, at most.
+    pub async fn look_at(&mut self, item: Item, root_len_max: u64) {
+        let Some((path, max)) = self.place(item, root_len_max) else { return };
+        if let Err(error) = self.files.disk.read(&path, max).await
+            && error.kind() != io::ErrorKind::FileTooLarge
+        {
+            return;
+        }
+        match item {
+            Item::Release(held) => drop(self.release(&held).await),
+            Item::Page(page) => {
+                if self.files.page(&page).await.is_none() {
+                    self.lost_page(&page, false).await;
+                }
+            }
+            Item::Images(file) => self.images(file, root_len_max, |_, _| {}).await,
+            Item::Segment(segment) => {
+                if self.files.segment(&segment, SEGMENT_LEN_MAX).await.is_none() {
+                    self.lost_segment(&segment, false).await;
+                }
+            }
+        }
+    }
+
+    /// A file's path, and its octets at most.
+    fn place(&self, item: Item, root_len_max: u64) -> Option<(String, u64)> {
+        Some(match item {
+            Item::Release(held) => (self.releases.get(&held)?.clone(), STATE_LEN_MAX as u64),
+            Item::Page(page) => (self.files.page_path(&page), PAGE_MAX as u64),
+            Item::Images(file) => {
+                let blob = self.blobs.get(&file)?;
+                let max = if blob.kind == Kind::Pack { PACK_MAX as u64 } else { root_len_max };
+                (self.files.images_path(blob.kind, &blob.digest), max)
+            }
+            Item::Segment(segment) => (self.files.segment_path(&segment), SEGMENT_LEN_MAX.into()),
+        })
     }
 
     /// A kept release uses this image.

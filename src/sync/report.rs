@@ -35,6 +35,9 @@ pub struct Report {
     pub failed: u64,
     /// Queries per second, lately.
     pub qps: u64,
+    /// When the first signature of any of its zones ends, in seconds since 1970; `None`: none is signed.
+    #[serde(default)]
+    pub signatures_end: Option<u32>,
     /// Releases, heads and key sets refused since the start, by reason.
     #[serde(default)]
     pub refused: std::collections::BTreeMap<String, u64>,
@@ -90,6 +93,7 @@ mod tests {
             zones: 3,
             failed: 0,
             qps: 1200,
+            signatures_end: Some(1_700_500_000),
             refused: [("wrong_key".into(), 1)].into(),
         };
         let text = serde_json::to_string(&report).unwrap();
@@ -98,13 +102,16 @@ mod tests {
             format!(
                 "{{\"node\":\"ams1\",\"version\":\"0.1.0\",\"time-secs\":1700000000,\"serving\":{{\"generation\":\"{generation}\",\
                  \"manifest\":\"{}\",\"since-secs\":1699999000}},\"problem\":null,\"ready\":true,\"announce\":\"announced\",\
-                 \"zones\":3,\"failed\":0,\"qps\":1200,\"refused\":{{\"wrong_key\":1}}}}",
+                 \"zones\":3,\"failed\":0,\"qps\":1200,\"signatures-end\":1700500000,\"refused\":{{\"wrong_key\":1}}}}",
                 "ab".repeat(32)
             )
         );
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         // Nodes of other builds say more, or less.
-        let fewer = text.replace(",\"refused\":{\"wrong_key\":1}", ",\"wave\":\"canary\"");
-        assert_eq!(serde_json::from_str::<Report>(&fewer).unwrap(), Report { refused: Default::default(), ..report });
+        let fewer = text.replace("\"signatures-end\":1700500000,\"refused\":{\"wrong_key\":1}", "\"wave\":\"canary\"");
+        assert_eq!(
+            serde_json::from_str::<Report>(&fewer).unwrap(),
+            Report { signatures_end: None, refused: Default::default(), ..report }
+        );
     }
 }

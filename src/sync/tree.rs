@@ -206,8 +206,8 @@ pub enum TreeError<E: std::error::Error> {
     Page(#[from] PageError),
 }
 
-/// Calls `each` for every zone that differs, in canonical order. Only pages that differ are fetched; `fetch` gives a page's octets,
-/// which are then verified. `old` is `None` for a node that has nothing.
+/// Calls `each` for every zone that differs, in canonical order. Only pages that differ, or of which other things are said, are fetched; `fetch`
+/// gives a page's octets, which are then verified: so an error is the same whatever `old` is. `old` is `None` for a node that has nothing.
 pub fn diff<E: std::error::Error>(
     old: Option<&Root>,
     new: &Root,
@@ -218,7 +218,8 @@ pub fn diff<E: std::error::Error>(
     loop {
         let expand = match (old.0.last(), new.0.last()) {
             (None, None) => return Ok(()),
-            (Some(Item::Page(a)), Some(Item::Page(b))) if a.digest == b.digest => {
+            // Not only the digest: what the new release says of a page that both have must be so too, or who has nothing would refuse it.
+            (Some(Item::Page(a)), Some(Item::Page(b))) if a == b => {
                 old.0.pop();
                 new.0.pop();
                 continue;

@@ -1,6 +1,7 @@
 //! Domain names in wire form (RFC 1035 section 3.1): labels with a length byte before each, the root's zero last.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Most octets a name may take in wire form, the root's zero included (RFC 1035 section 2.3.4).
 pub const NAME_LEN_MAX: usize = 255;
@@ -9,11 +10,12 @@ pub const LABEL_LEN_MAX: usize = 63;
 /// Most labels in a name, the root not counted: 127 labels of one octet fill 254 octets.
 pub const LABELS_MAX: usize = 127;
 
-/// A whole, uncompressed domain name in wire form. Its bytes are valid by construction; the case is kept as given.
+/// A whole, uncompressed domain name in wire form. Its bytes are valid by construction; the case is kept as given. Cloning it shares
+/// them: the zones of a server have each name in several tables.
 ///
 /// Equality and order are those of the bytes; for DNS equality compare [`Name::to_lower`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 /// Why bytes or text are not a domain name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +40,7 @@ pub enum NameError {
 impl Name {
     /// The root, `.`.
     pub fn root() -> Name {
-        Name(Box::new([0]))
+        Name(Arc::new([0]))
     }
 
     /// Takes exactly one uncompressed name in wire form.
@@ -98,6 +100,9 @@ impl Name {
 
     /// The same name with ASCII letters in lower case (RFC 4343 section 3).
     pub fn to_lower(&self) -> Name {
+        if !self.0.iter().any(u8::is_ascii_uppercase) {
+            return self.clone();
+        }
         Name(self.0.to_ascii_lowercase().into())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Images smaller than this share arenas, so that 100,000 zones are not 100,000 allocations.
 const SMALL: usize = 64 << 10;
 /// An arena for small images is closed once it holds this much.
-const ARENA: usize = 1 << 20;
+pub(super) const ARENA: usize = 1 << 20;
 
 /// Moves small images which lie alone, or in an arena of which more than half is no longer used, into shared arenas.
 pub(super) fn pack<'a>(images: impl Iterator<Item = &'a mut Image>) {

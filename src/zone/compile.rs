@@ -4,39 +4,29 @@
 //! content that can't be served. All that an answer needs is worked out here, once: cuts, empty non-terminals, occluded
 //! names, glue, additional addresses, the negative TTL, and where names may be compressed.
 
+mod chain;
 mod names;
+mod order;
 mod plan;
 mod rrsets;
 mod write;
 
+use super::cores::cores;
+pub use super::finding::Finding;
+use super::finding::{Findings, Part};
 use super::image::{FLAT_MAX, Image};
 use super::records::{Record, Records};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
-use names::Names;
+use chain::Chain;
+pub(in crate::zone) use names::{NameEntry, Names};
 use plan::Plan;
 use rrsets::Rrsets;
 
-/// A finding of the compiler about the zone's content, at a record's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether the zone cannot be served with it.
-    pub fatal: bool,
-    /// Index into the parser's list of sources, of the record that it is about; 0 when it is about the zone.
-    pub file: u16,
-    /// Line of that record, from 1; 0 when it is about the zone as a whole.
-    pub line: u32,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-/// So many errors, and so many warnings, are kept of a zone; the rest is counted. Apart, so that no number of warnings hides the
-/// error that keeps the zone from being served.
-const FINDINGS_MAX: usize = 1000;
 /// Seeds tried for the index before the names are taken to be hostile.
 const SEEDS_MAX: u64 = 64;
+/// Zones with fewer records are compiled by one thread.
+const SPREAD_MIN: usize = 1 << 16;
 /// Types that one name can have.
 const TYPES_MAX: usize = 255;
 
@@ -52,18 +42,27 @@ pub fn compile_in_segments(apex: &Name, records: &Records) -> (Option<Image>, Ve
 }
 
 fn compile_up_to(flat_max: u64, apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+    compile_on(if records.len() < SPREAD_MIN { 1 } else { cores() }, flat_max, apex, records)
+}
+
+/// On so many cores: it changes nothing in the image.
+fn compile_on(cores: usize, flat_max: u64, apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
     let mut findings = Findings::default();
-    let image = build(flat_max, apex, records, &mut findings);
+    let image = build(cores, flat_max, apex, records, &mut findings);
     (image, findings.finish())
 }
 
 /// `None`: a finding is fatal.
-fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
+fn build(cores: usize, flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
     let apex = spelled_as_written(apex, records);
     let soa = check_apex(&apex, records, findings)?;
+    let chain = Chain::find(&apex, records, findings);
+    if findings.fatal() {
+        return None;
+    }
     // The choice of the seed depends on the content alone.
     for seed in 0..SEEDS_MAX {
-        let Ok(names) = Names::collect(&apex, records, seed) else {
+        let Ok(names) = Names::collect(&apex, records, &chain, seed, cores) else {
             findings.zone(
                 "the zone has more than 32 empty non-terminals (names with nothing but names below them) for each name that \
                  owns records",
@@ -75,12 +74,16 @@ fn build(flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings)
             continue;
         }
         let mut found = Findings::default();
-        let rrsets = Rrsets::build(&apex, records, &names, &mut found);
+        let rrsets = Rrsets::build(&apex, records, &names, &chain, &mut found);
         if found.fatal() {
             findings.append(found);
             return None;
         }
-        match Plan::new(flat_max, &apex, &names, &rrsets).and_then(|plan| write::image(&apex, &soa, &plan)) {
+        if rrsets.share_a_hash() {
+            continue;
+        }
+        let items = order::Items::collect(&apex, records, &chain, &names, &rrsets);
+        match Plan::new(flat_max, &apex, &names, &rrsets, &items).and_then(|plan| write::image(&apex, &soa, &plan)) {
             Ok((root, segments)) => {
                 findings.append(found);
                 let image = Image::compiled(root, segments);
@@ -120,97 +123,55 @@ enum Unfit {
     TooRepetitive,
 }
 
-/// What the header takes from the SOA.
+/// What the header takes from the SOA and from signatures.
 struct Soa {
     serial: u32,
     negative_ttl_secs: u32,
-}
-
-/// The findings, bounded.
-#[derive(Default)]
-struct Findings {
-    list: Vec<Finding>,
-    errors: usize,
-    warnings: usize,
-}
-
-impl Findings {
-    fn add(&mut self, fatal: bool, at: Option<&Record>, message: String, remedy: &str) {
-        let count = if fatal { &mut self.errors } else { &mut self.warnings };
-        *count += 1;
-        if *count <= FINDINGS_MAX {
-            let (file, line) = at.map_or((0, 0), |record| (record.file, record.line));
-            self.list.push(Finding { fatal, file, line, message, remedy: remedy.into() });
-        }
-    }
-
-    /// Those kept, about the zone as a whole first and then in the order of the text: names are gone through in that of their
-    /// hashes. At the end, how many were not kept.
-    fn finish(mut self) -> Vec<Finding> {
-        self.list.sort_by_key(|finding| (finding.file, finding.line));
-        for (fatal, count, what) in [(false, self.warnings, "warnings"), (true, self.errors, "errors")] {
-            if let Some(more @ 1..) = count.checked_sub(FINDINGS_MAX) {
-                let message = format!("and {more} more {what}");
-                let remedy = "correct the first ones; the rest may go with them".into();
-                self.list.push(Finding { fatal, file: 0, line: 0, message, remedy });
-            }
-        }
-        self.list
-    }
-
-    /// Takes those of another, too.
-    fn append(&mut self, other: Findings) {
-        self.errors += other.errors;
-        self.warnings += other.warnings;
-        self.list.extend(other.list);
-    }
-
-    fn error(&mut self, at: &Record, message: String, remedy: &str) {
-        self.add(true, Some(at), message, remedy);
-    }
-
-    fn warning(&mut self, at: &Record, message: String, remedy: &str) {
-        self.add(false, Some(at), message, remedy);
-    }
-
-    fn zone(&mut self, message: &str, remedy: &str) {
-        self.add(true, None, message.into(), remedy);
-    }
-
-    fn fatal(&self) -> bool {
-        self.errors > 0
-    }
+    /// When the first signature ends; 0: there is none.
+    signatures_end: u32,
 }
 
 /// The apex in the spelling that the zone gives it: of several the least bytes, as for every owner.
 fn spelled_as_written(apex: &Name, records: &Records) -> Name {
     let lower = apex.to_lower();
-    let spellings = records.iter().map(|record| records.owner(record));
+    let spellings = records.runs().map(|run| records.owner(&run[0]));
     let least =
         spellings.filter(|owner| owner.len() == lower.as_wire().len() && owner.eq_ignore_ascii_case(lower.as_wire()));
     least.min().and_then(|owner| Name::from_wire(owner).ok()).unwrap_or_else(|| apex.clone())
+}
+
+/// When the first signature ends (RFC 4034 section 3.1.5). Times that wrap around (RFC 1982) are those after 2106: no clock says here
+/// what is near.
+fn first_end(records: &Records) -> u32 {
+    let signatures = records.iter().filter(|record| record.rtype == rtype::RRSIG);
+    let ends = signatures.filter_map(|record| records.rdata(record).get(8..12)?.first_chunk().copied());
+    ends.map(|end| u32::from_be_bytes(end).max(1)).min().unwrap_or(0)
 }
 
 /// Owners inside the zone, one SOA at the apex and none elsewhere, NS at the apex.
 fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Soa> {
     let mut soas: Vec<&Record> = Vec::new();
     let mut has_ns = false;
-    for record in records.iter() {
-        let owner = records.owner(record);
+    for run in records.runs() {
+        let owner = records.owner(&run[0]);
         if !name::is_at_or_below(owner, apex.as_wire()) {
             let message = format!("{} is outside the zone {apex}", Text(owner));
-            findings.error(record, message, "remove the record, or mend $ORIGIN or a missing or superfluous final dot");
+            let remedy = "remove the record, or mend $ORIGIN or a missing or superfluous final dot";
+            run.iter().for_each(|record| findings.error(record, message.clone(), remedy));
             continue;
         }
         let at_apex = owner.len() == apex.as_wire().len();
-        match record.rtype {
-            rtype::SOA if !at_apex => {
-                let message = format!("SOA record at {}, which is not the zone's name {apex}", Text(owner));
-                findings.error(record, message, "move it to the zone's own name; a child zone has a file of its own");
+        for record in run {
+            match record.rtype {
+                rtype::SOA if !at_apex => {
+                    let message = format!("SOA record at {}, which is not the zone's name {apex}", Text(owner));
+                    let remedy = "move it to the zone's own name; a child zone has a file of its own";
+                    findings.error(record, message, remedy);
+                }
+                rtype::SOA => soas.push(record),
+                rtype::NS if at_apex => has_ns = true,
+                _ => {}
             }
-            rtype::SOA => soas.push(record),
-            rtype::NS if at_apex => has_ns = true,
-            _ => {}
         }
     }
     soas.sort_by(|a, b| records.rdata(a).cmp(records.rdata(b)));
@@ -218,11 +179,14 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
     for extra in soas.iter().skip(1) {
         findings.error(extra, format!("{apex} has more than one SOA record"), "keep one");
     }
+    // Shown at the zone's first line, or its SOA: that is where they belong.
     if soas.is_empty() {
-        findings.zone(&format!("{apex} has no SOA record"), "add one as the zone's first record");
+        let message = format!("{apex} has no SOA record");
+        findings.missing(true, records.iter().next(), Part::Whole, message, "add one as the zone's first record");
     }
     if !has_ns {
-        findings.zone(&format!("{apex} has no NS record"), "add the zone's name servers");
+        let at = soas.first().copied().or(records.iter().next());
+        findings.missing(true, at, Part::Whole, format!("{apex} has no NS record"), "add the zone's name servers");
     }
     if findings.fatal() {
         return None;
@@ -235,7 +199,8 @@ fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option
         .unwrap_or_default();
     let (_, numbers) = records.rdata(soas[0]).split_last_chunk::<20>()?;
     let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
-    Some(Soa { serial: number(0), negative_ttl_secs: ttl_secs.min(number(16)) })
+    let signatures_end = first_end(records);
+    Some(Soa { serial: number(0), negative_ttl_secs: ttl_secs.min(number(16)), signatures_end })
 }
 
 #[cfg(test)]

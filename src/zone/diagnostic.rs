@@ -3,21 +3,12 @@
 //! The zone's text goes to a terminal here. Control characters, bidirectional overrides and octets that are not UTF-8 are
 //! shown as escapes, and long lines are cut around the spot.
 
-use super::compile::Finding;
+pub use super::finding::Severity;
 use super::sources::Sources;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt::Write;
 use std::ops::Range;
 use std::path::Path;
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// The zone can be served; it may not be what was meant.
-    Warning,
-    /// The zone can't be served.
-    Error,
-}
 
 /// One finding about zone text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,17 +29,11 @@ pub struct Diagnostic {
     pub remedy: String,
 }
 
-impl From<Finding> for Diagnostic {
-    fn from(finding: Finding) -> Diagnostic {
-        Diagnostic {
-            severity: if finding.fatal { Severity::Error } else { Severity::Warning },
-            file: finding.file,
-            line: finding.line,
-            column: 0,
-            width: 0,
-            message: finding.message,
-            remedy: finding.remedy,
-        }
+impl Diagnostic {
+    /// An error about a zone's own file as a whole.
+    pub fn of_file(message: String, remedy: &str) -> Diagnostic {
+        let (severity, remedy) = (Severity::Error, remedy.into());
+        Diagnostic { severity, file: 0, line: 0, column: 0, width: 0, message, remedy }
     }
 }
 

@@ -9,19 +9,25 @@
 //! root      header, apex, the names of the segments: what opens an image
 //! segment   a run of octets under its digest, in memory that versions share
 //! node      names and RRsets, as the responder reads them
+//! order     what denies names and types
 //! ahead     loads the memory of a probe before it is made
 //! records   all records, for dumps and differences
+//! file      an image in a file
 //! ```
 
 mod ahead;
 mod bytes;
+mod file;
 mod node;
+mod order;
 mod records;
 mod root;
 mod segment;
 
 pub use ahead::Ahead;
-pub use node::{Extra, Hint, Node, Rrset};
+pub use file::FileError;
+pub use node::{Extra, Hint, Node, Rrset, Signatures};
+pub use order::{Denial, Nsec3};
 pub(super) use records::expanded_len;
 pub use root::Root;
 pub(super) use segment::Piece;
@@ -126,6 +132,11 @@ impl Image {
         Root::open(bytes)?.assemble(|_| None)
     }
 
+    /// Whether octets begin as images do.
+    pub fn is_magic(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
     /// Takes what the compiler wrote.
     pub(super) fn compiled(root: Vec<u8>, segments: Vec<Piece>) -> Result<Image, ImageError> {
         let head = Head::read(&root)?;
@@ -181,6 +192,11 @@ impl Image {
     /// The SOA's serial.
     pub fn serial(&self) -> u32 {
         self.head.serial
+    }
+
+    /// When the first of the zone's signatures ends, in seconds since 1970. `None`: it has none.
+    pub fn signatures_end(&self) -> Option<u32> {
+        (self.head.signatures_end > 0).then_some(self.head.signatures_end)
     }
 
     /// TTL of the SOA in negative answers, in seconds: the smaller of its own and its MINIMUM (RFC 2308 section 3).
@@ -251,6 +267,9 @@ impl Image {
         for slot in 0..bucket.slots()? {
             let (tag, at) = bucket.name_slot(slot)?;
             if tag == hash as u8 {
+                if self.head.denial != layout::denial::NONE {
+                    bucket.prefetch(at.saturating_sub(bucket.start));
+                }
                 let node = Node::read(self, bucket.run, at)?;
                 if eq_lower(node.name, relative) {
                     return Ok(Some(node));

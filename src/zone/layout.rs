@@ -6,21 +6,31 @@
 //! segment.
 //!
 //! ```text
-//! flat image    header | apex name | apex node | table of names | table of far items | BLAKE3 digest of all before (32)
-//! root          header | apex name | apex node | segments x (BLAKE3 digest (32), length u32) | BLAKE3 digest of all before (32)
-//! segment       table of names or of far items, 5 zeros; those of names come first
+//! flat image    header | apex name | [hashing] | apex node | table of names | table of far items | [order] | BLAKE3 digest of all before
+//!               (32)
+//! root          header | apex name | [hashing] | apex node | [fences] | segments x (BLAKE3 digest (32), length u32)
+//!               | BLAKE3 digest of all before (32)
+//! segment       table of names or of far items, or order, 5 zeros; those of names come first, then those of far items
 //! table         (buckets + 1) x place: bucket b is what lies between entries b and b + 1 | the buckets
 //! names' bucket count u8 | count x (tag u8, place u24) | the nodes
 //! far bucket    count u8 | count x (key u12, place u20) | nodes and RRsets
 //! node          flags u8 | name length u8 | RRsets u8 | name | [wildcard's place, if flat] | RRsets x (type u16, ref), by type
 //!               | the RRsets that only it has | the nodes that only it needs
 //! RRset         TTL u32 | count u16 | length of all RDATA u16 | flags u8 | count x (RDLENGTH u16 big-endian, RDATA)
-//!               | [hints] | [extras]
+//!               | [signatures] | [hints] | [extras]
+//! signatures    TTL u32 | count u16 | length of all RDATA u16 | count x (RDLENGTH u16 big-endian, RDATA)
 //! hints         for each name in the RDATA of a compressible type: cut u8 | target u8 | place u8
 //! extras        count u8 | count x (index of the RR u8, place of the name in its RDATA u8, flags u8, target)
 //! ref           place u24, bit 23 clear; or a far ref u40, its bit 23 set
 //! target        by the flags: place u24, far ref u40, the name's hash u64, or nothing for the apex
 //! far ref       bits 0 to 11: key; 23: set; the others: the first 27 bits of the item's hash, bits 24 to 39 the higher ones
+//! order         slots u32 | length of the prefix u16 | prefix | slots x u64 | pages, or NSEC3 records
+//! slot          bits 0 to 23: distance from the order's start; the others: the 40 bits of the key that follow the prefix
+//! page          count u8 | count x (shared number, length number, octets, the name's hash u64)
+//! NSEC3 record  32 | label, as written (32) | RRset
+//! number        u8 below 128; or two octets, the higher 7 bits first, with bit 7 set
+//! hashing       hash of the apex (20) | hash of the apex's child `*` (20) | salt
+//! fences        (segments of the order - 1) x distance from the fences' start u24 | as many x (length u16, key)
 //! ```
 //!
 //! A node's name is the owner without the apex and without the root's zero, case as written; the apex node's is empty. Its hash is
@@ -35,11 +45,21 @@
 //! whether it is a node. The tag is the hash's low 11 bits; where two in a bucket have the same, the one of the smaller hash has
 //! it, and the other the next free one. So a ref stays what it is whatever is added elsewhere. In a flat image nothing has a far
 //! ref: a place will do.
+//!
+//! **Signatures** are the RRSIG records that cover an RRset. Those at names that are not authoritative, and those that cover
+//! nothing, are RRsets of type RRSIG.
+//!
+//! **The order** is what denials are found in; a signed zone has it. With NSEC, its keys are the names that own NSEC records, as octets
+//! whose order is the canonical one (`order.rs`). They lie in pages of [`order::PAGE`], each name without what it shares with the one
+//! before, the first one without the prefix that all of the order's names have; a page's key is that of its first name. With NSEC3, the
+//! keys are the hashes in the owners' labels, and the records themselves lie here: no question finds these names (RFC 5155 section
+//! 7.2.8). A large order is cut into segments where the content says so ([`order::is_boundary`]); a fence is the key that a segment but the
+//! first one starts with.
 
 /// First octets of each image.
 pub(super) const MAGIC: [u8; 8] = *b"CATCHMNT";
-/// This build's layout. A reader takes this version and the one before (there is none yet).
-pub(super) const VERSION: u32 = 2;
+/// This build's layout: the first that is released, so a reader takes no other.
+pub(super) const VERSION: u32 = 3;
 
 /// Where the header's fields lie.
 pub(super) mod header {
@@ -77,8 +97,22 @@ pub(super) mod header {
     pub(crate) const DEPTH: usize = 75;
     /// u8: octets of the apex name.
     pub(crate) const APEX_LEN: usize = 76;
+    /// u8: how names and types are denied: 0 not, 1 by NSEC, 2 by NSEC3.
+    pub(crate) const DENIAL: usize = 77;
+    /// u8: octets of the salt of NSEC3.
+    pub(crate) const SALT_LEN: usize = 78;
+    /// u16: iterations of NSEC3.
+    pub(crate) const ITERATIONS: usize = 79;
+    /// u32: place of the order in its run.
+    pub(crate) const ORDER: usize = 81;
+    /// u32: segments of the order.
+    pub(crate) const ORDER_SEGMENTS: usize = 85;
+    /// u32: place of the fences.
+    pub(crate) const FENCES: usize = 89;
+    /// u32: when the first signature of the zone ends, as RRSIG has it; 0: there is none.
+    pub(crate) const SIGNATURES_END: usize = 93;
     /// The whole header; the apex name follows.
-    pub(crate) const SIZE: usize = 77;
+    pub(crate) const SIZE: usize = 97;
 }
 
 /// Largest flat image. As large as what synchronization packs together: a larger one is fetched by its parts.
@@ -110,6 +144,8 @@ pub(super) const BUCKET_MAX: usize = 32;
 pub(super) const INLINE_MAX: usize = 256;
 /// The apex's own RRsets lie in the root, beside the SOA that changes with each version: up to this size.
 pub(super) const APEX_INLINE_MAX: usize = 16 << 10;
+/// The same for an RRset with signatures: RSA's are large, and needed whenever it is.
+pub(super) const SIGNED_INLINE_MAX: usize = 1024;
 /// Octets of the zone's records written out, for each octet of the image: equal RRsets are kept once, and without a bound an image
 /// of a megabyte could stand for more records than anybody can read.
 pub(super) const EXPANSION_MAX: u64 = 4096;
@@ -223,8 +259,12 @@ pub(super) mod rrset {
     pub(crate) const HINTS: u8 = 1;
     /// Extras come last.
     pub(crate) const EXTRAS: u8 = 2;
+    /// Signatures follow the RDATA.
+    pub(crate) const SIGNATURES: u8 = 4;
     /// Octets before the RDATA.
     pub(crate) const FIXED: usize = 9;
+    /// Octets before the RDATA of signatures.
+    pub(crate) const SIGNATURES_FIXED: usize = 8;
     /// Octets of one hint.
     pub(crate) const HINT: usize = 3;
 }
@@ -274,6 +314,57 @@ pub(super) mod extra {
     /// Most extras of an RRset; and only its first so many RRs have any.
     pub(crate) const MAX: usize = 64;
 }
+
+/// How names and types are denied.
+pub(super) mod denial {
+    /// They are not: the zone is not signed, or not wholly.
+    pub(crate) const NONE: u8 = 0;
+    /// By NSEC (RFC 4034 section 4).
+    pub(crate) const NSEC: u8 = 1;
+    /// By NSEC3 (RFC 5155).
+    pub(crate) const NSEC3: u8 = 2;
+}
+
+/// The order.
+pub(super) mod order {
+    /// Octets before the prefix.
+    pub(crate) const FIXED: usize = 6;
+    /// Octets of a slot.
+    pub(crate) const SLOT: usize = 8;
+    /// Bits of a slot that are the distance.
+    pub(crate) const DISTANCE_BITS: u32 = 24;
+    /// Octets of a key that a slot has.
+    const KEY: usize = 5;
+    /// Names in a page.
+    pub(crate) const PAGE: usize = 16;
+    /// Octets of an NSEC3 record before its RRset: its label with its length.
+    pub(crate) const LABEL: usize = 33;
+    /// Octets of a segment of the order: none ends before the first number, the second more follow on average, and each
+    /// ends before the third is exceeded.
+    const MIN: usize = 32 << 10;
+    const MEAN: usize = 96 << 10;
+    const MAX: usize = 512 << 10;
+
+    /// What a slot has of a key behind the prefix.
+    #[inline]
+    pub(crate) fn slot_key(behind_prefix: &[u8]) -> u64 {
+        let mut octets = [0; 8];
+        let len = behind_prefix.len().min(KEY);
+        octets[8 - KEY..][..len].copy_from_slice(&behind_prefix[..len]);
+        u64::from_be_bytes(octets)
+    }
+
+    /// Whether a segment that has `before` octets ends before the next item, of `len` octets and with this hash. Where it is long
+    /// enough the item alone decides: so what is added to a zone moves cuts near it, and no others.
+    pub(crate) fn is_boundary(before: usize, hash: u64, len: usize) -> bool {
+        let chosen = u64::from(hash as u32) * (MEAN as u64) < (len as u64) << 32;
+        before >= MIN && chosen || before + len > MAX
+    }
+}
+
+/// Most iterations of NSEC3 that are served: RFC 5155 section 10.3 allows them for keys of 2,048 bits. RFC 9276 wants none, and each
+/// makes a negative answer dearer.
+pub(super) const ITERATIONS_MAX: u16 = 500;
 
 /// Octets that an RRset may take in a message, so that it fits one TCP message with question and OPT.
 pub(super) const RRSET_WIRE_MAX: usize = 64_000;

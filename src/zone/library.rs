@@ -4,21 +4,29 @@
 //! that changed since they were last read are read again. A zone that can't be loaded keeps its last good version, or is
 //! served as SERVFAIL when there never was one. Called by `cli` at the start and by `serve::reload`; never by a worker.
 
+mod checkout;
 mod discover;
+mod examine;
 mod read;
 
+use super::arena;
+use super::cores::cores;
 use super::image::Image;
 use super::set::{Zone, Zones};
 use crate::wire::name::Name;
+use crate::zone::check::dnssec;
 use crate::zone::diagnostic::shown_path;
+pub use checkout::{Checkout, Content, Memory};
 use dashmap::DashMap;
-pub use discover::{Places, Skipped, apex_of};
+pub use discover::{Places, Skipped, apex_of, image_name, is_image};
 use discover::{Source, sources};
+pub use examine::{Examined, Judging, examine};
+pub use read::read_image;
 use read::{Outcome, Stamp};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -52,7 +60,7 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A file of this node.
-    File(PathBuf),
+    File(Arc<Path>),
     /// A release of this channel.
     Channel(Arc<str>),
 }
@@ -66,12 +74,24 @@ pub struct Version {
     pub records: u64,
     /// The image's name.
     pub digest: [u8; 32],
+    /// When the first of its signatures ends, in seconds since 1970. `None`: it has none.
+    pub signatures_end: Option<u32>,
     /// When this content was first loaded.
     pub since: Instant,
 }
 
+impl Version {
+    /// Whether a signature has ended, or ends within [`dnssec::ENDS_SOON_SECS`].
+    pub fn ends_soon(&self, now_secs: u64) -> bool {
+        self.signatures_end.is_some_and(|end| u64::from(end) < now_secs + u64::from(dnssec::ENDS_SOON_SECS))
+    }
+}
+
 /// The status of every zone by its stable id. Written by loads, read by the admin server while they go on.
 pub type Statuses = DashMap<u32, Status>;
+
+/// Is told how far a load is: octets of zone files that are done, and of all that are to be read.
+pub type Watch = Box<dyn Fn(u64, u64) + Send + Sync>;
 
 /// What the operator is told about one file.
 #[derive(Debug, Clone)]
@@ -80,6 +100,8 @@ pub struct Report {
     pub path: PathBuf,
     /// Whether the zone can't be served from it.
     pub fatal: bool,
+    /// Whether there is an error in it: who publishes stops at it, also where the zone could be served.
+    pub has_errors: bool,
     /// All that is wrong with it, each with its place and remedy.
     pub text: String,
 }
@@ -147,13 +169,14 @@ pub struct Library {
     channel: Option<Arc<str>>,
     /// Octets of images that were replaced since all were last packed together.
     replaced_len: usize,
+    watch: Option<Watch>,
 }
 
 /// A zone that has a file.
 struct Local {
     /// As the file's name or the settings spell it.
     name: Name,
-    path: PathBuf,
+    path: Arc<Path>,
     /// Why its newest state can't be served.
     error: Option<String>,
 }
@@ -185,6 +208,11 @@ impl Library {
         Library::default()
     }
 
+    /// Who is told how far loads are from now on.
+    pub fn watch(&mut self, watch: Option<Watch>) {
+        self.watch = watch;
+    }
+
     /// The status of every zone.
     pub fn statuses(&self) -> Arc<Statuses> {
         Arc::clone(&self.statuses)
@@ -198,7 +226,8 @@ impl Library {
             self.include_outside = places.include_outside;
         }
         let (sources, mut skipped) = sources(places, |apex, path| self.is_served(apex, path))?;
-        let (mut outcomes, mut reports) = read_changed(&sources, &self.known, places.include_outside);
+        let (mut outcomes, mut reports) =
+            read_changed(&sources, &self.known, places.include_outside, self.watch.as_ref());
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
         if chosen.is_empty() && !self.local.is_empty() && !places.is_nowhere() {
             return Err("no zone is left in the places where zones are looked for: all stay as they are".into());
@@ -206,7 +235,12 @@ impl Library {
         let changed = self.take(&chosen, &mut outcomes);
         self.local = chosen.into_iter().map(|(apex, choice)| (apex, choice.into())).collect();
         reports.extend(self.local.iter().filter(|(apex, _)| self.followed.contains_key(apex)).map(|(apex, local)| {
-            Report { path: local.path.clone(), fatal: true, text: format!("error: {}\n", self.conflict(apex, local)) }
+            Report {
+                path: local.path.to_path_buf(),
+                fatal: true,
+                has_errors: true,
+                text: format!("error: {}\n", self.conflict(apex, local)),
+            }
         }));
         let mut summary = Summary { changed: changed.len(), ..Summary::default() };
         let (zones, removed) = self.zones(&mut summary);
@@ -288,7 +322,7 @@ impl Library {
     /// Whether a version of this zone is served that this file once held.
     fn is_served(&self, apex: &Name, path: &Path) -> bool {
         let apex = apex.to_lower();
-        self.good.contains_key(&apex) && self.local.get(&apex).is_some_and(|local| local.path == path)
+        self.good.contains_key(&apex) && self.local.get(&apex).is_some_and(|local| *local.path == *path)
     }
 
     /// Makes what was read the newest good version of each zone, and remembers the files.
@@ -381,7 +415,12 @@ impl Library {
                     (Some(_), Some(_)) => State::LastGood,
                     (Some(_), None) => State::Failed,
                 };
-                (good, state, Origin::File(local.map(|local| local.path.clone()).unwrap_or_default()), error)
+                (
+                    good,
+                    state,
+                    Origin::File(local.map_or_else(|| Path::new("").into(), |local| local.path.clone())),
+                    error,
+                )
             }
         };
         let spelled = local.map_or(apex, |local| &local.name);
@@ -394,7 +433,8 @@ impl Library {
 impl Good {
     fn new(image: Image, since: Instant) -> Good {
         let (serial, records, digest) = (image.serial(), image.record_count(), image.digest());
-        Good { image, version: Version { serial, records, digest, since } }
+        let signatures_end = image.signatures_end();
+        Good { image, version: Version { serial, records, digest, signatures_end, since } }
     }
 }
 
@@ -407,14 +447,15 @@ impl From<Chosen> for Local {
 /// Images are packed together again when so large a share of them (one of so many) has been replaced: it touches all of them.
 const REPACK_SHARE: usize = 4;
 
-/// Reads those sources whose files changed, on all cores, the largest files first.
+/// Reads those sources whose files changed.
 fn read_changed(
     sources: &[Source],
     known: &HashMap<Source, Known>,
     include_outside: bool,
+    watch: Option<&Watch>,
 ) -> (HashMap<Source, Outcome>, Vec<Report>) {
     let mut outcomes = HashMap::with_capacity(sources.len());
-    let mut todo: Vec<(u64, &Source)> = Vec::new();
+    let mut todo: Vec<&Source> = Vec::new();
     for source in sources {
         match known.get(source).filter(|known| read::are_current(&known.files)) {
             Some(Known { no_zone: None, .. }) => drop(outcomes.insert(source.clone(), Outcome::Unchanged)),
@@ -422,32 +463,64 @@ fn read_changed(
                 let (reason, files) = (reason.clone(), files.clone());
                 outcomes.insert(source.clone(), Outcome::NoZone { reason, files });
             }
-            None => todo.push((source.path.metadata().map_or(0, |metadata| metadata.len()), source)),
+            None => todo.push(source),
         }
     }
-    todo.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
-
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(todo.len()));
-    let work = || {
-        while let Some((_, source)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (outcome, report) = read::read(source, include_outside);
-            done.lock().expect("readers don't panic").push(((*source).clone(), outcome, report));
-        }
-    };
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    std::thread::scope(|scope| {
-        for _ in 0..cores.min(todo.len()) {
-            scope.spawn(work);
-        }
-    });
     let mut reports = Vec::new();
-    for (source, outcome, report) in done.into_inner().expect("readers don't panic") {
-        outcomes.insert(source, outcome);
+    for (source, outcome, report) in read_all(todo, include_outside, watch) {
+        outcomes.insert(source.clone(), outcome);
         reports.extend(report);
     }
     reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));
     (outcomes, reports)
+}
+
+/// Reads all of these, on all cores, the largest files first.
+fn read_all<'a>(sources: Vec<&'a Source>, include_outside: bool, watch: Option<&Watch>) -> Vec<Read<'a>> {
+    let size = |source: &Source| source.path.metadata().map_or(0, |metadata| metadata.len());
+    let mut todo: Vec<(u64, &Source)> = sources.into_iter().map(|source| (size(source), source)).collect();
+    todo.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<Read>> = Mutex::new(Vec::with_capacity(todo.len()));
+    let readers = cores().min(todo.len());
+    let (octets, octets_done) = (todo.iter().map(|(size, _)| size).sum(), AtomicU64::new(0));
+    let work = || {
+        // Packed together as they come, small images leave no holes behind among what stays.
+        let (mut batch, mut batch_octets) = (Vec::new(), 0);
+        while let Some((size, source)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (outcome, report) = read::read(source, include_outside, cores() / readers);
+            if let Outcome::Zone { image, .. } = &outcome {
+                batch_octets += image.root().len();
+            }
+            batch.push((*source, outcome, report));
+            if batch_octets >= arena::ARENA {
+                hand_over(&mut batch, &done);
+                batch_octets = 0;
+            }
+            if let Some(watch) = watch {
+                watch(octets_done.fetch_add(*size, Ordering::Relaxed) + size, octets);
+            }
+        }
+        hand_over(&mut batch, &done);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..readers {
+            scope.spawn(work);
+        }
+    });
+    done.into_inner().expect("readers don't panic")
+}
+
+/// A file, what became of it, and what is to be said about it.
+type Read<'a> = (&'a Source, Outcome, Option<Report>);
+
+/// Moves what was read to all that was, small images in arenas that they share.
+fn hand_over<'a>(batch: &mut Vec<Read<'a>>, done: &Mutex<Vec<Read<'a>>>) {
+    arena::pack(batch.iter_mut().filter_map(|(_, outcome, _)| match outcome {
+        Outcome::Zone { image, .. } => Some(image),
+        _ => None,
+    }));
+    done.lock().expect("readers don't panic").append(batch);
 }
 
 /// Which file speaks for a zone.
@@ -468,7 +541,7 @@ fn choose(
     for source in sources {
         let error = match outcomes.get(source) {
             Some(Outcome::NoZone { reason, .. }) => {
-                skipped.push(Skipped { path: source.path.clone(), reason: reason.clone() });
+                skipped.push(Skipped { path: source.path.to_path_buf(), reason: reason.clone() });
                 continue;
             }
             Some(Outcome::Failed { error }) => Some(error.clone()),
@@ -480,7 +553,12 @@ fn choose(
                 let first = taken.get_mut();
                 let (a, b) = (shown_path(&first.source.path), shown_path(&source.path));
                 let message = format!("zone {} has two files, {a} and {b}: remove one of them", source.apex);
-                reports.push(Report { path: source.path.clone(), fatal: true, text: format!("error: {message}\n") });
+                reports.push(Report {
+                    path: source.path.to_path_buf(),
+                    fatal: true,
+                    has_errors: true,
+                    text: format!("error: {message}\n"),
+                });
                 first.error = Some(message);
             }
         }

@@ -10,8 +10,8 @@ pub(super) const ARENA: usize = 32 << 20;
 
 /// Asks for huge pages under `buffer`'s capacity, before it is filled: a lookup in a large image is all cache misses, and a
 /// page-table walk beside each costs as much again.
-pub fn prefer_huge_pages(buffer: &mut Vec<u8>) {
-    advise(buffer.as_ptr() as usize, buffer.capacity(), libc::MADV_HUGEPAGE);
+pub fn prefer_huge_pages<T>(buffer: &mut Vec<T>) {
+    advise(buffer.as_ptr() as usize, buffer.capacity() * size_of::<T>(), libc::MADV_HUGEPAGE);
 }
 
 /// Has what was filled moved into huge pages now, where it lies in small ones: memory that was used before has such.
@@ -45,13 +45,38 @@ pub fn return_freed() {
 /// Starts loading the cache line at `at`, if it lies within `bytes`.
 #[inline]
 pub(super) fn prefetch(bytes: &[u8], at: usize) {
-    #[cfg(target_arch = "x86_64")]
     if let Some(byte) = bytes.get(at) {
-        // SAFETY: a prefetch is a hint; the address is that of an element of the slice.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(byte).cast());
-        }
+        load(byte);
+    }
+}
+
+/// Starts loading an item and what lies behind it, if there is such an item.
+#[inline]
+pub(super) fn prefetch_item<T>(items: &[T], at: usize) {
+    if let Some(item) = items.get(at) {
+        load(std::ptr::from_ref(item).cast());
+        load(std::ptr::from_ref(item).cast::<u8>().wrapping_add(CACHE_LINE));
+    }
+}
+
+/// Starts loading the first cache lines of these octets and of what lies behind them.
+#[inline]
+pub(super) fn prefetch_behind(bytes: &[u8]) {
+    for line in 0..3 {
+        load(bytes.as_ptr().wrapping_add(line * CACHE_LINE));
+    }
+}
+
+/// Octets of a cache line.
+const CACHE_LINE: usize = 64;
+
+#[inline]
+fn load(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it reads nothing that the program sees, and no address makes it fail.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (bytes, at);
+    let _ = at;
 }

@@ -6,15 +6,22 @@
 //! ```
 
 mod arena;
+pub mod check;
 pub mod compile;
+mod cores;
 pub mod diagnostic;
+pub mod diff;
 pub mod dump;
+pub mod finding;
 pub mod image;
 mod layout;
 pub mod library;
 pub mod memory;
+pub mod nsec3;
+pub mod order;
 pub mod parse;
 pub mod rdata;
 pub mod records;
 pub mod set;
 pub mod sources;
+pub mod spot;

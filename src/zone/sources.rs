@@ -1,7 +1,10 @@
-//! The texts that a zone was read from, kept to show lines of them.
+//! The texts that a zone was read from, to show lines of them.
 
+use super::parse::include;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The files of one zone, in the order in which they were opened. The zone's own file is the first.
 #[derive(Debug, Default, Clone)]
@@ -10,8 +13,39 @@ pub struct Sources(Vec<Source>);
 #[derive(Debug, Clone)]
 struct Source {
     path: PathBuf,
-    text: Arc<Vec<u8>>,
+    octets: u64,
+    text: OnceLock<Arc<Vec<u8>>>,
+    /// Where the text can be read again.
+    file: Option<OnDisk>,
     included_from: Option<(u16, u32)>,
+}
+
+/// A file, and what would differ if it had changed since it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OnDisk {
+    pub(super) path: PathBuf,
+    device: u64,
+    inode: u64,
+    octets: u64,
+    modified: (i64, i64),
+}
+
+impl OnDisk {
+    pub(super) fn new(path: PathBuf, metadata: &Metadata) -> OnDisk {
+        OnDisk {
+            path,
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            octets: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+
+    /// The text as it was; empty if it is no longer the same.
+    fn read_again(&self) -> Vec<u8> {
+        let again = include::open(&self.path, self.octets).ok();
+        again.filter(|again| again.file == *self).map(|again| again.text).unwrap_or_default()
+    }
 }
 
 impl Sources {
@@ -20,9 +54,17 @@ impl Sources {
         Some(&self.0.get(usize::from(file))?.path)
     }
 
-    /// The whole text.
+    /// The whole text. Of a file that was released, and has changed since, there is none.
     pub fn text(&self, file: u16) -> Option<&[u8]> {
-        Some(&self.0.get(usize::from(file))?.text)
+        let source = self.0.get(usize::from(file))?;
+        Some(source.text.get_or_init(|| Arc::new(source.file.as_ref().map(OnDisk::read_again).unwrap_or_default())))
+    }
+
+    /// Lets the texts go that can be read again if a line of them is to be shown: the compiler needs the memory.
+    pub fn release(&mut self) {
+        for source in self.0.iter_mut().filter(|source| source.file.is_some()) {
+            source.text.take();
+        }
     }
 
     /// File and line of the `$INCLUDE` that opened the file.
@@ -42,19 +84,42 @@ impl Sources {
 
     /// Octets of all texts together.
     pub fn octets(&self) -> u64 {
-        self.0.iter().map(|source| source.text.len() as u64).sum()
+        self.0.iter().map(|source| source.octets).sum()
     }
 
-    /// Adds a file; the caller keeps within 65,536.
+    /// Adds a text; the caller keeps within 65,536.
     pub(super) fn add(
         &mut self,
         path: PathBuf,
         text: Vec<u8>,
+        file: Option<OnDisk>,
         included_from: Option<(u16, u32)>,
     ) -> (u16, Arc<Vec<u8>>) {
-        let file = self.0.len() as u16;
-        let text = Arc::new(text);
-        self.0.push(Source { path, text: text.clone(), included_from });
-        (file, text)
+        let number = self.0.len() as u16;
+        let (octets, text) = (text.len() as u64, Arc::new(text));
+        self.0.push(Source { path, octets, text: text.clone().into(), file, included_from });
+        (number, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_released_text_is_read_again_unless_it_changed() {
+        let path = std::env::temp_dir().join(format!("catchment-sources-{}.zone", std::process::id()));
+        std::fs::write(&path, "one\n").unwrap();
+        let mut sources = Sources::default();
+        let opened = include::open(&path, 100).unwrap();
+        sources.add("a".into(), opened.text, Some(opened.file), None);
+        sources.add("b".into(), b"not a file".to_vec(), None, None);
+        sources.release();
+        let before = sources.clone();
+        assert_eq!((sources.text(0), sources.text(1)), (Some(&b"one\n"[..]), Some(&b"not a file"[..])));
+        assert_eq!(sources.octets(), 14);
+        std::fs::write(&path, "other\n").unwrap();
+        assert_eq!(before.text(0), Some(&b""[..]));
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Asks both sides.
 
-use crate::generate::{Query, Zone};
+use crate::generate::Query;
 use crate::message::Message;
 use catchment::answer::cookie::Secrets;
 use catchment::answer::{Query as Packet, Served, Settings, Transport, answer};
@@ -20,15 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A datagram that was lost is sent again so often.
 const TRIES: usize = 3;
 
-/// A response, and how many octets it took.
+/// A response, and its octets.
 pub(crate) struct Answer {
     pub(crate) message: Message,
-    pub(crate) len: usize,
+    pub(crate) bytes: Vec<u8>,
 }
 
 fn read(who: &str, bytes: &[u8]) -> Answer {
     let message = Message::read(bytes).unwrap_or_else(|error| panic!("{who}: {error}: {}", crate::message::hex(bytes)));
-    Answer { message, len: bytes.len() }
+    Answer { message, bytes: bytes.to_vec() }
 }
 
 /// The message of a query.
@@ -50,17 +50,18 @@ pub(crate) fn packet(query: &Query) -> Vec<u8> {
 pub(crate) struct Ours(Served);
 
 impl Ours {
-    pub(crate) fn new<'a>(zones: impl IntoIterator<Item = &'a Zone>) -> Ours {
-        let load = |(id, zone): (usize, &Zone)| {
-            let name: Name = zone.apex.parse().expect("a generated name");
-            let parsed = parse::parse_text(&zone.apex, zone.text.as_str(), &name, &parse::Options::default());
+    /// With zones as apex and text.
+    pub(crate) fn new<'a>(zones: impl IntoIterator<Item = (&'a str, &'a str)>, udp_size: u16) -> Ours {
+        let load = |(id, (apex, text)): (usize, (&str, &str))| {
+            let name: Name = apex.parse().expect("a generated name");
+            let parsed = parse::parse_text(apex, text, &name, &parse::Options::default());
             assert!(!parsed.has_errors(), "{}", render(&parsed.sources, &parsed.diagnostics, false));
             let (image, findings) = compile(&name, &parsed.records);
-            let image = image.unwrap_or_else(|| panic!("{}: {findings:?}\n{}", zone.apex, zone.text));
+            let image = image.unwrap_or_else(|| panic!("{apex}: {findings:?}\n{text}"));
             ServedZone { id: id as u32, name, image: Some(image) }
         };
         let settings = Settings {
-            udp_size: 1232,
+            udp_size,
             node: None,
             nsid: false,
             chaos_id: false,
@@ -118,13 +119,27 @@ impl Theirs {
     }
 
     fn over_tcp(&self, packet: &[u8]) -> std::io::Result<Answer> {
+        let mut answer = None;
+        self.stream(packet, |bytes| {
+            answer = Some(read("the peer", bytes));
+            true
+        })?;
+        Ok(answer.expect("the stream ends with a message"))
+    }
+
+    /// Asks over TCP, and gives each message of the response to `take`, until that returns true.
+    pub(crate) fn stream(&self, packet: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> std::io::Result<()> {
         let mut stream = TcpStream::connect(self.addr)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(&[&(packet.len() as u16).to_be_bytes(), packet].concat())?;
-        let mut len = [0; 2];
-        stream.read_exact(&mut len)?;
-        let mut buffer = vec![0; u16::from_be_bytes(len) as usize];
-        stream.read_exact(&mut buffer)?;
-        Ok(read("the peer", &buffer))
+        loop {
+            let mut len = [0; 2];
+            stream.read_exact(&mut len)?;
+            let mut buffer = vec![0; u16::from_be_bytes(len) as usize];
+            stream.read_exact(&mut buffer)?;
+            if take(&buffer) {
+                return Ok(());
+            }
+        }
     }
 }

@@ -9,6 +9,8 @@ use catchment::answer::Transport;
 use std::collections::BTreeSet;
 use std::fmt;
 
+/// Largest response over UDP, ours and the peers'.
+pub(crate) const UDP_SIZE: u16 = 1232;
 /// BIND's `max-query-restarts`.
 const BIND_ALIASES_MAX: usize = 11;
 
@@ -21,7 +23,9 @@ pub(crate) struct Worlds<'z> {
 
 impl<'z> Worlds<'z> {
     pub(crate) fn new(zones: &'z [Zone]) -> Worlds<'z> {
-        Worlds { zones, all: Ours::new(zones), alone: zones.iter().map(|zone| Ours::new([zone])).collect() }
+        let texts = || zones.iter().map(|zone| (zone.apex.as_str(), zone.text.as_str()));
+        let alone = texts().map(|zone| Ours::new([zone], UDP_SIZE)).collect();
+        Worlds { zones, all: Ours::new(texts(), UDP_SIZE), alone }
     }
 
     /// The closest zone of a name; for DS the parent's, if that is here (RFC 4035 section 3.1.4.1).
@@ -64,8 +68,8 @@ impl<'a> Case<'a> {
     pub(crate) fn judge(&self) -> Verdict {
         let mut reasons = Vec::new();
         match self.truncated {
-            (false, true) if self.theirs.len > self.limit() => reasons.push(Explained::TruncatedAlone),
-            (true, false) if self.ours.len > self.limit() => reasons.push(Explained::TruncatedAlone),
+            (false, true) if self.theirs.bytes.len() > self.limit() => reasons.push(Explained::TruncatedAlone),
+            (true, false) if self.ours.bytes.len() > self.limit() => reasons.push(Explained::TruncatedAlone),
             (a, b) if a == b => {}
             _ => return Err("TC without need".into()),
         }
@@ -82,7 +86,7 @@ impl<'a> Case<'a> {
 
     /// Octets that a response over UDP may take: the client's size and ours, which is the peers' too.
     fn limit(&self) -> usize {
-        self.query.edns.map_or(512, |(size, _)| size.clamp(512, 1232)) as usize
+        self.query.edns.map_or(512, |(size, _)| size.clamp(512, UDP_SIZE)) as usize
     }
 
     /// They stay in the zone of the question where a chain leaves it.
@@ -284,7 +288,7 @@ impl Pair<'_> {
             return Some(Explained::SynthesizedGlue);
         }
         // All addresses together are too much for UDP, and still nobody set TC.
-        let is_full = || self.case.worlds.all.ask(&self.case.packet, Transport::Tcp).len > self.case.limit();
+        let is_full = || self.case.worlds.all.ask(&self.case.packet, Transport::Tcp).bytes.len() > self.case.limit();
         let is_udp = self.case.truncated == (false, false);
         (self.kind() != Kind::Knot && more.is_empty() && is_udp && is_full()).then_some(Explained::GlueLeftOut)
     }
@@ -400,7 +404,13 @@ impl fmt::Display for Case<'_> {
         writeln!(f, "query {:?}", self.query)?;
         for (who, answer) in [("catchment", &self.ours), (self.kind.name(), &self.theirs)] {
             let message = &answer.message;
-            write!(f, "{who}: {} flags {:04x}, {} octets", rcode_text(message.rcode), message.flags, answer.len)?;
+            write!(
+                f,
+                "{who}: {} flags {:04x}, {} octets",
+                rcode_text(message.rcode),
+                message.flags,
+                answer.bytes.len()
+            )?;
             for (name, records) in
                 [("answer", &message.answer), ("authority", &message.authority), ("additional", &message.additional)]
             {

@@ -21,7 +21,7 @@ pub(crate) const CLIENT: &str = "198.51.100.100:5353";
 pub(crate) struct World(Served);
 
 impl World {
-    /// Zones as text: the first line is the apex, records follow. SOA and NS are added to those that have no SOA; `broken`
+    /// Zones as text: the first line is the apex, and how it is signed, if it is ([`crate::sign`]); records follow. SOA and NS are added to those that have no SOA; `broken`
     /// in place of records is a zone that could not be loaded.
     pub(crate) fn new(zones: &[&str]) -> World {
         let zones = zones.iter().enumerate().map(|(id, text)| zone(id as u32, text)).collect();
@@ -61,7 +61,8 @@ impl<const N: usize> From<[&str; N]> for World {
 
 fn zone(id: u32, text: &str) -> Zone {
     let (apex, records) = text.trim_start().split_once('\n').expect("the apex, then records");
-    let name: Name = apex.trim().parse().unwrap();
+    let (apex, signed) = apex.trim().split_once(' ').map_or((apex.trim(), None), |(apex, how)| (apex, Some(how)));
+    let name: Name = apex.parse().unwrap();
     if records.trim() == "broken" {
         return Zone { id, name, image: None };
     }
@@ -73,7 +74,11 @@ fn zone(id: u32, text: &str) -> Zone {
     full.extend(records.lines().map(|line| format!("{}\n", line.trim())));
     let parsed = parse::parse_text("case", full, &name, &parse::Options::default());
     assert!(!parsed.has_errors(), "{}", render(&parsed.sources, &parsed.diagnostics, false));
-    let (image, findings) = compile(&name, &parsed.records);
+    let records = match signed {
+        Some(how) => crate::sign::sign(&name, &parsed.records, how),
+        None => parsed.records,
+    };
+    let (image, findings) = compile(&name, &records);
     let image = image.unwrap_or_else(|| panic!("{findings:?}"));
     Zone { id, name: image.apex(), image: Some(image) }
 }
@@ -83,7 +88,7 @@ fn zone(id: u32, text: &str) -> Zone {
 /// The query is `NAME TYPE [CLASS] [+OPTION]...`, see [`Ask::parse`]. Expected is, on the first line, RCODE and flags (`aa`,
 /// `tc`, `rd`; `edns` when there is an OPT, `no-question` when there is none), then the sections that hold something: a line
 /// `answer`, `authority`, `additional` and their records in order, and `option CODE HEX` lines. `soa NAME` stands for the SOA
-/// that [`World::new`] adds, as a negative answer has it.
+/// that [`World::new`] adds, as a negative answer has it, `soa NAME signed` for that with its signature.
 #[track_caller]
 pub(crate) fn check(world: impl Into<World>, query: &str, expected: &str) {
     let world = world.into();
@@ -207,7 +212,13 @@ fn compare(query: &str, message: &Message, expected: &str) {
     let mut want = String::new();
     for line in expected.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match line.strip_prefix("soa ") {
-            Some(zone) => writeln!(want, "{zone} 60 IN SOA ns.invalid. host.invalid. 1 7200 3600 1209600 60").unwrap(),
+            Some(zone) => {
+                let (zone, signed) = zone.split_once(' ').map_or((zone, false), |(zone, _)| (zone, true));
+                writeln!(want, "{zone} 60 IN SOA ns.invalid. host.invalid. 1 7200 3600 1209600 60").unwrap();
+                if signed {
+                    writeln!(want, "{zone} 60 IN RRSIG SOA of {zone}").unwrap();
+                }
+            }
             None => writeln!(want, "{line}").unwrap(),
         }
     }
@@ -233,7 +244,7 @@ fn text_of(message: &Message) -> String {
             writeln!(text, "{name}").unwrap();
         }
         for record in records as &[Rr] {
-            writeln!(text, "{record}").unwrap();
+            writeln!(text, "{}", crate::sign::text(record)).unwrap();
         }
     }
     for (code, data) in message.opt.iter().flat_map(|opt| &opt.options) {

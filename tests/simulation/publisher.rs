@@ -9,9 +9,13 @@ use super::world::{World, lock};
 use super::zones::{self, Content};
 use catchment::sync::channel::Generation;
 use catchment::sync::codec::Digest;
+use catchment::sync::publish::images::{Brought, Images};
 use catchment::sync::publish::tip::Anchor;
 use catchment::sync::publish::{Error, OnConflict, Options, Outcome, Published, Publisher, Silent, gc};
 use catchment::sync::store::Store;
+use catchment::sync::zone_name::ZoneName;
+use catchment::zone::image::Image;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -241,7 +245,7 @@ impl Desk {
                 world.log(format_args!("{name} goes back to {to}: {}", said(&done)));
                 done.err()
             }
-            _ => match publisher.publish(&key, zones::images(&wanted), &options).await {
+            _ => match publisher.publish_zones(&key, brought(&wanted, &mut chance), &made(&wanted), &options).await {
                 Ok(Outcome::Published(published)) => {
                     let (generation, rebased) = (published.generation, published.rebased);
                     world.log(format_args!("{name} has published {generation}, {rebased} rebased"));
@@ -303,12 +307,28 @@ impl Desk {
             Error::Key { .. } | Error::Refused { .. } => plan.has(Trouble::Roll) || plan.has(Trouble::Theft),
             Error::Vanished { .. } => plan.has(Trouble::Collect),
             Error::LastGeneration(_) => plan.has(Trouble::Theft),
-            Error::State { .. } | Error::KeySet(_) | Error::Format(_) => false,
+            Error::State { .. } | Error::Zones(_) | Error::KeySet(_) | Error::Format(_) => false,
         };
         if !explained {
             self.press.world.violated(format_args!("{} failed for no reason: {error}", self.name));
         }
     }
+}
+
+/// A checkout, of which it is remembered what some zones were compiled to.
+fn brought(content: &Content, chance: &mut Chance) -> Images {
+    Images::new(zones::images(content).into_iter().map(|image| {
+        let named = chance.percent(60);
+        let zone = if named { Brought::Named((&image).into()) } else { Brought::Image(image.clone()) };
+        (ZoneName::from(&image.apex()), zone)
+    }))
+}
+
+/// Makes the zones of a checkout that are asked for.
+fn made(content: &Content) -> impl Fn(&[ZoneName]) -> Result<Vec<Image>, String> + Sync {
+    let images: BTreeMap<ZoneName, Image> =
+        zones::images(content).into_iter().map(|image| (ZoneName::from(&image.apex()), image)).collect();
+    move |zones| Ok(zones.iter().filter_map(|zone| images.get(zone).cloned()).collect())
 }
 
 /// In a word: which blob an error names depends on the order in which they were asked for.
@@ -321,6 +341,7 @@ fn label(error: &Error) -> &'static str {
         Error::Refused { .. } => "what is there is refused",
         Error::Key { .. } => "not with this key",
         Error::Conflict { .. } => "another was faster",
+        Error::Zones(_) => "zones can't be made",
         Error::KeySet(_) => "not with this key set",
         Error::Release(_) => "no such release",
         Error::Vanished { .. } => "blobs vanished",

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 /// What a test waits for at most: much longer than anything takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The command, without arguments, and with nothing of the environment that names runtime directories.
+/// The command, without arguments, and with nothing of the environment that names directories of the system's or the user's.
 pub(crate) fn catchment() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
-    for name in ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_USEC"] {
+    let directories = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "HOME"];
+    for name in directories.into_iter().chain(["NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_USEC"]) {
         command.env_remove(name);
     }
     command

@@ -52,6 +52,7 @@ impl Publisher {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = catchment();
         command.args(arguments).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env("XDG_CACHE_HOME", self.dir.path().join("caches"));
         command
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod fleet;
 pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod sidecar;
+pub(crate) mod signing;
 pub(crate) mod watch;
 pub(crate) mod wedge;
 

@@ -60,6 +60,8 @@ pub(crate) struct Options {
     pub(crate) minimal: bool,
     /// Largest UDP response.
     pub(crate) udp_size: u16,
+    /// Whether loopback may transfer the zones.
+    pub(crate) transfer: bool,
     /// More lines for the server's section of the configuration, in the peer's own syntax.
     pub(crate) extra: String,
     /// How long it may take until every zone is answered for.
@@ -74,6 +76,7 @@ impl Default for Options {
             workers: 1,
             minimal: true,
             udp_size: 1232,
+            transfer: false,
             extra: String::new(),
             patience: Duration::from_secs(60),
         }
@@ -309,6 +312,9 @@ remote-control:
     );
     for (origin, path) in zones {
         let _ = write!(text, "zone:\n  name: \"{origin}\"\n  zonefile: \"{}\"\n", path.display());
+        if options.transfer {
+            text.push_str("  provide-xfr: 127.0.0.0/8 NOKEY\n  provide-xfr: ::1 NOKEY\n");
+        }
     }
     text
 }
@@ -330,8 +336,14 @@ database:
 log:
   - target: stderr
     any: warning
+acl:
+  - id: loopback
+    address: ["127.0.0.0/8", "::1"]
+    action: transfer
+    deny: {deny}
 template:
   - id: default
+    acl: loopback
     storage: "{dir}"
     zonefile-sync: -1
     zonefile-load: whole
@@ -342,6 +354,7 @@ zone:
         port = addr.port(),
         workers = options.workers,
         reuseport = if options.workers > 1 { "on" } else { "off" },
+        deny = if options.transfer { "off" } else { "on" },
         size = options.udp_size,
         extra = options.extra,
     );
@@ -364,7 +377,7 @@ fn bind_conf(zones: &[(&str, PathBuf)], options: &Options, addr: SocketAddr, dir
   listen-on port {port} {{ {v4} }}; listen-on-v6 port {port} {{ {v6} }};
   recursion no; notify no; dnssec-validation no; empty-zones-enable no;
   minimal-responses {minimal}; edns-udp-size {size}; max-udp-size {size};
-  allow-transfer {{ none; }}; allow-query {{ any; }}; check-integrity no; check-names primary ignore; tcp-clients 250;
+  allow-transfer {{ {transfer}; }}; allow-query {{ any; }}; check-integrity no; check-names primary ignore; tcp-clients 250;
   {extra}
 }};
 controls {{ }};
@@ -372,6 +385,7 @@ logging {{ channel log {{ stderr; severity warning; }}; category default {{ log;
 "#,
         port = addr.port(),
         minimal = yes(options.minimal),
+        transfer = if options.transfer { "localhost" } else { "none" },
         size = options.udp_size,
         extra = options.extra,
     );

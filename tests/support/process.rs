@@ -48,6 +48,7 @@ impl Drop for TempDir {
 pub(crate) struct Process {
     child: Child,
     dir: TempDir,
+    started: Instant,
 }
 
 impl Process {
@@ -55,8 +56,14 @@ impl Process {
     pub(crate) fn start(mut command: Command, dir: TempDir) -> io::Result<Process> {
         let log = File::create(dir.path().join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).current_dir(dir.path());
+        let started = Instant::now();
         let child = command.spawn().map_err(|e| io::Error::new(e.kind(), format!("{command:?}: {e}")))?;
-        Ok(Process { child, dir })
+        Ok(Process { child, dir, started })
+    }
+
+    /// When it was started.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     /// The process id.
@@ -152,6 +159,8 @@ pub(crate) struct Stat {
     pub(crate) user_ticks: u64,
     /// System time, in clock ticks.
     pub(crate) system_ticks: u64,
+    /// User and system time of the children that have ended and were waited for, in clock ticks.
+    pub(crate) ended_ticks: u64,
 }
 
 impl Stat {
@@ -166,6 +175,7 @@ impl Stat {
             parent: number(1)? as u32,
             user_ticks: number(11)?,
             system_ticks: number(12)?,
+            ended_ticks: number(13)? + number(14)?,
         })
     }
 }

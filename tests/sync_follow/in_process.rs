@@ -8,6 +8,7 @@ use catchment::sync::report::Report;
 use catchment::sync::store::Store;
 use catchment::sync::store::dir::Files;
 use catchment::sync::store::objects::Plain;
+use catchment::sync::zone_name::ZoneName;
 use catchment::zone::image::Image;
 use catchment::zone::library::Library;
 use catchment::zone::set as zone_set;
@@ -285,6 +286,14 @@ fn lies(publisher: &mut Publisher) -> Vec<(&'static str, Release)> {
     let blobs = || vec![(digest, image.root().to_vec())];
     lies.push(("image", publisher.release_with("1.9", vec![leaf("b.test.", 1)], blobs())));
     lies.push(("image", publisher.release_with("1.9", vec![leaf("a.test.", 2)], blobs())));
+    // The same of one that is served, and that nobody would have to fetch.
+    let image = super::releases::image("z0.test.", 2);
+    let (name, digest) = (ZoneName::from(&image.apex()), catchment::sync::codec::Digest(image.digest()));
+    for (serial, len) in [(3, image.len()), (2, image.len() + 1), (2, 562)] {
+        let leaf = Leaf { name: name.clone(), serial, image: digest, len, place: Place::Own };
+        let blobs = vec![(digest, image.root().to_vec())];
+        lies.push(("image", publisher.release_with("1.9", vec![leaf], blobs)));
+    }
     lies
 }
 
@@ -331,6 +340,58 @@ async fn a_state_that_is_none_is_refused() {
     }
     assert_eq!(world.served(), contents[2]);
     assert_eq!(world.figures().refused.get("format"), Some(&1));
+}
+
+/// Damages each file of the cache in turn while its node runs: all are made whole again without a restart, and nothing else happens.
+pub(crate) async fn damaged_while_serving(world: &World) {
+    let story = async {
+        sleep(SHORT).await;
+        let good = world.disk.files();
+        let releases: Vec<&String> = good.keys().filter(|path| path.starts_with("prod/releases/")).collect();
+        assert_eq!(releases.len(), 2);
+        // What can't be read for a while is not damaged.
+        world.disk.away(true);
+        sleep(Duration::from_secs(100)).await;
+        world.disk.away(false);
+        sleep(Duration::from_secs(100)).await;
+        let figures = world.figures();
+        assert_eq!((figures.damaged, figures.unkept), (0, None));
+        // Of the release before, the file says what was taken, and nobody has it again; key sets are in the releases' files too.
+        let mendable = |path: &&String| *path != releases[0] && !path.starts_with("prod/keys/");
+        let mut damages = 0;
+        for path in good.keys().filter(mendable) {
+            for damage in ["cut", "flipped", "gone"] {
+                let mut bytes = good[path].clone();
+                match damage {
+                    "cut" => bytes.truncate(bytes.len() / 2),
+                    _ => bytes[0] ^= 1,
+                }
+                let applied = world.figures().applied;
+                world.disk.set(path, (damage != "gone").then_some(bytes));
+                damages += 1;
+                sleep(Duration::from_secs(400)).await;
+                let differs = world.disk.files().into_iter().find(|(path, bytes)| good.get(path) != Some(bytes));
+                assert_eq!(differs.map(|(path, _)| path), None, "{path} {damage}");
+                assert_eq!(world.disk.files().len(), good.len(), "{path} {damage}");
+                let figures = world.figures();
+                assert_eq!((figures.damaged, figures.unkept), (damages, None), "{path} {damage}");
+                assert_eq!(figures.applied, applied);
+            }
+        }
+        assert!(damages >= 12, "{damages}");
+    };
+    tokio::select! {
+        () = story => {}
+        () = world.follow(Duration::from_secs(1_000_000)) => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_damaged_while_serving_is_fetched_again() {
+    let world = World::new(1);
+    let contents = three(&world).await;
+    damaged_while_serving(&world).await;
+    assert_eq!(world.served(), contents[2]);
 }
 
 /// The process dies at each write, and at each removal, of an apply.

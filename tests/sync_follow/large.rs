@@ -1,6 +1,6 @@
 //! A zone of many segments: only those that changed are fetched, and all are kept, mended and removed as pages and packs are.
 
-use super::in_process::{SHORT, World};
+use super::in_process::{SHORT, World, damaged_while_serving};
 use super::releases::{Publisher, image, large};
 use catchment::zone::image::Image;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,6 +149,16 @@ async fn a_large_zone_is_served_from_the_disk_and_what_is_damaged_fetched_again(
             world.stores[0].0.away(false);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_damaged_of_a_large_zone_while_serving_is_fetched_again() {
+    let world = World::new(1);
+    let images = [large(ZONE, 1, FEW, &[]), large(ZONE, 2, FEW, &[7])];
+    let releases = [("1.1", vec![images[0].clone()]), ("1.2", vec![images[1].clone()])];
+    published(&world, &mut Publisher::new(), &releases).await;
+    damaged_while_serving(&world).await;
+    assert_eq!(served(&world), Some(images[1].digest()));
 }
 
 /// What the release before has, and the next one has again, is damaged while the node runs.

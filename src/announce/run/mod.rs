@@ -72,24 +72,20 @@ pub struct Options {
     pub log_level: Option<tracing::Level>,
 }
 
-/// Announces until a signal ends it. `Err`: it could not begin.
-pub fn run(options: Options) -> Result<(), String> {
-    let (settings, warnings) = settings::load(&options.config).map_err(|error| error.to_string())?;
+/// Announces until a signal ends it. `Err`: it could not begin; without a message, the log has it.
+pub fn run(options: Options) -> Result<(), Option<String>> {
+    let (settings, warnings) = settings::load(&options.config).map_err(|error| Some(error.to_string()))?;
     let format = options.log_format.unwrap_or(settings.log_format);
     let _logs = logs::start(format, options.log_level.unwrap_or(settings.log_level), false);
     for warning in warnings.lines() {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    runtime.block_on(async {
-        match Announcer::new(options, settings) {
-            Ok(announcer) => announcer.run().await,
-            Err(message) => {
-                tracing::error!("{message}");
-                Err(message)
-            }
-        }
+    let runtime = runtime.map_err(|error| Some(format!("no runtime: {error}")))?;
+    let done = runtime.block_on(async { Announcer::new(options, settings)?.run().await });
+    done.map_err(|message| {
+        tracing::error!("{message}");
+        None
     })
 }
 

@@ -149,7 +149,7 @@ impl Network {
     /// Binds what routers connect to, as far as it is not bound yet. A router that we dial as well can do without.
     fn listen(&mut self, first: bool) -> Result<(), String> {
         let wanted: BTreeMap<SocketAddr, bool> = self.routers.iter().fold(BTreeMap::new(), |mut all, router| {
-            *all.entry(listening_address(&router.settings)).or_default() |= router.settings.passive;
+            *all.entry(self.listening_address(&router.settings)).or_default() |= router.settings.passive;
             all
         });
         self.listeners.retain(|address, _| wanted.contains_key(address));
@@ -158,7 +158,7 @@ impl Network {
             if let Some(Ok(_)) = self.listeners.get(&address) {
                 continue;
             }
-            let of_address = self.routers.iter().filter(|router| listening_address(&router.settings) == address);
+            let of_address = self.routers.iter().filter(|router| self.listening_address(&router.settings) == address);
             // A router whose key can't be had is not let in; what is the matter with it was told.
             let peers = of_address.filter_map(|router| peers::link(&router.settings, router.internal).ok());
             let bound = Listener::bind(address, &peers.collect::<Vec<_>>()).map_err(|error| error.to_string());
@@ -175,6 +175,17 @@ impl Network {
             self.listeners.insert(address, bound);
         }
         result
+    }
+
+    /// Where a router connects to. The system lets nobody listen at an address beside all of them: where one router may
+    /// connect to any, all of its port do, and a connection is judged when it has come.
+    fn listening_address(&self, peer: &Peer) -> SocketAddr {
+        let anywhere = |other: &Router| {
+            let Peer { address, port, local_address, .. } = other.settings;
+            (address.is_ipv4(), port, local_address) == (peer.address.is_ipv4(), peer.port, None)
+        };
+        let local = peer.local_address.filter(|_| !self.routers.iter().any(anywhere));
+        SocketAddr::new(local.unwrap_or(peers::unspecified(peer.address)), peer.port)
     }
 
     /// Binds what BFD needs, as far as it is not bound yet.
@@ -288,8 +299,14 @@ impl Network {
                 Event::Session(place, event) => self.session(now, place, event),
                 Event::Accepted(Accepted { peer, stream }) => {
                     // Two of one address come to ports of their own.
-                    let port = stream.local_addr().map(|local| local.port()).ok();
-                    let is_it = |router: &Router| (router.settings.address, Some(router.settings.port)) == (peer, port);
+                    let local = stream.local_addr().ok();
+                    let is_it = |router: &Router| {
+                        let Peer { address, port, local_address, .. } = router.settings;
+                        address == peer
+                            && local.is_some_and(|local| {
+                                local.port() == port && local_address.is_none_or(|ours| ours == local.ip())
+                            })
+                    };
                     if let Some(place) = self.routers.iter().position(is_it)
                         && let Some(event) = self.routers[place].offer(stream)
                     {
@@ -406,10 +423,6 @@ impl Network {
 }
 
 /// Where a router connects to.
-fn listening_address(peer: &Peer) -> SocketAddr {
-    SocketAddr::new(peer.local_address.unwrap_or(peers::unspecified(peer.address)), peer.port)
-}
-
 fn own_prefixes(settings: &Settings) -> BTreeSet<Prefix> {
     settings.prefixes.iter().map(|announced| announced.prefix).collect()
 }
@@ -433,6 +446,57 @@ fn session_settings(settings: &Settings, peer: &Peer) -> bgp::Peer {
 mod tests {
     use super::*;
     use crate::announce::settings;
+
+    #[tokio::test]
+    async fn routers_that_share_a_port_or_an_address_are_told_apart() {
+        use tokio::io::AsyncReadExt;
+        use tokio::net::TcpSocket;
+
+        let free = [0, 1].map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let [one, other] = free.map(|listener| listener.local_addr().unwrap().port());
+        let peer = |name: &str, number: u8, port: u16, more: &str| {
+            format!(
+                "[[peer]]\nname = \"{name}\"\naddress = \"127.0.0.{number}\"\nas = 64500\nport = {port}\npassive = true\n\
+                 {more}\n"
+            )
+        };
+        let local = "local-address = \"127.0.0.1\"";
+        let text = String::from("router-id = \"192.0.2.1\"\nlocal-as = 64501\n")
+            + "[[service]]\nname = \"dns\"\naddresses = [\"192.0.2.53\"]\n"
+            + "[[prefix]]\nprefix = \"192.0.2.0/24\"\nservices = [\"dns\"]\n"
+            + &peer("a", 2, one, local)
+            + &peer("anywhere", 3, one, "")
+            + &peer("of-the-same-address", 2, other, local);
+        let mut network = Network::default();
+        network.set(Duration::ZERO, &settings::parse("announcer.toml".as_ref(), &text).unwrap().0).unwrap();
+
+        use session::State::{Active, OpenSent};
+        let mut kept = Vec::new();
+        for (from, to, port, states) in [
+            (2, 9, one, [Active, Active, Active]),
+            (3, 9, one, [Active, OpenSent, Active]),
+            (2, 1, other, [Active, OpenSent, OpenSent]),
+            (2, 1, one, [OpenSent, OpenSent, OpenSent]),
+        ] {
+            let before: Vec<_> = network.routers().iter().map(|router| router.session.snapshot().state).collect();
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(([127, 0, 0, from], 0).into()).unwrap();
+            let mut stream = socket.connect(([127, 0, 0, to], port).into()).await.unwrap();
+            let mut came = false;
+            while !came {
+                let events = std::future::poll_fn(|cx| network.poll(cx)).await;
+                came = events.iter().any(|event| matches!(event, Event::Accepted(_)));
+                network.handle(Duration::ZERO, events);
+            }
+            let after: Vec<_> = network.routers().iter().map(|router| router.session.snapshot().state).collect();
+            assert_eq!(after, states, "from 127.0.0.{from} to 127.0.0.{to}:{port}");
+            if after == before {
+                assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "whoever is no peer is closed");
+            } else {
+                kept.push(stream);
+            }
+        }
+    }
 
     /// Since when each session has been as it is.
     fn since(network: &Network) -> Vec<u64> {

@@ -14,6 +14,7 @@ use crate::announce::bgp::session::{Action, Event, Notice, PathState, Session, S
 use crate::announce::prefix::Prefix;
 use crate::announce::settings;
 use crate::announce::sockets::{self, BfdSender};
+use crate::config::{SECRETS_LEN_MAX, read_bounded};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -296,7 +297,7 @@ fn dial(peer: &settings::Peer, internal: bool) -> Dialling {
 /// What sockets of a router need. Reads its key.
 pub(super) fn link(peer: &settings::Peer, internal: bool) -> Result<sockets::Peer, String> {
     let secret = |file: &Path| {
-        let text = std::fs::read(file).map_err(|error| format!("peer {}: {}: {error}", peer.name, file.display()))?;
+        let text = read_key(file).map_err(|error| format!("peer {}: {}: {error}", peer.name, file.display()))?;
         let line = text.split(|octet| *octet == b'\n').next().unwrap_or_default();
         Ok::<_, String>(sockets::Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
     };
@@ -321,6 +322,14 @@ pub(super) fn link(peer: &settings::Peer, internal: bool) -> Result<sockets::Pee
         None => sockets::Ttl::Sent(if near { 1 } else { TTL_FAR }),
     };
     Ok(sockets::Peer { name: peer.name.clone(), address: peer.address, ttl, authentication })
+}
+
+/// A file with a key. Others than regular ones are not waited for: nothing else would be done meanwhile.
+fn read_key(file: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    read_bounded(file, SECRETS_LEN_MAX)
 }
 
 impl Bfd {

@@ -12,6 +12,7 @@ use crate::announce::prefix::{Family, Prefix};
 use crate::announce::probe::Outcome;
 use crate::announce::settings::{self, ProbeId, Service, Transport};
 use crate::config::Endpoint;
+use crate::counted::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -167,11 +168,12 @@ fn explained(alarm: &Alarm, details: &str) -> explain::Alarm {
 
 fn lease_text(lease: &LeaseReport) -> String {
     let LeaseReport { node, generation, zones, failed, drops, flags, .. } = lease;
-    let mut text = format!("node {node}, generation {generation}, {zones} zones served, {failed} failed");
+    let zones = counted(*zones, "zone");
+    let mut text = format!("node {node}, generation {generation}, {zones} served, {failed} failed");
     if let Some(answers) = lease.answers_per_sec {
         text.push_str(&format!(", {answers} answers/s"));
     }
-    text.push_str(&format!(", {drops} kernel drops"));
+    text.push_str(&format!(", {}", counted(*drops, "kernel drop")));
     for flag in flags {
         text.push_str(", ");
         text.push_str(flag);

@@ -266,6 +266,9 @@ fn key_file(path: &Path) -> Option<(String, String)> {
             return Some((e.to_string(), remedy.into()));
         }
     };
+    if !metadata.is_file() {
+        return Some(("it is no regular file".into(), "name a file whose first line is the key".into()));
+    }
     let open = metadata.permissions().mode() & 0o007 != 0;
     open.then(|| ("everybody can read or write the key".into(), format!("chmod 0640 {}", path.display())))
 }

@@ -22,6 +22,7 @@ use super::route::Attributes;
 use super::state::State;
 use crate::config::document::{self, Fault};
 use crate::config::{ConfigError, Endpoint, LogFormat, faultless, read_text};
+use crate::counted::counted;
 use crate::wire::name::Name;
 use annotate_snippets::Level;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -182,12 +183,10 @@ pub enum Transport {
 impl Settings {
     /// How much there is: `2 prefixes, 1 service, 2 routers`.
     pub fn summary(&self) -> String {
-        let count =
-            |count: usize, one: &str, more: &str| format!("{count} {one}{}", if count == 1 { "" } else { more });
         let all = [
-            count(self.prefixes.len(), "prefix", "es"),
-            count(self.services.len(), "service", "s"),
-            count(self.peers.len(), "router", "s"),
+            counted(self.prefixes.len(), "prefix"),
+            counted(self.services.len(), "service"),
+            counted(self.peers.len(), "router"),
         ];
         all.join(", ")
     }

@@ -90,6 +90,8 @@ pub struct Health {
     pub failed: u64,
     /// Queries per second, lately.
     pub qps: u64,
+    /// When the first signature of any zone ends, in seconds since 1970.
+    pub signatures_end: Option<u32>,
 }
 
 /// Seconds since 1970: for reports and ages, which people read. Nothing is decided by it.

@@ -6,7 +6,7 @@ use super::figures::Doing;
 use super::tree::{Step, Tree};
 use super::watch::{Newest, Sighting};
 use super::{Shared, Update};
-use crate::sync::cache::{Cache, RELEASES_KEPT};
+use crate::sync::cache::{Cache, Item, RELEASES_KEPT};
 use crate::sync::codec::Digest;
 use crate::sync::head::State;
 use crate::sync::key_set::KeySet;
@@ -16,7 +16,7 @@ use crate::sync::report::Serving;
 use crate::sync::signed::Signed;
 use crate::sync::tree::{Change, Root};
 use crate::sync::trust::{Held, Learned, Refusal, Trust, Verdict};
-use crate::zone::image::Image;
+use crate::zone::image::{self, Image};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 const REPAIR_TIMEOUT: Duration = Duration::from_secs(10);
 /// A cache that could not be written is tried again after this.
 const MEND_PAUSE: Duration = Duration::from_secs(60);
+/// A file of the cache is looked at each time that so much has passed, one after the other: what is damaged while the node runs is mended
+/// while stores can be asked, not at the next start.
+const LOOK_PAUSE: Duration = Duration::from_secs(5);
 /// Key sets that are walked through at once.
 const KEY_SETS_MAX: u32 = 256;
 /// How long a store may take for a key set.
@@ -110,6 +113,8 @@ pub(super) struct Taker {
     mend_now: bool,
     /// When something was mended last.
     mended: Option<Instant>,
+    /// The file of the cache that was looked at last.
+    looked_at: Option<Item>,
 }
 
 impl Taker {
@@ -129,6 +134,7 @@ impl Taker {
             damaged: 0,
             mend_now: false,
             mended: None,
+            looked_at: None,
         };
         if let Err(error) = taker.read_cache(shared).await {
             taker.cannot_keep(shared, format!("the cache can't be read: {error}"));
@@ -216,6 +222,7 @@ impl Taker {
         let mut failures = 0;
         let mut again: Option<Instant> = None;
         let mut mend: Option<Instant> = None;
+        let mut look = Instant::now() + shared.jittered(LOOK_PAUSE);
         shared.status.set(|figures| figures.doing = Doing::Watching);
         loop {
             if self.unkept.is_none() {
@@ -230,6 +237,11 @@ impl Taker {
                 () = at(mend) => {
                     mend = None;
                     self.mend(shared).await;
+                    continue;
+                }
+                () = sleep_until(look) => {
+                    self.look_at_cache(shared).await;
+                    look = Instant::now() + shared.jittered(LOOK_PAUSE);
                     continue;
                 }
             }
@@ -258,6 +270,16 @@ impl Taker {
                     }
                 }
             }
+        }
+    }
+
+    /// Looks at the next file of the cache.
+    async fn look_at_cache(&mut self, shared: &Shared) {
+        self.looked_at = self.cache.after(self.looked_at);
+        if let Some(item) = self.looked_at {
+            let root_len_max = image::Root::len_max(shared.settings.policy.octets_max);
+            self.cache.look_at(item, root_len_max).await;
+            self.count_damage(shared);
         }
     }
 
@@ -395,12 +417,26 @@ impl Taker {
         let mut fetch = Fetch { shared, online, unkept: None };
         let fresh = fetch.pages(&mut self.cache, &root, &self.tree).await?;
         let step = self.tree.step(root, fresh).map_err(|why| Failure::release("page", why))?;
+        Taker::contradiction(&step).map_or(Ok(()), Err)?;
         let leaves = step.changes.iter().filter_map(new_image).cloned().collect();
         let changed = fetch.images(&mut self.cache, leaves, &self.large).await?;
         for (_, image) in &changed {
             self.asker.ask(image).map_err(|why| Failure::release("question", why))?;
         }
         Ok(Assembled { step, changed, unkept: fetch.unkept })
+    }
+
+    /// What a step says of an image that is served already, and that this image is not. It is not opened again; but the next start opens all
+    /// images by what the newest release says of them, and must find that to be so: else the node would go back to the release before (I2).
+    fn contradiction(step: &Step) -> Option<Failure> {
+        step.changes.iter().find_map(|change| {
+            let Change::Changed { old, new } = change else { return None };
+            let is_other = old.image == new.image && (old.serial, old.len) != (new.serial, new.len);
+            let name = &new.name;
+            is_other.then(|| {
+                Failure::release("image", format!("zone {name}: what is said of its image is not what that image is"))
+            })
+        })
     }
 
     /// Has the node answer from it.
@@ -572,6 +608,13 @@ impl Taker {
                     Some(older) => self.cache.release(&older).await,
                     None => None,
                 };
+                if let Some(head) = older.as_ref().and_then(|state| state.head.as_ref())
+                    && let Err(Failure::Passing(why) | Failure::Refused(Refused { why, .. })) =
+                        self.bring_older_to_disk(shared, head.manifest.claims().root).await
+                {
+                    let generation = head.manifest.claims().generation;
+                    tracing::warn!("the release before, {generation}, is not whole in the cache: {why}");
+                }
                 self.count_used(older.as_ref()).await;
                 self.tidy(shared).await;
             }
@@ -607,6 +650,17 @@ impl Taker {
             self.cache.keep_key_set(set).await.map_err(failed)?;
         }
         self.cache.keep_release(held, state).await.map_err(failed)
+    }
+
+    /// The same for what only the release before has.
+    async fn bring_older_to_disk(&mut self, shared: &Shared, root: Root) -> Result<(), Failure> {
+        let mut fetch = Fetch { shared, online: true, unkept: None };
+        let pages = fetch.pages(&mut self.cache, &root, &self.tree).await?;
+        let leaves = pages.values().flat_map(|bytes| leaves_of(bytes));
+        // Whether all segments of large ones are here is seen when these are put together.
+        let lacking =
+            leaves.filter(|leaf| leaf.place == Place::Own || self.cache.home(&leaf.image).is_none()).collect();
+        fetch.images(&mut self.cache, lacking, &self.large).await.map(drop)
     }
 
     /// A restart would serve what is served now.
@@ -670,10 +724,14 @@ fn old_image(change: &Change) -> Option<&Leaf> {
 impl Tree {
     /// All zones, in no stated order.
     fn leaves(&self) -> impl Iterator<Item = Leaf> {
-        // They were read when they came.
-        self.pages().values().filter_map(|bytes| Page::decode(bytes).ok()).flat_map(|page| match page {
-            Page::Leaves(leaves) => leaves,
-            Page::Inner { .. } => Vec::new(),
-        })
+        self.pages().values().flat_map(|bytes| leaves_of(bytes))
+    }
+}
+
+/// The zones of a page; it was read when it came.
+fn leaves_of(page: &[u8]) -> Vec<Leaf> {
+    match Page::decode(page) {
+        Ok(Page::Leaves(leaves)) => leaves,
+        Ok(Page::Inner { .. }) | Err(_) => Vec::new(),
     }
 }

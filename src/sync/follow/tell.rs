@@ -76,6 +76,7 @@ fn compose(shared: &Shared, figures: &Figures, health: Health) -> Report {
         zones: health.zones,
         failed: health.failed,
         qps: health.qps,
+        signatures_end: health.signatures_end,
         refused: figures.refused.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
     }
 }

@@ -57,13 +57,13 @@ impl Tree {
     /// Pages that only this tree has. One that both have is named by one of `fresh`: its parent there is fresh, or one that both have,
     /// and no page is below two.
     fn gone(&self, root: &Root, fresh: &Pages) -> Result<BTreeSet<Digest>, String> {
+        let Some(ours) = &self.root else { return Ok(BTreeSet::new()) };
         let mut named: BTreeSet<Digest> = [root.digest].into();
         for bytes in fresh.values() {
             if let Ok(Page::Inner { children, .. }) = Page::decode(bytes) {
                 named.extend(children.iter().map(|child| child.page));
             }
         }
-        let Some(ours) = &self.root else { return Ok(BTreeSet::new()) };
         let known = |page: &Digest| named.contains(page);
         let mut crawl = Crawl::new(ours, known);
         let mut gone = BTreeSet::new();

@@ -2,6 +2,7 @@
 
 use super::change::Wanted;
 use super::content::Content;
+use super::images::Images;
 use super::transfer::{each, persist};
 use super::{Error, Publisher, Step};
 use crate::sync::codec::Digest;
@@ -10,38 +11,33 @@ use crate::sync::page::{Leaf, Place};
 use crate::sync::store::Result as StoreResult;
 use crate::sync::tree::{self, Root, Shape};
 use crate::sync::zone_name::ZoneName;
-use crate::zone::image::Image;
+use crate::zone::image::Segment;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// The images of a publish, by zone and by name.
-#[derive(Default)]
-pub struct Images {
-    zones: BTreeMap<ZoneName, Image>,
-    by_digest: HashMap<Digest, ZoneName>,
+/// A blob's octets. Those of segments stay where the image has them: a large zone's are as many as fit into memory once.
+#[derive(Clone)]
+pub enum Octets {
+    /// Octets of a page, a pack, a root, a manifest.
+    Own(Arc<[u8]>),
+    /// A segment's.
+    Segment(Segment),
 }
 
-impl Images {
-    /// Takes them; of two of one zone the last.
-    pub fn new(images: Vec<Image>) -> Images {
-        let zones: BTreeMap<_, _> = images.into_iter().map(|image| (ZoneName::from(&image.apex()), image)).collect();
-        let by_digest = zones.iter().map(|(name, image)| (Digest(image.digest()), name.clone())).collect();
-        Images { zones, by_digest }
-    }
+impl std::ops::Deref for Octets {
+    type Target = [u8];
 
-    /// All, in canonical order.
-    pub fn zones(&self) -> impl Iterator<Item = (&ZoneName, &Image)> {
-        self.zones.iter()
+    fn deref(&self) -> &[u8] {
+        match self {
+            Octets::Own(octets) => octets,
+            Octets::Segment(segment) => segment.bytes(),
+        }
     }
+}
 
-    /// Whether this zone is among them.
-    pub fn has_zone(&self, name: &ZoneName) -> bool {
-        self.zones.contains_key(name)
-    }
-
-    /// The image of this name.
-    pub fn by_name(&self, digest: &Digest) -> Option<&Image> {
-        self.by_digest.get(digest).and_then(|name| self.zones.get(name))
+impl From<&[u8]> for Octets {
+    fn from(octets: &[u8]) -> Octets {
+        Octets::Own(octets.into())
     }
 }
 
@@ -50,7 +46,7 @@ pub struct Release {
     /// The tree.
     pub root: Root,
     /// What must be put: packs, roots and segments, then pages.
-    pub blobs: Vec<(Digest, Vec<u8>)>,
+    pub blobs: Vec<(Digest, Octets)>,
     /// What must be there already.
     pub kept: HashSet<Digest>,
 }
@@ -91,7 +87,7 @@ pub(super) async fn release(
                 wanted.place = Some(Place::Pack { pack: name, offset: entry.offset });
             }
         }
-        blobs.push((name, pack.bytes().to_vec()));
+        blobs.push((name, pack.bytes().into()));
     }
     let there: HashSet<Digest> =
         parent.segments.values().flatten().filter(|segment| !parent.lost.contains(segment)).copied().collect();
@@ -99,14 +95,14 @@ pub(super) async fn release(
     for wanted in zones.values_mut() {
         if wanted.place.is_none() {
             let image = images.by_name(&wanted.image).ok_or_else(|| lost(&wanted.image))?;
-            blobs.push((wanted.image, image.root().to_vec()));
+            blobs.push((wanted.image, image.root().into()));
             let mut put = HashSet::new();
             for segment in image.segments() {
                 let name = Digest(*segment.digest());
                 if there.contains(&name) {
                     kept.insert(name);
                 } else if put.insert(name) {
-                    blobs.push((name, segment.bytes().to_vec()));
+                    blobs.push((name, Octets::Segment(segment)));
                 }
             }
             wanted.place = Some(Place::Own);
@@ -124,7 +120,7 @@ pub(super) async fn release(
         if parent.pages.contains(&digest) {
             kept.insert(digest);
         } else {
-            blobs.push((digest, page));
+            blobs.push((digest, page.as_slice().into()));
         }
     })?;
     let put: HashSet<Digest> = blobs.iter().map(|(name, _)| *name).collect();

@@ -1,8 +1,8 @@
 //! What one publish changes, and whether that can be done on another head. Pure.
 
 use super::Counts;
-use super::assemble::Images;
 use super::content::Content;
+use super::images::{Images, Named};
 use crate::sync::codec::Digest;
 use crate::sync::page::Place;
 use crate::sync::zone_name::ZoneName;
@@ -37,10 +37,9 @@ impl Changes {
     /// What must change so that exactly the zones of `images` are there.
     pub fn between(base: &Content, images: &Images) -> Changes {
         let mut zones = BTreeMap::new();
-        for (name, image) in images.zones() {
-            if base.zones.get(name).is_none_or(|leaf| leaf.image.0 != image.digest()) {
-                let (serial, digest, len) = (image.serial(), Digest(image.digest()), image.len());
-                zones.insert(name.clone(), Some(Wanted { serial, image: digest, len, place: None }));
+        for (name, Named { serial, image, len }) in images.zones() {
+            if base.zones.get(name).is_none_or(|leaf| leaf.image != image) {
+                zones.insert(name.clone(), Some(Wanted { serial, image, len, place: None }));
             }
         }
         let gone = base.zones.keys().filter(|name| !images.has_zone(name));

@@ -1,6 +1,6 @@
 //! The zones of a release, read from its pages.
 
-use super::assemble::Images;
+use super::images::Images;
 use super::transfer::{PARALLEL, each, persist};
 use super::{Error, Publisher, Step, Tip};
 use crate::sync::codec::Digest;

@@ -2,9 +2,11 @@
 
 use super::transfer::persist;
 use super::{Error, Publisher};
+use crate::calendar;
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::codec::Digest;
 use crate::sync::report::{REPORT_LEN_MAX, Report};
+use crate::zone::check::dnssec::ENDS_SOON_SECS;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -153,6 +155,14 @@ fn judge(node: String, bytes: &[u8], age: Duration, held: Option<super::tip::Hel
                 faults.push("not ready".into());
             }
             faults.extend(report.problem.clone());
+            // By the node's own clock: it is the one that the zones are served by.
+            let soon = report.time_secs + u64::from(ENDS_SOON_SECS);
+            faults.extend(
+                report
+                    .signatures_end
+                    .filter(|end| u64::from(*end) < soon)
+                    .map(|end| format!("a zone's signatures end at {}", calendar::text(end.into()))),
+            );
         }
     }
     if age > age_max {

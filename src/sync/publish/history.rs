@@ -1,7 +1,9 @@
 //! The releases of a channel, newest first, and going back to one of them.
 
-use super::assemble::{Images, Release};
+use super::assemble::Release;
 use super::content::Content;
+use super::gc::YOUNG;
+use super::images::Images;
 use super::tip::Tip;
 use super::transfer::{each, persist};
 use super::{Error, Outcome, Published, Publisher, REBASES_MAX, sign};
@@ -168,8 +170,14 @@ impl Publisher {
         )))
     }
 
-    /// Makes blobs count as young.
+    /// Makes blobs count as young, but for those that still do for long enough.
     async fn renew(&self, names: Vec<Digest>) -> Result<(), Error> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let all = persist(|| self.store.blobs.list()).await.map_err(Error::store("listing blobs"))?;
+        let young: HashSet<Digest> = all.iter().filter(|blob| blob.age < YOUNG / 2).map(|blob| blob.name).collect();
+        let names: Vec<Digest> = names.into_iter().filter(|name| !young.contains(name)).collect();
         let renew = |name: Digest| {
             let blobs = Arc::clone(&self.store.blobs);
             async move {

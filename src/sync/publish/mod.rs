@@ -11,7 +11,7 @@
 //! top of it, or stops where both changed a zone.
 //!
 //! - [`tip`]: a channel's state, judged, and how it is replaced
-//! - [`content`]: the zones of a release; [`change`]: what one publish changes of them, also on another head; [`assemble`]: packs and pages
+//! - [`images`]: what a publish brings; [`content`]: the zones of a release; [`change`]: what one publish changes of them, also on another head; [`assemble`]: packs and pages
 //! - [`transfer`]: many requests at once, bounded and tried again
 //! - [`history`]: releases, newest first, and going back to one
 //! - [`gc`], [`verify`]: a store's blobs, those too many and those amiss
@@ -32,6 +32,7 @@ pub mod content;
 pub mod fleet;
 pub mod gc;
 pub mod history;
+pub mod images;
 pub mod keys;
 pub mod tip;
 pub mod transfer;
@@ -49,8 +50,9 @@ use super::store::{Store, StoreError, Version};
 use super::tree::Root;
 use super::trust::Refusal;
 use crate::zone::image::Image;
-use assemble::{Images, Release};
+use assemble::{Octets, Release};
 use change::Changes;
+use images::{Images, Make};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tip::{Anchor, Tip};
@@ -227,6 +229,9 @@ pub enum Error {
         /// Why this publish stops.
         why: String,
     },
+    /// Zones can't be compiled any more: what is wrong with them, as the operator reads it.
+    #[error("{0}")]
+    Zones(String),
     /// A key set can't be laid out or rolled.
     #[error("{0}")]
     KeySet(String),
@@ -265,7 +270,17 @@ impl Error {
 impl Publisher {
     /// Makes the zones of these images, and no others, the channel's newest release.
     pub async fn publish(&self, key: &KeyPair, images: Vec<Image>, options: &Options) -> Result<Outcome, Error> {
-        let images = Images::new(images);
+        self.publish_zones(key, images.into(), &|_| Ok(Vec::new()), options).await
+    }
+
+    /// Makes these zones, and no others, the channel's newest release. Images that are needed and not among them are made by `make`.
+    pub async fn publish_zones(
+        &self,
+        key: &KeyPair,
+        mut images: Images,
+        make: &Make<'_>,
+        options: &Options,
+    ) -> Result<Outcome, Error> {
         // What our changes are relative to: the first head that was seen.
         let mut changes: Option<Changes> = None;
         let mut rebased = 0;
@@ -273,6 +288,7 @@ impl Publisher {
             let tip = self.tip_or_first(options.first_key_set.as_ref()).await?;
             tip.may_sign(key, &[Use::Releases], "releases")?;
             let content = self.content(&tip, &images).await?;
+            images.complete(&content, make)?;
             let mine = match &mut changes {
                 None => changes.insert(Changes::between(&content, &images)),
                 Some(mine) => {
@@ -362,7 +378,7 @@ impl Publisher {
         version: Option<Version>,
         first_key_set: Option<&Signed<KeySet>>,
     ) -> Result<bool, Error> {
-        release.blobs.push((signed.manifest.digest(), signed.manifest.bytes().to_vec()));
+        release.blobs.push((signed.manifest.digest(), signed.manifest.bytes().into()));
         let revived = self.put_all(&release.blobs).await?;
         self.check(&release).await?;
         if version.is_none() {
@@ -381,7 +397,7 @@ impl Publisher {
     }
 
     /// Puts those of `revived` again that a collector removed: see "Beside a garbage collector".
-    async fn put_again(&self, blobs: Vec<(Digest, Vec<u8>)>, revived: &HashSet<Digest>) -> Result<(), Error> {
+    async fn put_again(&self, blobs: Vec<(Digest, Octets)>, revived: &HashSet<Digest>) -> Result<(), Error> {
         let revived: Vec<_> = blobs.into_iter().filter(|(name, _)| revived.contains(name)).collect();
         let names: Vec<Digest> = revived.iter().map(|(name, _)| *name).collect();
         let there = self.present(&names).await?;

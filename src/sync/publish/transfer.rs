@@ -1,5 +1,6 @@
 //! Many requests at once, bounded, and tried again when that may help.
 
+use super::assemble::Octets;
 use super::{Error, Publisher, Step};
 use crate::sync::codec::Digest;
 use crate::sync::store::{Result, StoreError};
@@ -58,14 +59,14 @@ where
 
 impl Publisher {
     /// Puts blobs. Gives those that were there already, and are young from now on.
-    pub(super) async fn put_all(&self, blobs: &[(Digest, Vec<u8>)]) -> std::result::Result<HashSet<Digest>, Error> {
+    pub(super) async fn put_all(&self, blobs: &[(Digest, Octets)]) -> std::result::Result<HashSet<Digest>, Error> {
         let names: Vec<Digest> = blobs.iter().map(|(name, _)| *name).collect();
         let revived = self.present(&names).await?;
         let (mut done, all) = (0, blobs.len() as u64);
-        let put = |(name, bytes): &(Digest, Vec<u8>)| {
-            // Cheaper than a copy of what is a megabyte at most is none of it: sixteen are under way at once.
-            let (store, name, bytes) = (Arc::clone(&self.store.blobs), *name, bytes.clone());
-            async move { (name, persist(|| store.put(&name, bytes.clone())).await) }
+        let put = |(name, octets): &(Digest, Octets)| {
+            // Those that are under way are copied, no others.
+            let (store, name, octets) = (Arc::clone(&self.store.blobs), *name, octets.clone());
+            async move { (name, persist(|| store.put(&name, octets.to_vec())).await) }
         };
         each(blobs, put, |(name, answer): (Digest, Result<()>)| {
             answer.map_err(Error::store(format!("putting blob {name}")))?;

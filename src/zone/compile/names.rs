@@ -1,141 +1,204 @@
 //! The names of a zone: owners and empty non-terminals, in the order of their hashes, and what each is.
+//!
+//! A large zone's records lie in memory in another order than its names: to go from one to the other costs a cache miss each time.
+//! So what is asked of each name is found out in one pass over the records in their own order, on all cores; and who goes through the
+//! names loads the records of the next ones ahead ([`Names::prefetch`]).
 
+use super::chain::{Chain, is_of_nsec3};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
+use crate::zone::cores::in_parts;
 use crate::zone::layout;
-use crate::zone::records::{Record, Records};
+use crate::zone::memory;
+use crate::zone::records::{Record, Records, runs};
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 /// Empty non-terminals that a zone may have for each owner, and beside that. Deep zones have many: a host of ip6.arpa up to
 /// 31 that no other host shares. Without a bound, one line of `$GENERATE` makes more of them than fit into memory.
 const EMPTY_PER_OWNER: usize = 32;
 const EMPTY_MIN: usize = 4096;
+/// Names are sorted in bins by their hashes' first bits, of about so many records and so many bits at most: what is worked on stays
+/// in the cache.
+const BIN: usize = 2048;
+const BIN_BITS_MAX: u32 = 8;
+
+/// Names that are looked for at once: the memory that finds one is loaded while others are looked at.
+const BATCH: usize = 32;
+/// No name's number.
+const NONE: u32 = u32::MAX;
 
 /// There are more empty non-terminals than any real zone has.
-pub(super) struct TooManyEmpty;
+pub(in crate::zone) struct TooManyEmpty;
 
 /// All names of a zone, by (hash, lower case bytes), and what each is.
-pub(super) struct Names<'a> {
+pub(in crate::zone) struct Names<'a> {
     list: Vec<NameEntry<'a>>,
     /// Where in the list the hashes that share their first bits start: hashes are spread evenly, so each has a few.
     starts: Vec<u32>,
-    /// Record numbers grouped by name.
-    order: Vec<u32>,
+    share_a_hash: bool,
+    /// The runs of names that have several.
+    scattered: Vec<Run>,
+    /// The number of the name right above each that is deeper than one label; [`NONE`] if there is none, and for the others.
+    above: Vec<u32>,
     records: &'a Records,
     apex_len: usize,
     seed: u64,
+    cores: usize,
 }
 
 /// One name.
-pub(super) struct NameEntry<'a> {
-    pub(super) hash: u64,
+#[derive(Clone, Copy)]
+pub(in crate::zone) struct NameEntry<'a> {
+    pub(in crate::zone) hash: u64,
     /// Owner without the apex and the root, case as written; of several spellings the least.
-    pub(super) relative: &'a [u8],
-    first: usize,
-    count: usize,
-    pub(super) is_cut: bool,
-    pub(super) has_dname: bool,
+    pub(in crate::zone) relative: &'a [u8],
+    /// Its records, or where in the list of scattered runs its own stand.
+    run: Run,
+    is_scattered: bool,
+    /// Labels below the apex.
+    pub(in crate::zone) depth: u8,
+    /// Whether its first label is `*`.
+    pub(in crate::zone) is_wildcard: bool,
+    pub(in crate::zone) is_cut: bool,
+    pub(in crate::zone) has_dname: bool,
     /// Whether it has A or AAAA records.
-    pub(super) has_address: bool,
-    /// Below a cut or DNAME: no answer to any question.
-    pub(super) is_hidden: bool,
+    pub(in crate::zone) has_address: bool,
+    /// Below a cut or DNAME, or of NSEC3 records that lie in no order: no answer to any question.
+    pub(in crate::zone) is_hidden: bool,
     /// Below a DNAME that no cut is above: not even glue (RFC 6672 section 2.4).
-    pub(super) is_redirected: bool,
+    pub(in crate::zone) is_redirected: bool,
+}
+
+/// Records that follow one another.
+#[derive(Clone, Copy)]
+struct Run {
+    first: u32,
+    count: u32,
 }
 
 impl<'a> Names<'a> {
-    /// Groups the records by owner, adds the empty non-terminals, and finds out what is occluded.
-    pub(super) fn collect(apex: &Name, records: &'a Records, seed: u64) -> Result<Names<'a>, TooManyEmpty> {
+    /// Groups the records by owner, but for those that lie in the order, adds the empty non-terminals, and finds out what is occluded.
+    pub(in crate::zone) fn collect(
+        apex: &Name,
+        records: &'a Records,
+        chain: &Chain,
+        seed: u64,
+        cores: usize,
+    ) -> Result<Names<'a>, TooManyEmpty> {
         // The root's zero belongs to the apex.
         let apex_len = apex.as_wire().len();
-        let mut lower = Vec::with_capacity(NAME_LEN_MAX);
-        let mut last: Option<(&[u8], u64)> = None;
-        let mut keyed: Vec<(u64, u32)> = Vec::with_capacity(records.len());
-        for (index, record) in records.iter().enumerate() {
-            let owner = records.owner(record);
-            let hash = match last {
-                Some((same, hash)) if std::ptr::eq(same, owner) => hash,
-                _ => {
-                    lower.clear();
-                    lower.extend_from_slice(&owner[..owner.len() - apex_len]);
-                    lower.make_ascii_lowercase();
-                    layout::hash(seed, &lower)
-                }
-            };
-            last = Some((owner, hash));
-            keyed.push((hash, index as u32));
-        }
-        keyed.sort_unstable();
-
-        let relative = |index: u32| {
-            let owner = records.owner(records.at(index as usize));
-            &owner[..owner.len() - apex_len]
+        let bits = (records.len() / BIN).max(1).ilog2().min(BIN_BITS_MAX);
+        let read = in_parts(cores, records.len(), |part| owners(records, chain, part, apex_len, seed, bits));
+        let sorted = in_parts(cores, 1 << bits, |bins| sort(&read, bins));
+        drop(read);
+        let mut names = Names {
+            list: Vec::with_capacity(sorted.iter().map(|part| part.list.len()).sum()),
+            starts: Vec::new(),
+            share_a_hash: false,
+            scattered: Vec::new(),
+            above: Vec::new(),
+            records,
+            apex_len,
+            seed,
+            cores,
         };
-        let mut list: Vec<NameEntry<'a>> = Vec::new();
-        let mut order: Vec<u32> = Vec::with_capacity(keyed.len());
-        for run in keyed.chunk_by_mut(|a, b| a.0 == b.0) {
-            // Names that share a hash are rare, and told apart by their bytes.
-            let first = relative(run[0].1);
-            if run.iter().any(|&(_, index)| !relative(index).eq_ignore_ascii_case(first)) {
-                run.sort_by(|a, b| compare_lower(relative(a.1), relative(b.1)).then(a.1.cmp(&b.1)));
-            }
-            for name in run.chunk_by(|a, b| relative(a.1).eq_ignore_ascii_case(relative(b.1))) {
-                let least = name.iter().map(|&(_, index)| relative(index)).min().unwrap_or_default();
-                list.push(NameEntry::new(run[0].0, least, order.len(), name.len()));
-                order.extend(name.iter().map(|&(_, index)| index));
-            }
+        memory::prefer_huge_pages(&mut names.list);
+        for mut part in sorted {
+            let before = names.scattered.len() as u32;
+            part.list.iter_mut().filter(|name| name.is_scattered).for_each(|name| name.run.first += before);
+            names.list.append(&mut part.list);
+            names.scattered.append(&mut part.scattered);
         }
-        let mut names = Names { list, starts: Vec::new(), order, records, apex_len, seed };
         names.index();
+        names.find_above();
         names.add_empty_non_terminals()?;
         names.classify();
+        names.above = Vec::new();
         Ok(names)
     }
 
     /// All names, by hash.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &NameEntry<'a>> {
+    pub(in crate::zone) fn iter(&self) -> impl Iterator<Item = &NameEntry<'a>> {
         self.list.iter()
     }
 
     /// The name with this number.
-    pub(super) fn at(&self, index: usize) -> &NameEntry<'a> {
+    #[inline]
+    pub(in crate::zone) fn at(&self, index: usize) -> &NameEntry<'a> {
         &self.list[index]
     }
 
     /// What names are hashed with.
-    pub(super) fn seed(&self) -> u64 {
+    pub(in crate::zone) fn seed(&self) -> u64 {
         self.seed
     }
 
+    /// How many threads may work on them.
+    pub(in crate::zone) fn cores(&self) -> usize {
+        self.cores
+    }
+
     /// How many.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::zone) fn len(&self) -> usize {
         self.list.len()
     }
 
     /// The number of the apex.
-    pub(super) fn apex(&self) -> usize {
+    pub(in crate::zone) fn apex(&self) -> usize {
         self.find(&[]).expect("the apex has a SOA")
     }
 
     /// The records of a name, in no stated order.
-    pub(super) fn records_of(&self, name: &NameEntry) -> impl Iterator<Item = &'a Record> {
-        let records = self.records;
-        self.order[name.first..name.first + name.count].iter().map(move |&index| records.at(index as usize))
+    #[inline]
+    pub(in crate::zone) fn records_of<'n>(
+        &'n self,
+        name: &'n NameEntry,
+    ) -> impl Iterator<Item = &'a Record> + use<'a, 'n> {
+        let runs = match name.is_scattered {
+            true => &self.scattered[name.run.range()],
+            false => std::slice::from_ref(&name.run),
+        };
+        let records = self.records.as_slice();
+        runs.iter().flat_map(move |run| &records[run.range()])
+    }
+
+    /// Starts loading what [`Names::records_of`] and their RDATA will read of the name with this number, if there is one: so many names
+    /// ahead of the one that is worked on that the memory has arrived by then.
+    #[inline]
+    pub(in crate::zone) fn prefetch(&self, number: usize) {
+        if let Some(name) = self.list.get(number) {
+            memory::prefetch_item(self.records.as_slice(), name.run.first as usize);
+            memory::prefetch_behind(name.relative);
+        }
+    }
+
+    /// Starts loading the octets of the name with this number, if there is one.
+    #[inline]
+    pub(in crate::zone) fn prefetch_name(&self, number: usize) {
+        if let Some(name) = self.list.get(number) {
+            memory::prefetch_behind(name.relative);
+        }
     }
 
     /// The number of the name `relative` (any case).
-    pub(super) fn find(&self, relative: &[u8]) -> Option<usize> {
-        let mut lower = [0; NAME_LEN_MAX];
-        let lower = &mut lower[..relative.len()];
-        lower.copy_from_slice(relative);
-        lower.make_ascii_lowercase();
-        let hash = layout::hash(self.seed, lower);
+    pub(in crate::zone) fn find(&self, relative: &[u8]) -> Option<usize> {
+        self.find_hashed(with_lower(relative, |lower| layout::hash(self.seed, lower)), relative)
+    }
+
+    fn find_hashed(&self, hash: u64, relative: &[u8]) -> Option<usize> {
         let first_bits = (hash >> self.shift()) as usize;
         let from = self.starts[first_bits] as usize;
         let to = self.starts.get(first_bits + 1).map_or(self.list.len(), |&next| next as usize);
         // By halving: names chosen for their hashes must not make each search a walk through all of them.
-        let order = |name: &NameEntry| name.hash.cmp(&hash).then_with(|| compare_lower(name.relative, lower));
+        let order = |name: &NameEntry| {
+            name.hash.cmp(&hash).then_with(|| match name.relative.eq_ignore_ascii_case(relative) {
+                true => std::cmp::Ordering::Equal,
+                false => compare_lower(name.relative, relative),
+            })
+        };
         self.list[from..to].binary_search_by(order).ok().map(|offset| from + offset)
     }
 
@@ -148,80 +211,157 @@ impl<'a> Names<'a> {
     fn index(&mut self) {
         self.starts = vec![0; (self.list.len() / 2).next_power_of_two().max(2)];
         let shift = self.shift();
-        let mut number = 0;
-        for (start, first_bits) in self.starts.iter_mut().zip(0u64..) {
-            while self.list.get(number).is_some_and(|name| name.hash >> shift < first_bits) {
-                number += 1;
+        // One start after the other, up to that of the name's own first bits.
+        let (mut next, mut last) = (0, None);
+        self.share_a_hash = false;
+        for (number, name) in self.list.iter().enumerate() {
+            while next as u64 <= name.hash >> shift {
+                self.starts[next] = number as u32;
+                next += 1;
             }
-            *start = number as u32;
+            self.share_a_hash |= last == Some(name.hash);
+            last = Some(name.hash);
         }
+        self.starts[next..].fill(self.list.len() as u32);
     }
 
     /// The number of the name with this absolute wire form; None when it is outside the zone, or not there.
-    pub(super) fn find_absolute(&self, apex: &Name, wire: &[u8]) -> Option<usize> {
+    pub(in crate::zone) fn find_absolute(&self, apex: &Name, wire: &[u8]) -> Option<usize> {
         name::is_at_or_below(wire, apex.as_wire()).then(|| self.find(&wire[..wire.len() - self.apex_len]))?
     }
 
-    /// Names that the index holds, by hash: all but the apex and the hidden ones.
-    pub(super) fn indexed(&self) -> impl Iterator<Item = (usize, &NameEntry<'a>)> {
-        self.list.iter().enumerate().filter(|(_, name)| !name.is_hidden && !name.relative.is_empty())
+    /// Whether the index holds a name: all but the apex and the hidden ones.
+    pub(in crate::zone) fn is_indexed(&self, number: usize) -> bool {
+        let name = &self.list[number];
+        !name.is_hidden && !name.relative.is_empty()
+    }
+
+    /// Names that the index holds, by hash.
+    pub(in crate::zone) fn indexed(&self) -> impl Iterator<Item = (usize, &NameEntry<'a>)> {
+        self.list.iter().enumerate().filter(|&(number, _)| self.is_indexed(number))
     }
 
     /// Whether two names have the same hash.
-    pub(super) fn share_a_hash(&self) -> bool {
-        self.list.windows(2).any(|pair| pair[0].hash == pair[1].hash)
+    pub(in crate::zone) fn share_a_hash(&self) -> bool {
+        self.share_a_hash
     }
 
-    /// Marks cuts, DNAMEs and what they occlude; drops empty non-terminals that are occluded.
+    /// Marks what cuts and DNAMEs occlude; drops empty non-terminals that are occluded.
     fn classify(&mut self) {
         // Depths at which cuts or DNAMEs lie: only ancestors of these depths need a look. Deepest bit: 127 labels.
-        let mut depths = 0u128;
-        for index in 0..self.list.len() {
-            let entry = &self.list[index];
-            let has = |rtype| self.records_of(entry).any(|record| record.rtype == rtype);
-            let (is_cut, has_dname) = (!entry.relative.is_empty() && has(rtype::NS), has(rtype::DNAME));
-            if is_cut || has_dname {
-                depths |= 1 << depth(entry.relative);
-            }
-            let has_address = has(rtype::A) || has(rtype::AAAA);
-            let entry = &mut self.list[index];
-            (entry.is_cut, entry.has_dname, entry.has_address) = (is_cut, has_dname, has_address);
+        let above = self.list.iter().filter(|name| name.is_cut || name.has_dname);
+        let depths = above.fold(0u128, |depths, name| depths | 1 << name.depth);
+        if depths == 0 {
+            return;
         }
-        if depths != 0 {
-            for index in 0..self.list.len() {
-                let above = self.occluded_by(self.list[index].relative, depths);
-                let is_redirected = above.is_some_and(|above| !self.list[above].is_cut);
-                let entry = &mut self.list[index];
-                (entry.is_hidden, entry.is_redirected) = (above.is_some(), is_redirected);
-            }
+        // A DNAME there is above all; the walk up ends below it.
+        let at_apex = (depths & 1 != 0).then(|| self.apex());
+        let occluded = in_parts(self.cores, self.list.len(), |part| {
+            let found = part.filter_map(|number| {
+                let above = self.occluded_by(number, depths, at_apex)?;
+                Some((number, !self.list[above].is_cut))
+            });
+            found.collect::<Vec<_>>()
+        });
+        for (number, is_redirected) in occluded.into_iter().flatten() {
+            let entry = &mut self.list[number];
+            (entry.is_hidden, entry.is_redirected) = (true, is_redirected);
         }
-        self.list.retain(|name| name.count > 0 || !name.is_hidden);
-        self.index();
+        let before = self.list.len();
+        self.list.retain(|name| name.run.count > 0 || !name.is_hidden);
+        if self.list.len() < before {
+            self.index();
+        }
     }
 
-    /// The highest proper ancestor of the name that is a cut or has a DNAME.
-    fn occluded_by(&self, relative: &[u8], depths: u128) -> Option<usize> {
-        let mut left = depth(relative);
-        let mut rest = relative;
-        let mut highest = None;
-        while left > 0 {
-            rest = parent(rest);
-            left -= 1;
-            if depths >> left & 1 == 1
-                && let Some(above) = self.find(rest)
-                && (self.list[above].is_cut || self.list[above].has_dname)
-            {
-                highest = Some(above);
-            }
+    /// The highest proper ancestor of a name that is a cut or has a DNAME.
+    fn occluded_by(&self, number: usize, depths: u128, at_apex: Option<usize>) -> Option<usize> {
+        if depths & ((1 << self.list[number].depth) - 1) == 0 {
+            return None;
         }
-        highest
+        let mut highest = None;
+        let mut above = self.above[number];
+        // Each is less deep than the one before.
+        while above != NONE {
+            let name = &self.list[above as usize];
+            if name.is_cut || name.has_dname {
+                highest = Some(above as usize);
+            }
+            above = self.above[above as usize];
+        }
+        at_apex.or(highest)
+    }
+
+    /// Finds the name right above each.
+    fn find_above(&mut self) {
+        let parts = in_parts(self.cores, self.list.len(), |part| {
+            let mut above = vec![NONE; part.len()];
+            let mut deep = part.clone().filter(|&number| self.list[number].depth > 1);
+            loop {
+                let mut batch = [(0, 0); BATCH];
+                let mut len = 0;
+                for (slot, number) in batch.iter_mut().zip(deep.by_ref()) {
+                    memory::prefetch_behind(self.list[number].relative);
+                    slot.1 = number;
+                    len += 1;
+                }
+                let batch = &mut batch[..len];
+                for (hash, number) in batch.iter_mut() {
+                    *hash = with_lower(parent(self.list[*number].relative), |lower| layout::hash(self.seed, lower));
+                    memory::prefetch_item(&self.starts, (*hash >> self.shift()) as usize);
+                }
+                for &(hash, _) in batch.iter() {
+                    memory::prefetch_item(&self.list, self.starts[(hash >> self.shift()) as usize] as usize);
+                }
+                for &(hash, number) in batch.iter() {
+                    let found = self.find_hashed(hash, parent(self.list[number].relative));
+                    above[number - part.start] = found.map_or(NONE, |found| found as u32);
+                }
+                if len < BATCH {
+                    return above;
+                }
+            }
+        });
+        self.above = parts.concat();
     }
 
     /// Names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2).
     fn add_empty_non_terminals(&mut self) -> Result<(), TooManyEmpty> {
         let max = EMPTY_MIN + EMPTY_PER_OWNER * self.list.len();
-        let mut missing = std::collections::HashMap::<Folded<'a>, &'a [u8]>::new();
-        for entry in &self.list {
+        let mut missing = Missing::new();
+        for part in in_parts(self.cores, self.list.len(), |part| self.empty_above(part, max)) {
+            let part = part?;
+            if missing.is_empty() {
+                missing = part;
+                continue;
+            }
+            for spelling in part.into_values() {
+                let least = missing.entry(Folded(spelling)).or_insert(spelling);
+                *least = spelling.min(*least);
+            }
+        }
+        if missing.len() > max {
+            return Err(TooManyEmpty);
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let seed = self.seed;
+        self.list.extend(missing.into_values().map(|spelling| {
+            let hash = with_lower(spelling, |lower| layout::hash(seed, lower));
+            NameEntry::new(hash, spelling, 0, 0)
+        }));
+        self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(a.relative, b.relative)));
+        self.index();
+        self.find_above();
+        Ok(())
+    }
+
+    /// The empty non-terminals above these names, `max` at most.
+    fn empty_above(&self, names: Range<usize>, max: usize) -> Result<Missing<'a>, TooManyEmpty> {
+        let mut missing = Missing::new();
+        let lonely = names.map(|number| (&self.list[number], self.above[number]));
+        for (entry, _) in lonely.filter(|&(entry, above)| entry.depth > 1 && above == NONE) {
             let mut above = parent(entry.relative);
             while !above.is_empty() && self.find(above).is_none() {
                 match missing.entry(Folded(above)) {
@@ -238,17 +378,109 @@ impl<'a> Names<'a> {
                 above = parent(above);
             }
         }
-        if missing.is_empty() {
-            return Ok(());
+        Ok(missing)
+    }
+}
+
+/// Empty non-terminals, each with the least of its spellings.
+type Missing<'a> = HashMap<Folded<'a>, &'a [u8]>;
+
+/// The owners of these records in bins by the first `bits` of their hashes: a name for each run of records.
+fn owners<'a>(
+    records: &'a Records,
+    chain: &Chain,
+    part: Range<usize>,
+    apex_len: usize,
+    seed: u64,
+    bits: u32,
+) -> Vec<Vec<NameEntry<'a>>> {
+    let mut bins: Vec<Vec<NameEntry>> = (0..1 << bits).map(|_| Vec::with_capacity(part.len() >> bits)).collect();
+    let mut next = part.start;
+    for run in runs(&records.as_slice()[part]) {
+        let mut numbers = next..next + run.len();
+        next = numbers.end;
+        let owner = records.owner(&run[0]);
+        let relative = &owner[..owner.len() - apex_len];
+        let hash = with_lower(relative, |lower| layout::hash(seed, lower));
+        // What lies in the order is not among the names: mostly all records of an owner or none.
+        while let Some(first) = numbers.find(|&number| !chain.has(number)) {
+            let end = numbers.find(|&number| chain.has(number)).unwrap_or(next);
+            let run = &records.as_slice()[first..end];
+            let mut name = NameEntry::new(hash, relative, first, run.len());
+            for record in run {
+                match record.rtype {
+                    rtype::NS => name.is_cut = !relative.is_empty(),
+                    rtype::DNAME => name.has_dname = true,
+                    rtype::A | rtype::AAAA => name.has_address = true,
+                    _ => {}
+                }
+            }
+            name.is_hidden = run.iter().all(|record| is_of_nsec3(record, records));
+            // In two shifts: one by 64 is none.
+            bins[(hash >> 1 >> (63 - bits)) as usize].push(name);
         }
-        let seed = self.seed;
-        self.list.extend(missing.into_values().map(|spelling| {
-            let hash = with_lower(spelling, |lower| layout::hash(seed, lower));
-            NameEntry::new(hash, spelling, 0, 0)
-        }));
-        self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(a.relative, b.relative)));
-        self.index();
-        Ok(())
+    }
+    bins
+}
+
+/// Names by hash, and the runs of those that have several.
+struct Sorted<'a> {
+    list: Vec<NameEntry<'a>>,
+    scattered: Vec<Run>,
+}
+
+/// Sorts the names of some bins, all that were read of them, and makes one of those that are the same.
+fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> {
+    let count = |bin: usize| read.iter().map(|bins| bins[bin].len()).sum::<usize>();
+    let mut sorted = Sorted { list: Vec::with_capacity(bins.clone().map(count).sum()), scattered: Vec::new() };
+    let (mut unsorted, mut names): (Vec<NameEntry>, Vec<NameEntry>) = Default::default();
+    let mut keys = Vec::new();
+    for bin in bins {
+        unsorted.clear();
+        unsorted.extend(read.iter().flat_map(|bins| &bins[bin]));
+        // Of equal ones the first that was read stays first.
+        keys.clear();
+        keys.extend(unsorted.iter().zip(0u32..).map(|(name, place)| (name.hash, place)));
+        keys.sort_unstable();
+        names.clear();
+        names.extend(keys.iter().map(|&(_, place)| unsorted[place as usize]));
+        for run in names.chunk_by_mut(|a, b| a.hash == b.hash) {
+            // Names that share a hash are rare, and told apart by their bytes.
+            if run.iter().any(|name| !name.relative.eq_ignore_ascii_case(run[0].relative)) {
+                run.sort_by(|a, b| compare_lower(a.relative, b.relative).then(a.run.first.cmp(&b.run.first)));
+            }
+            for same in run.chunk_by(|a, b| a.relative.eq_ignore_ascii_case(b.relative)) {
+                sorted.push(same);
+            }
+        }
+    }
+    sorted
+}
+
+impl<'a> Sorted<'a> {
+    /// Adds a name, of which these are the runs in reading order.
+    fn push(&mut self, runs: &[NameEntry<'a>]) {
+        let mut name = runs[0];
+        if runs.len() > 1 {
+            let first = self.scattered.len();
+            self.scattered.extend(runs.iter().map(|other| other.run));
+            name.run = Run { first: first as u32, count: runs.len() as u32 };
+            name.is_scattered = true;
+            for other in runs {
+                name.relative = name.relative.min(other.relative);
+                name.is_cut |= other.is_cut;
+                name.has_dname |= other.has_dname;
+                name.has_address |= other.has_address;
+                name.is_hidden &= other.is_hidden;
+            }
+        }
+        self.list.push(name);
+    }
+}
+
+impl Run {
+    fn range(self) -> Range<usize> {
+        self.first as usize..self.first as usize + self.count as usize
     }
 }
 
@@ -279,12 +511,15 @@ fn with_lower<T>(relative: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
 }
 
 impl<'a> NameEntry<'a> {
-    fn new(hash: u64, relative: &'a [u8], first: usize, count: usize) -> NameEntry<'a> {
+    /// A visible name without records.
+    pub(in crate::zone) fn new(hash: u64, relative: &'a [u8], first: usize, count: usize) -> NameEntry<'a> {
         NameEntry {
             hash,
             relative,
-            first,
-            count,
+            run: Run { first: first as u32, count: count as u32 },
+            is_scattered: false,
+            depth: name::labels(relative).count() as u8,
+            is_wildcard: relative.starts_with(b"\x01*"),
             is_cut: false,
             has_dname: false,
             has_address: false,
@@ -294,13 +529,8 @@ impl<'a> NameEntry<'a> {
     }
 }
 
-/// Labels of a relative name.
-pub(super) fn depth(relative: &[u8]) -> usize {
-    name::labels(relative).count()
-}
-
 /// The name without its first label; the apex's own relative name, empty, is its own parent.
-pub(super) fn parent(relative: &[u8]) -> &[u8] {
+pub(in crate::zone) fn parent(relative: &[u8]) -> &[u8] {
     relative.first().map_or(relative, |&len| &relative[1 + len as usize..])
 }
 

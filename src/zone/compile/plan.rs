@@ -2,12 +2,15 @@
 
 use super::Unfit;
 use super::names::{Names, parent};
-use super::rrsets::{Extra, Rrsets};
+use super::order::{Items, Order};
+use super::rrsets::{Entry, Extra, Rrsets};
 use crate::wire::name::Name;
+use crate::zone::cores::in_parts;
 use crate::zone::layout::{
     BUCKET_MAX, DIGEST, EXPANSION_MAX, Grid, IMAGE_MAX, PADDING, PLACE, SEGMENT_ENTRY, extra, far, header, node,
 };
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Where everything will lie.
 pub(super) struct Plan<'a> {
@@ -20,7 +23,9 @@ pub(super) struct Plan<'a> {
     pub(super) far_grid: Grid,
     /// All far items, by hash.
     pub(super) far: Vec<Item>,
-    /// Octets of all segments, as far as they can be told before they are written.
+    /// What denials are found in.
+    pub(super) order: Order<'a>,
+    /// Octets of all segments but the order's, as far as they can be told before they are written.
     pub(super) segments_len: u64,
     /// Names that lie behind their cut.
     own: Vec<bool>,
@@ -44,7 +49,13 @@ impl Item {
 
 impl<'a> Plan<'a> {
     /// An image of more than `flat_max` octets is laid out in segments.
-    pub(super) fn new(flat_max: u64, apex: &Name, names: &'a Names<'a>, rrsets: &'a Rrsets) -> Result<Plan<'a>, Unfit> {
+    pub(super) fn new(
+        flat_max: u64,
+        apex: &Name,
+        names: &'a Names<'a>,
+        rrsets: &'a Rrsets,
+        items: &'a Items<'a>,
+    ) -> Result<Plan<'a>, Unfit> {
         let mut plan = Plan {
             names,
             rrsets,
@@ -53,25 +64,37 @@ impl<'a> Plan<'a> {
             name_grid: Grid::flat(0),
             far_grid: Grid { bits: 0, buckets: 0 },
             far: Vec::new(),
+            order: Order::default(),
             segments_len: 0,
             own: own(names, rrsets),
             wildcards: wildcards(names),
         };
         plan.collect_far();
-        let root_len = |plan: &Plan| (header::SIZE + apex.as_wire().len() + plan.node_len(plan.apex) + DIGEST) as u64;
+        let head_len = header::SIZE + apex.as_wire().len() + items.hashing().len();
+        let root_len = |plan: &Plan| (head_len + plan.node_len(plan.apex) + DIGEST) as u64;
         let indexed = names.indexed().count();
-        plan.lay_out(indexed, |_| 0);
-        let mut len = root_len(&plan) + plan.segments_len;
-        if len > flat_max {
-            plan.is_flat = false;
+        // Each set is in the image once at least: often that alone is too much to be flat.
+        let mut len = rrsets.octets_len();
+        if len <= flat_max {
+            plan.lay_out(indexed, |_| 0);
+            len = root_len(&plan) + plan.segments_len + items.len_max();
+        }
+        plan.is_flat = len <= flat_max;
+        plan.order = items.order(plan.is_flat);
+        if !plan.is_flat {
             plan.lay_out(indexed, |octets| octets);
-            let segments = (plan.name_grid.segments() + plan.far_grid.segments()) as u64;
-            len = root_len(&plan) + plan.segments_len + segments * (SEGMENT_ENTRY + PADDING) as u64;
+            let segments = plan.name_grid.segments() + plan.far_grid.segments() + plan.order.runs.len();
+            let order_len = plan.order.runs.iter().map(|run| run.len() as u64).sum::<u64>();
+            len = root_len(&plan)
+                + plan.segments_len
+                + plan.order.fences().len() as u64
+                + order_len
+                + (segments * (SEGMENT_ENTRY + PADDING)) as u64;
         }
         if len > IMAGE_MAX {
             return Err(Unfit::TooLarge);
         }
-        if rrsets.expanded_len(apex, names) > len.saturating_mul(EXPANSION_MAX) {
+        if rrsets.expanded_len > len.saturating_mul(EXPANSION_MAX) {
             return Err(Unfit::TooRepetitive);
         }
         plan.check_name_buckets()?;
@@ -81,14 +104,22 @@ impl<'a> Plan<'a> {
 
     /// Chooses the grids, for tables whose octets count as `counted`.
     fn lay_out(&mut self, indexed: usize, counted: impl Fn(u64) -> u64) {
-        let in_names = self.names.indexed().map(|(number, _)| 4 + self.node_len(number) as u64).sum();
-        let in_far = self.far.iter().map(|item| 4 + self.item_len(item) as u64).sum();
+        let is_indexed = |&number: &usize| self.names.is_indexed(number);
+        let in_names = self
+            .sum(self.names.len(), |part| part.filter(is_indexed).map(|number| 4 + self.node_len(number) as u64).sum());
+        let in_far =
+            self.sum(self.far.len(), |part| self.far[part].iter().map(|item| 4 + self.item_len(item) as u64).sum());
         let directory = |grid: Grid| (grid.segments() * (grid.buckets as usize * (PLACE + 1) + PLACE)) as u64;
         self.name_grid = Grid::new(indexed, counted(in_names));
         if !self.far.is_empty() {
             self.far_grid = Grid::new(self.far.len(), counted(in_far));
         }
         self.segments_len = in_names + in_far + directory(self.name_grid) + directory(self.far_grid);
+    }
+
+    /// Of `0..len`, on all cores.
+    fn sum(&self, len: usize, part: impl Fn(Range<usize>) -> u64 + Sync) -> u64 {
+        in_parts(self.names.cores(), len, part).into_iter().sum()
     }
 
     fn collect_far(&mut self) {
@@ -156,8 +187,8 @@ impl<'a> Plan<'a> {
     /// Octets of a node, with all that lies behind it.
     pub(super) fn node_len(&self, number: usize) -> usize {
         let mut len = self.head_len(number);
-        for &(_, set) in self.rrsets.of(number) {
-            if self.rrsets.sets()[set as usize].is_inline() {
+        for &Entry { is_inline, set, .. } in self.rrsets.of(number) {
+            if is_inline {
                 len += self.set_len(set);
                 let targets = self.rrsets.extras(set).iter().map(|extra| extra.target as usize);
                 len += targets.filter(|&target| self.own[target]).map(|target| self.node_len(target)).sum::<usize>();
@@ -169,13 +200,12 @@ impl<'a> Plan<'a> {
     /// Octets of a node before its first RRset.
     pub(super) fn head_len(&self, number: usize) -> usize {
         let has_place = self.is_flat && self.wildcards.contains_key(&number);
-        let entries = self.rrsets.of(number).iter().map(|&(_, set)| self.entry_len(set)).sum::<usize>();
+        let entries = self.rrsets.of(number).iter().map(|entry| self.entry_len(entry)).sum::<usize>();
         node::FIXED + self.names.at(number).relative.len() + if has_place { PLACE } else { 0 } + entries
     }
 
-    fn entry_len(&self, set: u32) -> usize {
-        let is_place = self.is_flat || self.rrsets.sets()[set as usize].is_inline();
-        if is_place { node::ENTRY } else { node::FAR_ENTRY }
+    fn entry_len(&self, entry: &Entry) -> usize {
+        if self.is_flat || entry.is_inline { node::ENTRY } else { node::FAR_ENTRY }
     }
 
     /// Octets of an RRset.
@@ -207,6 +237,6 @@ fn own(names: &Names, rrsets: &Rrsets) -> Vec<bool> {
 
 /// Which name has which as its child `*`.
 fn wildcards(names: &Names) -> HashMap<usize, usize> {
-    let stars = names.indexed().filter(|(_, name)| name.relative.starts_with(b"\x01*"));
+    let stars = names.indexed().filter(|(_, name)| name.is_wildcard);
     stars.filter_map(|(number, name)| Some((names.find(parent(name.relative))?, number))).collect()
 }

@@ -1,26 +1,37 @@
 //! Writes an image as it was planned.
 
-use super::names::{NameEntry, depth};
+use super::names::NameEntry;
 use super::plan::{Item, Plan};
+use super::rrsets::Entry;
 use super::{Soa, Unfit};
 use crate::wire::name::Name;
+use crate::zone::cores::in_parts;
 use crate::zone::image::Piece;
-use crate::zone::layout::{BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, extra, far, header, node};
+use crate::zone::layout::{
+    BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node,
+};
 use crate::zone::memory::{self, ARENA};
+use std::ops::Range;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// So many names ahead of the one that is written, the octets of a name are being loaded.
+const AHEAD: usize = 16;
 
 /// Writes the image: its flat bytes, or its root and segments.
 pub(super) fn image(apex: &Name, soa: &Soa, plan: &Plan) -> Result<(Vec<u8>, Vec<Piece>), Unfit> {
-    let mut refs = Refs::new(plan);
+    let refs = Refs::new(plan);
     if plan.is_flat {
         // The first time to learn the places, the second to write them.
-        flat(apex, soa, plan, &mut refs);
-        return Ok((flat(apex, soa, plan, &mut refs), Vec::new()));
+        flat(apex, soa, plan, &refs);
+        return Ok((flat(apex, soa, plan, &refs), Vec::new()));
     }
-    let segments = segments(plan, &mut refs)?;
-    Ok((root(apex, soa, plan, &segments, &mut refs), segments))
+    let segments = segments(plan, &refs)?;
+    let root = root(apex, soa, plan, &segments, &refs);
+    Ok((root, segments.into_iter().map(|(piece, _)| piece).collect()))
 }
 
-fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
+fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     let mut root = start_root(apex, soa, plan, refs);
     let name_table = root.len() as u32;
     let mut run = Run { plan, refs, out: root, start: 0 };
@@ -30,27 +41,33 @@ fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
         run.put_far(0, &mut &plan.far[..]);
     }
     root = run.out;
+    let order = root.len() as u32;
+    plan.order.runs.iter().for_each(|run| root.extend_from_slice(run));
+    root[header::ORDER..][..4].copy_from_slice(&order.to_le_bytes());
     root[header::NAME_TABLE..][..4].copy_from_slice(&name_table.to_le_bytes());
     root[header::FAR_TABLE..][..4].copy_from_slice(&far_table.to_le_bytes());
     finish_root(root, 0)
 }
 
-fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[Piece], refs: &mut Refs) -> Vec<u8> {
+fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[(Piece, blake3::Hash)], refs: &Refs) -> Vec<u8> {
     let mut root = start_root(apex, soa, plan, refs);
+    let fences = root.len() as u32;
+    root.extend_from_slice(&plan.order.fences());
+    root[header::FENCES..][..4].copy_from_slice(&fences.to_le_bytes());
     let mut segments_len = 0;
-    for segment in segments {
+    for (segment, digest) in segments {
         let len = segment.bytes().len();
-        root.extend_from_slice(blake3::hash(segment.bytes()).as_bytes());
+        root.extend_from_slice(digest.as_bytes());
         root.extend_from_slice(&(len as u32).to_le_bytes());
         segments_len += len as u64;
     }
     finish_root(root, segments_len)
 }
 
-/// Header, apex name, apex node.
-fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
+/// Header, apex name, hashing, apex node.
+fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     let mut out = vec![0; header::SIZE];
-    let deepest = plan.names.indexed().map(|(_, name)| depth(name.relative)).max().unwrap_or(0);
+    let deepest = plan.names.indexed().map(|(_, name)| name.depth).max().unwrap_or(0);
     let mut field = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
     field(0, &MAGIC);
     field(header::VERSION, &VERSION.to_le_bytes());
@@ -59,14 +76,24 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &mut Refs) -> Vec<u8> {
     field(header::SEED, &plan.names.seed().to_le_bytes());
     field(header::NAME_BUCKETS, &plan.name_grid.buckets.to_le_bytes());
     field(header::FAR_BUCKETS, &plan.far_grid.buckets.to_le_bytes());
-    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len()) as u32).to_le_bytes());
+    let items = plan.order.items;
+    let hashing = items.map_or_else(Vec::new, |items| items.hashing());
+    field(header::APEX_NODE, &((header::SIZE + apex.as_wire().len() + hashing.len()) as u32).to_le_bytes());
     field(header::NEGATIVE_TTL, &soa.negative_ttl_secs.to_le_bytes());
+    field(header::SIGNATURES_END, &soa.signatures_end.to_le_bytes());
     field(header::FORM, &[!plan.is_flat as u8]);
     field(header::NAME_BITS, &[plan.name_grid.bits]);
     field(header::FAR_BITS, &[plan.far_grid.bits]);
-    field(header::DEPTH, &[deepest as u8]);
+    field(header::DEPTH, &[deepest]);
     field(header::APEX_LEN, &[apex.as_wire().len() as u8]);
+    field(header::DENIAL, &[items.map_or(denial::NONE, |items| items.denial())]);
+    field(header::SALT_LEN, &[items.map_or(0, |items| items.salt_len())]);
+    field(header::ITERATIONS, &items.map_or(0, |items| items.iterations()).to_le_bytes());
+    if !plan.is_flat {
+        field(header::ORDER_SEGMENTS, &(plan.order.runs.len() as u32).to_le_bytes());
+    }
     out.extend_from_slice(apex.as_wire());
+    out.extend_from_slice(&hashing);
     let mut run = Run { plan, refs, out, start: 0 };
     run.put_node(plan.apex);
     run.out
@@ -79,16 +106,38 @@ fn finish_root(mut root: Vec<u8>, segments_len: u64) -> Vec<u8> {
     root[header::ROOT_LEN..][..8].copy_from_slice(&len.to_le_bytes());
     let digest = blake3::hash(&root);
     root.extend_from_slice(digest.as_bytes());
+    root.shrink_to_fit();
     root
 }
 
-fn segments(plan: &Plan, refs: &mut Refs) -> Result<Vec<Piece>, Unfit> {
-    let mut left = plan.segments_len as usize;
+/// The segments, each with its digest.
+fn segments(plan: &Plan, refs: &Refs) -> Result<Vec<(Piece, blake3::Hash)>, Unfit> {
+    let indexed = indexed(plan);
+    let count = plan.name_grid.segments() + plan.far_grid.segments() + plan.order.runs.len();
+    let parts = in_parts(plan.names.cores(), count, |part| part_of_segments(plan, refs, &indexed, part));
+    let mut segments = Vec::with_capacity(count);
+    for part in parts {
+        segments.extend(part?);
+    }
+    Ok(segments)
+}
+
+/// Some of the segments.
+fn part_of_segments(
+    plan: &Plan,
+    refs: &Refs,
+    indexed: &[u32],
+    part: Range<usize>,
+) -> Result<Vec<(Piece, blake3::Hash)>, Unfit> {
+    let name_segments = plan.name_grid.segments();
+    let far_end = name_segments + plan.far_grid.segments();
+    let mut left = plan.segments_len as usize / far_end * part.len();
     let mut run = Run { plan, refs, out: new_arena(&mut left), start: 0 };
-    let (mut pieces, mut lens) = (Vec::new(), Vec::new());
-    let (indexed, mut far) = (indexed(plan), &plan.far[..]);
-    let (mut names, name_segments) = (&indexed[..], plan.name_grid.segments());
-    for segment in 0..name_segments + plan.far_grid.segments() {
+    let (mut pieces, mut lens, mut digests) = (Vec::with_capacity(part.len()), Vec::new(), Vec::new());
+    let mut names = from_segment(indexed, part.start, plan.name_grid, |&number| plan.names.at(number as usize).hash);
+    let far_start = part.start.saturating_sub(name_segments);
+    let mut far = from_segment(&plan.far, far_start, plan.far_grid, |item| far::prefix(item.hash));
+    for segment in part {
         if run.out.len() + SEGMENT_MAX > ARENA {
             let full = std::mem::replace(&mut run.out, new_arena(&mut left));
             pieces.extend(Piece::cut(full, std::mem::take(&mut lens)));
@@ -96,18 +145,25 @@ fn segments(plan: &Plan, refs: &mut Refs) -> Result<Vec<Piece>, Unfit> {
         run.start = run.out.len();
         match segment.checked_sub(name_segments) {
             None => run.put_names(segment, &mut names),
+            Some(_) if segment >= far_end => run.out.extend_from_slice(&plan.order.runs[segment - far_end]),
             Some(segment) => run.put_far(segment, &mut far),
         }
         run.out.extend_from_slice(&[0; PADDING]);
-        let len = run.out.len() - run.start;
-        if len > SEGMENT_MAX {
+        let octets = &run.out[run.start..];
+        if octets.len() > SEGMENT_MAX {
             return Err(Unfit::Seed);
         }
-        lens.push(len);
+        digests.push(blake3::hash(octets));
+        lens.push(octets.len());
     }
     run.out.shrink_to_fit();
     pieces.extend(Piece::cut(run.out, lens));
-    Ok(pieces)
+    Ok(pieces.into_iter().zip(digests).collect())
+}
+
+/// The items from those of a segment on, of items by hash.
+fn from_segment<T>(items: &[T], segment: usize, grid: Grid, hash: impl Fn(&T) -> u64) -> &[T] {
+    &items[items.partition_point(|item| grid.place(hash(item)).0 < segment)..]
 }
 
 /// Room for the next segments, of which about `left` octets are to come.
@@ -124,29 +180,39 @@ fn indexed(plan: &Plan) -> Vec<u32> {
     plan.names.indexed().map(|(number, _)| number as u32).collect()
 }
 
-/// What refs say: places where the image is flat, far refs where it is in segments.
+/// What refs say: places where the image is flat, far refs where it is in segments. In segments they are known before, and all cores
+/// read them.
 struct Refs {
-    names: Vec<u64>,
-    sets: Vec<u64>,
+    names: Vec<AtomicU64>,
+    sets: Vec<AtomicU64>,
 }
 
 impl Refs {
     fn new(plan: &Plan) -> Refs {
-        let mut refs = Refs { names: vec![0; plan.names.len()], sets: vec![0; plan.rrsets.sets().len()] };
+        let none = |count: usize| std::iter::repeat_with(AtomicU64::default).take(count).collect();
+        let refs = Refs { names: none(plan.names.len()), sets: none(plan.rrsets.sets().len()) };
         if !plan.is_flat {
             for item in &plan.far {
-                let kind = if item.is_node() { &mut refs.names } else { &mut refs.sets };
-                kind[item.number as usize] = far::reference(item.hash, item.key);
+                let kind = if item.is_node() { &refs.names } else { &refs.sets };
+                kind[item.number as usize].store(far::reference(item.hash, item.key), Relaxed);
             }
         }
         refs
+    }
+
+    fn name(&self, number: usize) -> u64 {
+        self.names[number].load(Relaxed)
+    }
+
+    fn set(&self, number: u32) -> u64 {
+        self.sets[number as usize].load(Relaxed)
     }
 }
 
 /// A run that is being written: it starts at `start` of `out`.
 struct Run<'a> {
     plan: &'a Plan<'a>,
-    refs: &'a mut Refs,
+    refs: &'a Refs,
     out: Vec<u8>,
     start: usize,
 }
@@ -162,6 +228,7 @@ impl Run<'_> {
         let plan = self.plan;
         let hash = |&number: &u32| plan.names.at(number as usize).hash;
         self.put_table(plan.name_grid, segment, names, hash, |run, &number| {
+            plan.names.prefetch_name(number as usize + AHEAD);
             let slot = hash(&number) as u8 as u32 | (run.here() as u32) << 8;
             run.put_node(number as usize);
             slot
@@ -222,7 +289,7 @@ impl Run<'_> {
     fn put_node(&mut self, number: usize) {
         let (plan, start) = (self.plan, self.here());
         if plan.is_flat {
-            self.refs.names[number] = start as u64;
+            self.refs.names[number].store(start as u64, Relaxed);
         }
         let name: &NameEntry = plan.names.at(number);
         let wildcard = plan.wildcards.get(&number);
@@ -235,22 +302,21 @@ impl Run<'_> {
         if let Some(&wildcard) = wildcard
             && plan.is_flat
         {
-            self.put_ref(self.refs.names[wildcard], PLACE);
+            self.put_ref(self.refs.name(wildcard), PLACE);
         }
-        let is_inline = |set: u32| plan.rrsets.sets()[set as usize].is_inline();
         let mut beside = start + plan.head_len(number);
-        for &(rtype, set) in entries {
+        for &Entry { rtype, is_inline, set } in entries {
             self.out.extend_from_slice(&rtype.to_le_bytes());
-            if is_inline(set) {
+            if is_inline {
                 self.put_ref(beside as u64, PLACE);
                 beside += plan.set_len(set);
             } else {
-                self.put_ref(self.refs.sets[set as usize], if plan.is_flat { PLACE } else { far::LEN });
+                self.put_ref(self.refs.set(set), if plan.is_flat { PLACE } else { far::LEN });
             }
         }
         let mut own = Vec::new();
-        for &(_, set) in entries.iter().filter(|(_, set)| is_inline(*set)) {
-            own.extend(self.put_set(set));
+        for entry in entries.iter().filter(|entry| entry.is_inline) {
+            own.extend(self.put_set(entry.set));
         }
         debug_assert_eq!(self.here(), beside);
         for (at, target) in own {
@@ -265,7 +331,7 @@ impl Run<'_> {
     fn put_set(&mut self, set: u32) -> Vec<(usize, usize)> {
         let plan = self.plan;
         if plan.is_flat {
-            self.refs.sets[set as usize] = self.here() as u64;
+            self.refs.sets[set as usize].store(self.here() as u64, Relaxed);
         }
         self.out.extend_from_slice(plan.rrsets.octets(set));
         let mut own = Vec::new();
@@ -277,7 +343,7 @@ impl Run<'_> {
             }
             let given = match flags & extra::TARGET {
                 extra::HASH => plan.names.at(target).hash,
-                _ => self.refs.names[target],
+                _ => self.refs.name(target),
             };
             self.put_ref(given, extra::target_len(flags));
         }

@@ -47,6 +47,14 @@ impl Ahead<'_> {
         }
     }
 
+    /// Then, where names are signed and buckets larger than what is loaded of them, the name.
+    #[inline]
+    pub fn load_node(&self) {
+        if self.image.head.denial != layout::denial::NONE {
+            let _ = self.find_node();
+        }
+    }
+
     /// Then the RRsets of the name that lie elsewhere, or the directory's entries of their buckets.
     #[inline]
     pub fn load_sets(&mut self) {
@@ -62,6 +70,17 @@ impl Ahead<'_> {
                 bucket.prefetch(0);
             }
         }
+    }
+
+    fn find_node(&self) -> Result<(), Damaged> {
+        let bucket = self.image.name_bucket(self.hash)?;
+        for slot in 0..bucket.slots()? {
+            let (tag, at) = bucket.name_slot(slot)?;
+            if tag == self.hash as u8 {
+                bucket.prefetch(at.saturating_sub(bucket.start));
+            }
+        }
+        Ok(())
     }
 
     fn find_sets(&mut self) -> Result<(), Damaged> {

@@ -134,7 +134,51 @@ pub struct Rrset<'a> {
     /// RDLENGTH and RDATA of each record, one after the other, as in a message.
     items: &'a [u8],
     flags: u8,
-    hints: usize,
+    /// Where what follows the RDATA starts.
+    behind: usize,
+}
+
+/// The RRSIG records that cover an RRset.
+#[derive(Clone, Copy)]
+pub struct Signatures<'a> {
+    /// Their own TTL, in seconds: as a rule that of the RRset (RFC 4034 section 3).
+    pub ttl_secs: u32,
+    /// How many, 1 at least.
+    pub count: u16,
+    items: &'a [u8],
+}
+
+impl<'a> Signatures<'a> {
+    /// Octets of all RDLENGTHs and RDATA.
+    #[inline]
+    pub fn items_len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// RDLENGTH and RDATA of each record.
+    #[inline]
+    pub fn items(&self) -> impl Iterator<Item = Result<&'a [u8], Damaged>> + use<'a> {
+        items(self.items)
+    }
+}
+
+/// RDLENGTH and RDATA of each of several records.
+#[inline]
+fn items(mut rest: &[u8]) -> impl Iterator<Item = Result<&[u8], Damaged>> {
+    std::iter::from_fn(move || {
+        let len = rest.first_chunk::<2>().map(|len| 2 + u16::from_be_bytes(*len) as usize);
+        match len.and_then(|len| rest.split_at_checked(len)) {
+            Some((item, tail)) => {
+                rest = tail;
+                Some(Ok(item))
+            }
+            None if rest.is_empty() => None,
+            None => {
+                rest = &[];
+                Some(Err(Damaged))
+            }
+        }
+    })
 }
 
 impl<'a> Rrset<'a> {
@@ -148,13 +192,13 @@ impl<'a> Rrset<'a> {
     }
 
     #[inline]
-    fn read(image: &'a Image, run: Bytes<'a>, rtype: u16, at: usize) -> Result<Rrset<'a>, Damaged> {
+    pub(super) fn read(image: &'a Image, run: Bytes<'a>, rtype: u16, at: usize) -> Result<Rrset<'a>, Damaged> {
         let [t0, t1, t2, t3, c0, c1, l0, l1, flags] = run.array::<{ rrset::FIXED }>(at)?;
         let len = u16::from_le_bytes([l0, l1]) as usize;
         let items = run.slice(at + rrset::FIXED, len)?;
         let ttl_secs = u32::from_le_bytes([t0, t1, t2, t3]);
         let count = u16::from_le_bytes([c0, c1]);
-        Ok(Rrset { image, run, rtype, ttl_secs, count, items, flags, hints: at + rrset::FIXED + len })
+        Ok(Rrset { image, run, rtype, ttl_secs, count, items, flags, behind: at + rrset::FIXED + len })
     }
 
     /// Octets of all RDLENGTHs and RDATA.
@@ -176,21 +220,40 @@ impl<'a> Rrset<'a> {
     /// RDLENGTH and RDATA of each record.
     #[inline]
     pub fn items(&self) -> impl Iterator<Item = Result<&'a [u8], Damaged>> + use<'a> {
-        let mut rest = self.items;
-        std::iter::from_fn(move || {
-            let len = rest.first_chunk::<2>().map(|len| 2 + u16::from_be_bytes(*len) as usize);
-            match len.and_then(|len| rest.split_at_checked(len)) {
-                Some((item, tail)) => {
-                    rest = tail;
-                    Some(Ok(item))
-                }
-                None if rest.is_empty() => None,
-                None => {
-                    rest = &[];
-                    Some(Err(Damaged))
-                }
-            }
-        })
+        items(self.items)
+    }
+
+    /// Where it lies: no two RRsets of what is served have the same.
+    #[inline]
+    pub fn id(&self) -> usize {
+        self.items.as_ptr() as usize
+    }
+
+    /// Whether RRSIG records cover it.
+    #[inline]
+    pub fn is_signed(&self) -> bool {
+        self.flags & rrset::SIGNATURES != 0
+    }
+
+    /// The RRSIG records that cover it.
+    #[inline]
+    pub fn signatures(&self) -> Result<Option<Signatures<'a>>, Damaged> {
+        if !self.is_signed() {
+            return Ok(None);
+        }
+        let [t0, t1, t2, t3, c0, c1, l0, l1] = self.run.array::<{ rrset::SIGNATURES_FIXED }>(self.behind)?;
+        let len = u16::from_le_bytes([l0, l1]) as usize;
+        Ok(Some(Signatures {
+            ttl_secs: u32::from_le_bytes([t0, t1, t2, t3]),
+            count: u16::from_le_bytes([c0, c1]),
+            items: self.run.slice(self.behind + rrset::SIGNATURES_FIXED, len)?,
+        }))
+    }
+
+    /// Where hints start, or what follows in their place.
+    fn hints(&self) -> Result<usize, Damaged> {
+        let signatures = self.signatures()?.map_or(0, |signatures| rrset::SIGNATURES_FIXED + signatures.items_len());
+        Ok(self.behind + signatures)
     }
 
     /// Whether names in the RDATA may be compressed: [`Rrset::hint`] says how.
@@ -201,7 +264,7 @@ impl<'a> Rrset<'a> {
 
     /// How the RRset's name `index` may be compressed; names counted over all its records.
     pub fn hint(&self, index: usize) -> Result<Hint, Damaged> {
-        let [cut, target, place] = self.run.array(self.hints + index * rrset::HINT)?;
+        let [cut, target, place] = self.run.array(self.hints()? + index * rrset::HINT)?;
         Ok(match target {
             hint::NONE => Hint::None,
             hint::APEX => Hint::Apex { cut },
@@ -216,7 +279,7 @@ impl<'a> Rrset<'a> {
         &self,
         hinted_names: usize,
     ) -> Result<impl Iterator<Item = Result<Extra<'a>, Damaged>> + use<'a>, Damaged> {
-        let mut at = self.hints + if self.has_hints() { hinted_names * rrset::HINT } else { 0 };
+        let mut at = self.hints()? + if self.has_hints() { hinted_names * rrset::HINT } else { 0 };
         let (image, run) = (self.image, self.run);
         let count = if self.has_extras() { run.u8(at)? as usize } else { 0 };
         if count > extra::MAX {

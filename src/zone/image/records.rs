@@ -1,44 +1,58 @@
 //! All records of an image, in canonical order: for dumps and differences.
 
 use super::bytes::Bytes;
-use super::{Image, ImageError, Node};
+use super::{Damaged, Image, ImageError, Node, Nsec3, Rrset};
 use crate::wire::code::rtype;
-use crate::wire::name::{self, LABELS_MAX, NAME_LEN_MAX};
+use crate::wire::name::{self, NAME_LEN_MAX};
 use crate::zone::layout::{EXPANSION_MAX, PLACE, far};
+use crate::zone::order::OrderKey;
+use crate::zone::records::Records;
 
 impl Image {
     /// Calls `each(owner, type, TTL in seconds, RDATA)` for every record, names in wire form: the SOA first, then in canonical
     /// order (RFC 4034 sections 6.1 and 6.3). Allocates: for dumps and differences.
     pub fn for_each_record(&self, mut each: impl FnMut(&[u8], u16, u32, &[u8])) -> Result<(), ImageError> {
-        let mut nodes = self.nodes()?;
-        nodes.sort_by_cached_key(|node| canonical_key(node.name));
+        let nodes = self.nodes()?.into_iter().map(Owner::Node);
+        let mut owners: Vec<Owner> = nodes.chain(self.nsec3s()?.into_iter().map(Owner::Nsec3)).collect();
+        owners.sort_by_cached_key(|owner| canonical_key(owner.name()));
         let mut owner = Vec::with_capacity(NAME_LEN_MAX);
+        let mut records = Vec::new();
         let mut left = self.record_count();
         let mut octets_left = self.len().saturating_mul(EXPANSION_MAX);
-        for node in nodes {
+        // A name can own both what lies among the names and an NSEC3 record.
+        for same in owners.chunk_by(|a, b| a.name() == b.name()) {
             owner.clear();
-            owner.extend_from_slice(node.name);
+            owner.extend_from_slice(same[0].name());
             owner.extend_from_slice(self.apex_wire());
             if name::wire_len(&owner) != Ok(owner.len()) {
                 return Err(ImageError::Inconsistent("an owner name is malformed"));
             }
-            let is_apex = node.name.is_empty();
-            let soa = if is_apex { node.rrset(rtype::SOA)? } else { None };
-            let others = node.rrsets().filter(|set| !(is_apex && matches!(set, Ok(set) if set.rtype == rtype::SOA)));
-            for set in soa.map(Ok).into_iter().chain(others) {
-                let set = set?;
-                for rdata in set.iter() {
-                    let rdata = rdata?;
-                    let exceeded = ImageError::Inconsistent("it has more records than it says");
-                    left = left.checked_sub(1).ok_or(exceeded)?;
-                    let exceeded = ImageError::Inconsistent("it stands for more records than any zone has");
-                    let octets = expanded_len(owner.len(), 1, rdata.len());
-                    octets_left = octets_left.checked_sub(octets).ok_or(exceeded)?;
-                    each(&owner, set.rtype, set.ttl_secs, rdata);
-                }
+            records.clear();
+            same.iter().try_for_each(|owner| owner.collect(&mut records))?;
+            let is_apex = same[0].name().is_empty();
+            records.sort_by_key(|&(rtype, _, rdata)| (rtype, if rtype == rtype::RRSIG { rdata } else { &[] }));
+            let is_first = |rtype| is_apex && rtype == rtype::SOA;
+            let soa = records.iter().filter(|&&(rtype, ..)| is_first(rtype));
+            for &(rtype, ttl_secs, rdata) in soa.chain(records.iter().filter(|&&(rtype, ..)| !is_first(rtype))) {
+                let exceeded = ImageError::Inconsistent("it has more records than it says");
+                left = left.checked_sub(1).ok_or(exceeded)?;
+                let exceeded = ImageError::Inconsistent("it stands for more records than any zone has");
+                let octets = expanded_len(owner.len(), 1, rdata.len());
+                octets_left = octets_left.checked_sub(octets).ok_or(exceeded)?;
+                each(&owner, rtype, ttl_secs, rdata);
             }
         }
         Ok(())
+    }
+
+    /// All of them, as a zone's text would give them: in the same order, without lines.
+    pub fn to_records(&self) -> Result<Records, ImageError> {
+        let mut records = Records::default();
+        self.for_each_record(|owner, rtype, ttl_secs, rdata| {
+            records.set_owner(owner);
+            records.push(rtype, ttl_secs, rdata, 0, 0);
+        })?;
+        Ok(records)
     }
 
     /// All nodes, in no stated order.
@@ -108,32 +122,51 @@ impl Image {
     }
 }
 
+/// A record's type, TTL in seconds, and RDATA.
+type Data<'a> = (u16, u32, &'a [u8]);
+
+/// What owns records.
+enum Owner<'a> {
+    Node(Node<'a>),
+    Nsec3(Nsec3<'a>),
+}
+
+impl<'a> Owner<'a> {
+    fn name(&self) -> &'a [u8] {
+        match self {
+            Owner::Node(node) => node.name,
+            Owner::Nsec3(nsec3) => nsec3.owner,
+        }
+    }
+
+    /// Appends its records.
+    fn collect(&self, records: &mut Vec<Data<'a>>) -> Result<(), Damaged> {
+        let mut add = |set: Rrset<'a>| -> Result<(), Damaged> {
+            for rdata in set.iter() {
+                records.push((set.rtype, set.ttl_secs, rdata?));
+            }
+            if let Some(signatures) = set.signatures()? {
+                for item in signatures.items() {
+                    records.push((rtype::RRSIG, signatures.ttl_secs, &item?[2..]));
+                }
+            }
+            Ok(())
+        };
+        match self {
+            Owner::Node(node) => node.rrsets().try_for_each(|set| add(set?)),
+            Owner::Nsec3(nsec3) => add(nsec3.set),
+        }
+    }
+}
+
 /// Octets of so many records of one owner written out, with their owner and what stands before their RDATA.
 pub(in crate::zone) fn expanded_len(owner_len: usize, count: usize, rdata_len: usize) -> u64 {
     (count * (owner_len + 10) + rdata_len) as u64
 }
 
-/// A key whose order is the canonical order of names without their common suffix (RFC 4034 section 6.1): labels from the right,
-/// without case, a missing label before any other. The bytes as written decide between names that differ in case alone.
+/// The canonical order of names, and of two that differ in case alone that of the bytes as written.
 fn canonical_key(relative: &[u8]) -> Vec<u8> {
-    let mut labels = [&[][..]; LABELS_MAX + 1];
-    let mut count = 0;
-    // Relative names come from images that may be damaged: so many labels and no more.
-    for label in name::labels(relative).take(labels.len()) {
-        labels[count] = label;
-        count += 1;
-    }
-    let mut key = Vec::with_capacity(2 * relative.len() + 2);
-    for label in labels[..count].iter().rev() {
-        // 0 ends a label; so 0 itself, and what it becomes, need an escape that keeps their order.
-        for octet in label.iter().map(u8::to_ascii_lowercase) {
-            match octet {
-                0 | 1 => key.extend_from_slice(&[1, octet + 1]),
-                _ => key.push(octet),
-            }
-        }
-        key.push(0);
-    }
+    let mut key = OrderKey::new(relative).as_bytes().to_vec();
     key.push(0);
     key.extend_from_slice(relative);
     key

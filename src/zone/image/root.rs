@@ -3,7 +3,9 @@
 use super::bytes::Bytes;
 use super::{Image, ImageError, Segment, Shelf};
 use crate::wire::name::{self, Name};
-use crate::zone::layout::{BITS_MAX, DIGEST, Grid, IMAGE_MAX, MAGIC, SEGMENT_ENTRY, SEGMENT_MAX, VERSION, header};
+use crate::zone::layout::{
+    self, BITS_MAX, DIGEST, Grid, IMAGE_MAX, ITERATIONS_MAX, MAGIC, SEGMENT_ENTRY, SEGMENT_MAX, VERSION, header,
+};
 
 /// An image of which the root alone is here, checked: it says which segments to fetch. A flat image is its own root, and names
 /// none.
@@ -13,10 +15,11 @@ pub struct Root {
     head: Head,
 }
 
-/// Octets of a root beside its segments' entries: more than header, names and the apex's own RRsets take.
+/// Octets of a root beside its segments' entries and fences: more than header, names and the apex's own RRsets take.
 const ROOT_BASE: u64 = 64 << 10;
-/// A root has at most one octet for so many of its image, on top of that.
-const ROOT_SHARE: u64 = 1024;
+/// A root has at most one octet for so many of its image, on top of that: names of 255 octets, all of them different in their last
+/// one alone, make it a 59th.
+const ROOT_SHARE: u64 = 32;
 
 /// What a header says, checked.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +34,19 @@ pub(super) struct Head {
     pub(super) apex_node: usize,
     pub(super) negative_ttl_secs: u32,
     pub(super) serial: u32,
+    pub(super) signatures_end: u32,
     pub(super) is_segmented: bool,
     pub(super) depth: u8,
     pub(super) apex_labels: u8,
     pub(super) apex_len: u8,
+    pub(super) denial: u8,
+    pub(super) salt_len: u8,
+    pub(super) iterations: u16,
+    pub(super) order: usize,
+    pub(super) order_segments: usize,
+    pub(super) fences: usize,
+    /// The hash of the apex's own, empty name.
+    pub(super) apex_hash: u64,
 }
 
 impl Root {
@@ -66,7 +78,7 @@ impl Root {
     }
 
     /// Most octets that the root of an image of `len` octets has: segments have 128 KiB on average, with 36 octets in the root for
-    /// each, so that no compiler comes near this bound.
+    /// each and a fence for those of the order, so that no compiler comes near this bound.
     pub fn len_max(len: u64) -> u64 {
         len.min(ROOT_BASE + len / ROOT_SHARE)
     }
@@ -147,15 +159,26 @@ impl Head {
             apex_node: head.u32(header::APEX_NODE)? as usize,
             negative_ttl_secs: head.u32(header::NEGATIVE_TTL)?,
             serial: head.u32(header::SERIAL)?,
+            signatures_end: head.u32(header::SIGNATURES_END)?,
             is_segmented: head.u8(header::FORM)? != 0,
             depth: head.u8(header::DEPTH)?,
             apex_labels: name::labels(apex).count() as u8,
             apex_len,
+            denial: head.u8(header::DENIAL)?,
+            salt_len: head.u8(header::SALT_LEN)?,
+            iterations: u16::from_le_bytes(head.array(header::ITERATIONS)?),
+            order: head.u32(header::ORDER)? as usize,
+            order_segments: head.u32(header::ORDER_SEGMENTS)? as usize,
+            fences: head.u32(header::FENCES)? as usize,
+            apex_hash: layout::hash(head.u64(header::SEED)?, &[]),
         };
+        if found.iterations > ITERATIONS_MAX {
+            return Err(ImageError::Inconsistent("its NSEC3 records have more iterations than are served"));
+        }
         if found.names.buckets == 0 {
             return Err(ImageError::Inconsistent("it has no table of names"));
         }
-        if !found.is_segmented && (found.names.bits > 0 || found.far.bits > 0) {
+        if !found.is_segmented && (found.names.bits > 0 || found.far.bits > 0 || found.order_segments > 0) {
             return Err(ImageError::Inconsistent("it is flat, and has segments"));
         }
         let room = root.len().saturating_sub(header::SIZE + apex.len() + DIGEST);
@@ -177,7 +200,12 @@ impl Head {
 
     /// Segments of the image.
     pub(super) fn segments(&self) -> usize {
-        if self.is_segmented { self.names.segments() + self.far.segments() } else { 0 }
+        if self.is_segmented { self.order_from() + self.order_segments } else { 0 }
+    }
+
+    /// The number of the order's first segment.
+    pub(super) fn order_from(&self) -> usize {
+        self.names.segments() + self.far.segments()
     }
 }
 

@@ -3,8 +3,10 @@
 use crate::wire::name::Name;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::FileType;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where zones are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +39,9 @@ pub struct Skipped {
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) apex: Name,
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     /// The directory that `$INCLUDE` may not leave.
-    pub(super) root: PathBuf,
+    pub(super) root: Arc<Path>,
     /// Whether it must be a zone. A bare name is one only if the file has an SOA at that name, or was one before.
     pub(super) certain: bool,
 }
@@ -71,6 +73,24 @@ enum Named {
     /// A zone if it has an apex SOA.
     Bare(Name),
     No(&'static str),
+}
+
+/// How the names of files with images end.
+const IMAGE_ENDING: &str = ".image";
+
+/// Whether a file holds an image, by its name.
+pub fn is_image(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(IMAGE_ENDING.as_bytes()))
+}
+
+/// The name of the file for a zone's image, which is found as that zone's again.
+pub fn image_name(apex: &Name) -> String {
+    let text = apex.to_lower().to_string();
+    match text.strip_suffix('.') {
+        Some("") | None => format!("root{IMAGE_ENDING}"),
+        // What separates directories is no part of a file's name.
+        Some(text) => format!("{}{IMAGE_ENDING}", text.replace('/', "\\047")),
+    }
 }
 
 /// Endings of what editors, packagers and name servers leave beside a zone file.
@@ -106,28 +126,34 @@ pub(super) fn sources(
     for (apex, path) in &places.listed {
         let inside = places.directory.as_deref().filter(|directory| path.starts_with(directory));
         let own = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let root = inside.unwrap_or(own).to_path_buf();
-        sources.push(Source { apex: apex.clone(), path: path.clone(), root, certain: true });
+        let root = inside.unwrap_or(own);
+        // Mostly many in a row have the same one.
+        let root = match sources.last() {
+            Some(last) if *last.root == *root => Arc::clone(&last.root),
+            _ => root.into(),
+        };
+        sources.push(Source { apex: apex.clone(), path: path.as_path().into(), root, certain: true });
     }
     let listed: HashMap<Name, &Path> =
         places.listed.iter().map(|(apex, path)| (apex.to_lower(), path.as_path())).collect();
     let mut skipped = Vec::new();
     if let Some(directory) = &places.directory {
-        for path in files(directory).map_err(|e| unreadable(directory, &e))? {
-            let named = match (name_of(path.file_name().unwrap_or_default()), path.metadata()) {
+        let root: Arc<Path> = directory.as_path().into();
+        for (path, kind) in files(directory).map_err(|e| unreadable(directory, &e))? {
+            let named = match (name_of(path.file_name().unwrap_or_default()), kind) {
                 (Named::Zone(apex) | Named::Bare(apex), _) if is_served(&apex, &path) => Named::Zone(apex),
-                (_, Ok(metadata)) if metadata.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
-                (_, Ok(metadata)) if !metadata.is_file() => Named::No("is no regular file"),
+                (_, Some(kind)) if kind.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
+                (_, Some(kind)) if !kind.is_file() => Named::No("is no regular file"),
                 // A file that can't be looked at is judged by its name: if it is a zone, reading it tells the error.
                 (named, _) => named,
             };
-            let root = directory.clone();
+            let (root, shared) = (Arc::clone(&root), Arc::from(path.as_path()));
             match named {
                 // `[[zone]]` names this very file for this very zone: finding it again is no second source.
                 Named::Zone(apex) | Named::Bare(apex)
                     if listed.get(&apex.to_lower()).is_some_and(|file| same_file(file, &path)) => {}
-                Named::Zone(apex) => sources.push(Source { apex, path, root, certain: true }),
-                Named::Bare(apex) => sources.push(Source { apex, path, root, certain: false }),
+                Named::Zone(apex) => sources.push(Source { apex, path: shared, root, certain: true }),
+                Named::Bare(apex) => sources.push(Source { apex, path: shared, root, certain: false }),
                 Named::No(reason) => skipped.push(Skipped { path, reason: reason.into() }),
             }
         }
@@ -148,13 +174,20 @@ pub fn apex_of(path: &Path) -> Result<Name, String> {
     }
 }
 
-fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
+/// All that is in a directory, by name, and what each is, links followed.
+fn files(directory: &Path) -> std::io::Result<Vec<(PathBuf, Option<FileType>)>> {
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
-        paths.push(entry?.path());
+        let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
+        // Only links must be looked at: of all others the directory says what they are.
+        let kind = match entry {
+            Ok(kind) if !kind.is_symlink() => Some(kind),
+            Ok(_) | Err(_) => path.metadata().ok().map(|metadata| metadata.file_type()),
+        };
+        files.push((path, kind));
     }
-    paths.sort();
-    Ok(paths)
+    files.sort_unstable_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
+    Ok(files)
 }
 
 fn unreadable(directory: &Path, error: &std::io::Error) -> String {
@@ -169,10 +202,11 @@ fn name_of(file: &OsStr) -> Named {
     if LEFTOVERS.iter().any(|ending| file.ends_with(ending)) {
         return Named::No("is a backup, journal or other leftover by its name");
     }
-    if file == "root.zone" {
+    if file == "root.zone" || file == "root.image" {
         return Named::Zone(Name::root());
     }
-    let (text, certain) = match (file.strip_suffix(".zone"), file.strip_prefix("db.")) {
+    let stem = file.strip_suffix(".zone").or(file.strip_suffix(IMAGE_ENDING));
+    let (text, certain) = match (stem, file.strip_prefix("db.")) {
         (Some(stem), _) => (stem, true),
         (None, Some(rest)) => (rest, true),
         (None, None) => (file, false),
@@ -196,6 +230,8 @@ mod tests {
             ("db.example.com", Named::Zone(name("example.com"))),
             ("root.zone", Named::Zone(Name::root())),
             ("2.0.192.in-addr.arpa.zone", Named::Zone(name("2.0.192.in-addr.arpa"))),
+            ("example.com.image", Named::Zone(name("example.com"))),
+            ("root.image", Named::Zone(Name::root())),
             ("0\\04725.2.0.192.in-addr.arpa.zone", Named::Zone(name("0/25.2.0.192.in-addr.arpa"))),
             ("example.com", Named::Bare(name("example.com"))),
             ("README", Named::Bare(name("readme").to_lower())),
@@ -217,6 +253,17 @@ mod tests {
     }
 
     #[test]
+    fn an_image_is_found_by_the_name_of_its_file() {
+        for text in [".", "com", "Example.com", "0/25.2.0.192.in-addr.arpa", "a\\.b.c", "a\\000.c"] {
+            let apex = Name::from_text(text).unwrap();
+            let file = image_name(&apex);
+            assert!(is_image(Path::new(&file)), "{file}");
+            assert_eq!(name_of(OsStr::new(&file)), Named::Zone(apex.to_lower()), "{file}");
+        }
+        assert!(!is_image(Path::new("example.com.zone")));
+    }
+
+    #[test]
     fn a_listed_file_may_include_from_its_own_directory_or_from_the_zones() {
         let places = Places {
             directory: None,
@@ -224,7 +271,7 @@ mod tests {
             include_outside: false,
         };
         let (sources, _) = super::sources(&places, |_, _| false).unwrap();
-        assert_eq!(sources[0].root, Path::new("/z/sub"));
+        assert_eq!(*sources[0].root, *Path::new("/z/sub"));
         let nowhere = Places { directory: Some("/no/such".into()), ..places };
         assert!(super::sources(&nowhere, |_, _| false).unwrap_err().contains("/no/such"));
     }

@@ -3,10 +3,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
 /// A directory of zones that goes with the test.
-struct Directory(PathBuf);
+pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(files: &[(&str, &str)]) -> Directory {
+    pub(super) fn new(files: &[(&str, &str)]) -> Directory {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let unique = format!("catchment-library-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = Directory(std::env::temp_dir().join(unique));
@@ -17,15 +17,19 @@ impl Directory {
         directory
     }
 
-    fn write(&self, file: &str, text: &str) {
+    pub(super) fn path(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+
+    pub(super) fn write(&self, file: &str, text: &str) {
         std::fs::write(self.0.join(file), text).unwrap();
     }
 
-    fn remove(&self, file: &str) {
+    pub(super) fn remove(&self, file: &str) {
         std::fs::remove_file(self.0.join(file)).unwrap();
     }
 
-    fn places(&self) -> Places {
+    pub(super) fn places(&self) -> Places {
         Places { directory: Some(self.0.clone()), listed: Vec::new(), include_outside: false }
     }
 }
@@ -37,7 +41,7 @@ impl Drop for Directory {
 }
 
 /// A small zone with this serial.
-fn zone(serial: u32) -> String {
+pub(super) fn zone(serial: u32) -> String {
     format!("$TTL 1h\n@ SOA ns hostmaster {serial} 1h 15m 1w 5m\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.2\n")
 }
 
@@ -61,7 +65,7 @@ fn a_directory_is_searched_by_name_and_content() {
         ("example.com.zone", &zone(1)),
         ("db.example.org", &zone(2)),
         ("example.net", &zone(3)),
-        ("root.zone", ". 60 SOA a.nic b.nic 4 1 1 1 1\n. 60 NS a.nic\na.nic 60 A 192.0.2.1\n"),
+        ("root.zone", ". 60 SOA a.nic b.nic 4 3600 900 1209600 60\n. 60 NS a.nic\na.nic 60 A 192.0.2.1\n"),
         ("README", "Zones are one file each.\n"),
         ("example.com.zone~", &zone(9)),
     ]);
@@ -158,7 +162,7 @@ fn only_what_changed_is_read_again() {
     assert_eq!(known(&library), 2);
     let changed = |library: &Library| {
         let (sources, _) = sources(&directory.places(), |_, _| false).unwrap();
-        let (outcomes, _) = read_changed(&sources, &library.known, false);
+        let (outcomes, _) = read_changed(&sources, &library.known, false, None);
         let read = outcomes.into_iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Unchanged));
         let read = read.filter(|(source, _)| source.certain);
         read.map(|(source, _)| source.apex.to_string()).collect::<Vec<_>>()
@@ -170,7 +174,7 @@ fn only_what_changed_is_read_again() {
 }
 
 /// Waits until the kernel's clock of file times has passed the file's by the tick that is allowed for.
-fn age(path: &Path) {
+pub(super) fn age(path: &Path) {
     use std::os::unix::fs::MetadataExt;
     let metadata = path.metadata().unwrap();
     let changed = std::time::Duration::new(metadata.ctime() as u64, metadata.ctime_nsec() as u32);

@@ -59,12 +59,12 @@ impl Reader<'_> {
         }
         end(lexer)?;
         let path = self.include_path(&argument, entry.file)?;
-        let Opened { text, real } = self
+        let opened = self
             .open_included(&path, &shown(argument.text))
             .map_err(|(message, remedy)| Fault::new(argument.spot(), message, remedy))?;
         let (outer_origin, outer_owner) = (self.origin.clone(), self.owner());
         self.set_origin(origin);
-        self.read_file(path, Some(real), text, Some((entry.file, entry.line)));
+        self.read_file(path, opened.text, Some(opened.file), Some((entry.file, entry.line)));
         self.set_origin(outer_origin);
         self.restore_owner(outer_owner);
         Ok(())
@@ -101,6 +101,8 @@ impl Reader<'_> {
                 "join some of the files",
             );
         }
+        // A root that can't be resolved holds no file: every `$INCLUDE` is then refused.
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         let real = match path.canonicalize() {
             Ok(real) => real,
             Err(why) => {
@@ -110,13 +112,13 @@ impl Reader<'_> {
                 );
             }
         };
-        if !self.options.include_outside && !real.starts_with(root) {
+        if !self.options.include_outside && !real.starts_with(&root) {
             return refuse(
                 format!("{shown_path} can't be included: it lies outside {}", root.display()),
                 "move it there, or set `include-outside = true`",
             );
         }
-        if self.open.contains(&real) {
+        if self.open.iter().any(|open| open.canonicalize().is_ok_and(|open| open == real)) {
             return refuse(
                 format!("{shown_path} includes itself, directly or through others"),
                 "remove one of the $INCLUDEs of the circle",

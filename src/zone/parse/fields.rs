@@ -63,10 +63,21 @@ impl<'l, 'a> Fields<'l, 'a> {
         Ok(self.lexer.stands_at(word) && self.lexer.next()?.is_some())
     }
 
+    /// Whether the record goes on.
+    #[inline]
+    pub(crate) fn has_more(&mut self) -> Result<bool, Fault> {
+        self.lexer.seek()
+    }
+
     #[cold]
     fn missing(&self, what: &str) -> Fault {
-        let message = format!("the record ends where {what} is expected");
-        Fault::new(self.lexer.behind_last(), message, (self.usage)(self.rtype))
+        self.wrong(self.lexer.behind_last(), format!("the record ends where {what} is expected"))
+    }
+
+    /// A fault whose remedy is how the whole record is written.
+    #[cold]
+    pub(crate) fn wrong(&self, spot: Spot, message: String) -> Fault {
+        Fault::new(spot, message, (self.usage)(self.rtype))
     }
 
     /// What is wrong with a token in the place of `what`.
@@ -77,7 +88,7 @@ impl<'l, 'a> Fields<'l, 'a> {
             true => format!("expected {what}, found the quoted string {text}"),
             false => format!("expected {what}, found {text}"),
         };
-        Fault::new(token.spot(), message, (self.usage)(self.rtype))
+        self.wrong(token.spot(), message)
     }
 
     /// Everything must be read by now.
@@ -118,7 +129,7 @@ impl<'l, 'a> Fields<'l, 'a> {
     #[inline]
     pub(crate) fn name(&mut self, what: &str, out: &mut Vec<u8>) -> Result<(), Fault> {
         let token = self.token(what)?;
-        self.scratch.read(&token, self.origin)?;
+        self.scratch.read(&token, self.origin).map_err(|fault| about(what, fault))?;
         out.extend_from_slice(self.scratch.as_wire());
         Ok(())
     }
@@ -133,11 +144,8 @@ impl<'l, 'a> Fields<'l, 'a> {
             }
             for (at, &octet) in token.text.iter().enumerate() {
                 let Some(digit) = (octet as char).to_digit(16) else {
-                    return Err(Fault::new(
-                        token.spot_within(at, 1),
-                        format!("{} is not a hexadecimal digit", shown(&token.text[at..at + 1])),
-                        (self.usage)(self.rtype),
-                    ));
+                    let message = format!("{} in {what} is not a hexadecimal digit", shown(&token.text[at..at + 1]));
+                    return Err(self.wrong(token.spot_within(at, 1), message));
                 };
                 match high.take() {
                     None => high = Some(digit as u8),
@@ -151,7 +159,7 @@ impl<'l, 'a> Fields<'l, 'a> {
             (None, _) => Ok(()),
             (Some(_), Some(token)) => Err(Fault::new(
                 token.spot(),
-                "an odd number of hexadecimal digits",
+                format!("{what}: an odd number of hexadecimal digits"),
                 "two digits make an octet: one is missing, or one too many",
             )),
             (Some(_), None) => unreachable!("a digit came from a token"),
@@ -169,6 +177,13 @@ impl<'l, 'a> Fields<'l, 'a> {
             "DNS can't carry it; shorten it, or spread it over several records",
         ))
     }
+}
+
+/// A fault in a field that says which it is.
+#[cold]
+pub(crate) fn about(what: &str, fault: Fault) -> Fault {
+    let spot = fault.spot();
+    fault.moved(spot, what)
 }
 
 /// A decimal number up to 2^32 - 1.

@@ -1,22 +1,23 @@
 //! Opens the files of a zone.
 
+use crate::zone::memory;
+use crate::zone::sources::OnDisk;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// A file's text, and where it really is: symbolic links resolved.
-pub(super) struct Opened {
-    pub(super) text: Vec<u8>,
-    pub(super) real: PathBuf,
+/// A file's text, and what it was read from.
+pub(in crate::zone) struct Opened {
+    pub(in crate::zone) text: Vec<u8>,
+    pub(in crate::zone) file: OnDisk,
 }
 
 /// Reads a regular file of at most `octets_max`. A pipe or device might never end.
-pub(super) fn open(path: &Path, octets_max: u64) -> io::Result<Opened> {
-    let real = path.canonicalize()?;
+pub(in crate::zone) fn open(path: &Path, octets_max: u64) -> io::Result<Opened> {
     // What is opened is looked at, not what lay there before. Not blocking: opening a pipe would wait for who writes to it, and
     // reading some files of /proc for what the kernel has to say.
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&real)?;
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
@@ -28,12 +29,13 @@ pub(super) fn open(path: &Path, octets_max: u64) -> io::Result<Opened> {
         return Err(too_long());
     }
     let mut text = Vec::with_capacity(usize::try_from(octets).map_err(|_| too_long())?);
+    memory::prefer_huge_pages(&mut text);
     // The file may grow while it is read.
     file.take(octets_max.saturating_add(1)).read_to_end(&mut text)?;
     if text.len() as u64 > octets_max {
         return Err(too_long());
     }
-    Ok(Opened { text, real })
+    Ok(Opened { text, file: OnDisk::new(path.to_path_buf(), &metadata) })
 }
 
 #[cfg(test)]

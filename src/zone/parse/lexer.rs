@@ -45,6 +45,12 @@ static CLASSES: [Class; 256] = {
     classes
 };
 
+/// Whether an entry that starts with this octet is a record with an owner, or nothing that is right.
+#[inline]
+pub(super) fn starts_word(octet: u8) -> bool {
+    matches!(CLASSES[octet as usize], Class::Plain | Class::Escape) && octet != b'$'
+}
+
 /// A word, or what stands between two quotes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token<'a> {
@@ -114,6 +120,11 @@ impl<'a> Lexer<'a> {
     #[inline]
     pub(crate) fn position(&self) -> (u32, usize) {
         (self.line, self.at)
+    }
+
+    /// Goes to where an entry starts, or to the end of the text.
+    pub(super) fn go_to(&mut self, line: u32, at: usize) {
+        (self.line, self.at) = (line, at);
     }
 
     /// The octet that comes next. `None` at the end of the text.

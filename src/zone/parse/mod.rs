@@ -9,19 +9,23 @@
 //!                                            '-> directives, include, generate
 //! ```
 //!
+//! A long text is cut into pieces, which all cores read ([`pieces`]).
+//!
 //! One pass over the octets; tokens are ranges of them, names are built on the stack, and nothing is allocated for a record.
 
 mod directives;
 pub(crate) mod fault;
 pub(crate) mod fields;
 mod generate;
-mod include;
+pub(super) mod include;
 pub(crate) mod lexer;
 mod names;
+mod pieces;
 mod reader;
 mod ttl;
 
 use crate::wire::name::Name;
+use crate::zone::cores::cores;
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::records::Records;
 use crate::zone::sources::Sources;
@@ -47,6 +51,8 @@ pub struct Options {
     pub generated_octets_max: u64,
     /// Most errors, and most warnings, that are kept; the rest is counted.
     pub diagnostics_max: usize,
+    /// Threads that read a long text; it changes nothing in what is read.
+    pub cores: usize,
 }
 
 impl Default for Options {
@@ -60,6 +66,7 @@ impl Default for Options {
             generated_max: 1 << 20,
             generated_octets_max: 256 << 20,
             diagnostics_max: 1000,
+            cores: cores(),
         }
     }
 }
@@ -95,3 +102,16 @@ pub fn parse_text(name: &str, text: impl Into<Vec<u8>>, apex: &Name, options: &O
     reader.read_zone_text(name.into(), text.into());
     reader.finish()
 }
+
+/// The same in pieces of so many octets, at least 1: for tests and fuzzers.
+#[doc(hidden)]
+pub fn parse_text_in_pieces(octets: usize, text: impl Into<Vec<u8>>, apex: &Name, options: &Options) -> Parsed {
+    let text = text.into();
+    let mut reader = Reader::new(apex, options);
+    reader.piece_octets = octets.max(text.len() / pieces::PIECES_MAX);
+    reader.read_zone_text("text".into(), text);
+    reader.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,16 +2,17 @@
 
 use super::fault::{Fault, Spot, shown};
 use super::fields::Fields;
-use super::include::{self, Opened};
+use super::include;
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
+use super::pieces::{Piece, Pieces, Start, piece_octets};
 use super::{Options, Parsed, ttl};
 use crate::wire::code::{class, rtype};
 use crate::wire::name::{self, Name};
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::rdata;
 use crate::zone::records::Records;
-use crate::zone::sources::Sources;
+use crate::zone::sources::{OnDisk, Sources};
 use std::path::{Path, PathBuf};
 
 /// Longest TTL (RFC 2181 section 8).
@@ -41,13 +42,17 @@ pub(super) struct Reader<'o> {
     warned_of_ttl: bool,
     rdata: Vec<u8>,
     scratch: NameBuf,
-    /// The files being read, each included by the one before it; where they really are.
+    /// The files being read, each included by the one before it. Where they really are is asked only if there is an `$INCLUDE`.
     pub(super) open: Vec<PathBuf>,
-    /// The directory that `$INCLUDE` may not leave, resolved. `None`: there are no files to include.
+    /// The directory that `$INCLUDE` may not leave. `None`: there are no files to include.
     pub(super) root: Option<PathBuf>,
     /// Records and octets that `$GENERATE` has made.
     pub(super) generated: u64,
     pub(super) generated_octets: u64,
+    /// Octets of the pieces that a long text is read in.
+    pub(super) piece_octets: usize,
+    /// Whether a piece is read, and what stands before it is not known.
+    is_piece: bool,
 }
 
 /// An entry under way: where its first octet stands.
@@ -56,9 +61,9 @@ pub(super) struct Entry<'a> {
     pub(super) file: u16,
     /// Line, from 1.
     pub(super) line: u32,
-    at: usize,
+    pub(super) at: usize,
     /// The whole file.
-    text: &'a [u8],
+    pub(super) text: &'a [u8],
 }
 
 impl Entry<'_> {
@@ -107,21 +112,66 @@ impl<'o> Reader<'o> {
             root: None,
             generated: 0,
             generated_octets: 0,
+            piece_octets: piece_octets(options),
+            is_piece: false,
         }
+    }
+
+    /// Reads a piece of so many octets.
+    pub(super) fn of_piece(start: Start<'o>, octets: usize) -> Reader<'o> {
+        Reader {
+            records: Records::for_text(octets),
+            origin: start.origin,
+            origin_in_zone: start.origin_in_zone,
+            ttl_default: start.ttl_default,
+            is_piece: true,
+            ..Reader::new(start.apex, start.options)
+        }
+    }
+
+    /// What was read of a piece up to where the lexer stands.
+    pub(super) fn into_piece(self, (line, end): (u32, usize)) -> Option<Piece> {
+        Some(Piece { records: self.records, owner: self.owner?, ttl_last: self.ttl_last, lines: line - 1, end })
+    }
+
+    /// What pieces are to be read with from here on.
+    pub(super) fn start_of_pieces(&self, file: u16) -> Start<'o> {
+        Start {
+            apex: self.apex,
+            options: self.options,
+            file,
+            origin: self.origin.clone(),
+            origin_in_zone: self.origin_in_zone,
+            ttl_default: self.ttl_default,
+        }
+    }
+
+    /// Takes a piece that starts where the lexer stands, which then stands behind it.
+    pub(super) fn take(&mut self, piece: Piece, lexer: &mut Lexer) {
+        let lines_before = lexer.position().0 - 1;
+        lexer.go_to(lines_before.saturating_add(piece.lines).saturating_add(1), piece.end);
+        self.records.append(piece.records, lines_before);
+        self.owner = Some(piece.owner);
+        self.owner_refused = false;
+        self.owner_is_new = true;
+        self.ttl_last = piece.ttl_last.or(self.ttl_last);
+    }
+
+    /// Ends a piece whose meaning depends on what stands before it.
+    fn know_all(&self, spot: Spot) -> Result<(), Fault> {
+        if self.is_piece { Err(Fault::new(spot, "what stands before is not known", "read it too")) } else { Ok(()) }
     }
 
     pub(super) fn read_zone_file(&mut self, path: &Path) {
         let opened = include::open(path, self.options.text_octets_max);
         match opened {
-            Ok(Opened { text, real }) => {
+            Ok(opened) => {
                 let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                let root = self.options.root.as_deref().unwrap_or(directory);
-                // A root that can't be resolved holds no file: every `$INCLUDE` is then refused.
-                self.root = Some(root.canonicalize().unwrap_or_else(|_| root.to_owned()));
-                self.read_file(path.to_owned(), Some(real), text, None);
+                self.root = Some(self.options.root.as_deref().unwrap_or(directory).to_owned());
+                self.read_file(path.to_owned(), opened.text, Some(opened.file), None);
             }
             Err(why) => {
-                let (file, _) = self.sources.add(path.to_owned(), Vec::new(), None);
+                let (file, _) = self.sources.add(path.to_owned(), Vec::new(), None, None);
                 let message = format!("the zone's file can't be read: {why}");
                 self.diagnostics.add(about_file(file, message, "correct the path, the file, or its permissions"));
             }
@@ -130,12 +180,12 @@ impl<'o> Reader<'o> {
 
     pub(super) fn read_zone_text(&mut self, name: PathBuf, text: Vec<u8>) {
         if text.len() as u64 > self.options.text_octets_max {
-            let (file, _) = self.sources.add(name, Vec::new(), None);
+            let (file, _) = self.sources.add(name, Vec::new(), None, None);
             let message = format!("the zone's text is longer than {} octets", self.options.text_octets_max);
             self.diagnostics.add(about_file(file, message, "split the zone"));
             return;
         }
-        self.read_file(name, None, text, None);
+        self.read_file(name, text, None, None);
     }
 
     pub(super) fn finish(self) -> Parsed {
@@ -143,14 +193,24 @@ impl<'o> Reader<'o> {
     }
 
     /// Reads one file to its end, whatever is wrong in it.
-    pub(super) fn read_file(&mut self, path: PathBuf, real: Option<PathBuf>, text: Vec<u8>, from: Option<(u16, u32)>) {
-        let (file, text) = self.sources.add(path, text, from);
-        let nested = real.is_some();
-        self.open.extend(real);
+    pub(super) fn read_file(
+        &mut self,
+        path: PathBuf,
+        text: Vec<u8>,
+        on_disk: Option<OnDisk>,
+        from: Option<(u16, u32)>,
+    ) {
+        let nested = on_disk.is_some();
+        self.open.extend(on_disk.as_ref().map(|file| file.path.clone()));
+        let (file, text) = self.sources.add(path, text, on_disk, from);
         // Editors put a byte order mark in front of UTF-8; it belongs to no name.
         let skipped = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut lexer = Lexer::starting_at(&text, skipped);
+        let mut pieces = Pieces::new(self.options.cores, self.piece_octets, text.len());
         loop {
+            if pieces.are_due(&text, lexer.position().1) {
+                self.read_pieces(&mut pieces, &mut lexer, file, &text);
+            }
             let (line, at) = lexer.position();
             let entry = Entry { file, line, at, text: &text };
             if let Err(fault) = self.entry(&mut lexer, entry) {
@@ -188,8 +248,9 @@ impl<'o> Reader<'o> {
         self.diagnostics.add(Diagnostic { severity, file: entry.file, line, column, width, message, remedy });
     }
 
+    /// Reads one entry up to its end.
     #[inline]
-    fn entry(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
+    pub(super) fn entry(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
         let blank = matches!(lexer.peek(), Some(b' ' | b'\t'));
         if !lexer.seek()? {
             return Ok(());
@@ -205,6 +266,7 @@ impl<'o> Reader<'o> {
             return self.record(lexer, entry);
         }
         if lexer.peek() == Some(b'$') {
+            self.know_all(lexer.here())?;
             return self.directive(lexer, entry);
         }
         if let Some(owner) = lexer.next()? {
@@ -326,6 +388,7 @@ impl<'o> Reader<'o> {
         if let Some(default) = self.ttl_default {
             return Ok(default);
         }
+        self.know_all(head.spot)?;
         if let Some(last) = self.ttl_last {
             if !self.warned_of_ttl {
                 self.warned_of_ttl = true;

@@ -19,11 +19,18 @@ const PORT: u16 = 3;
 const IPV4HINT: u16 = 4;
 const ECH: u16 = 5;
 const IPV6HINT: u16 = 6;
+/// RFC 9461 section 5.
+const DOHPATH: u16 = 7;
+/// RFC 9540 section 4.
+const OHTTP: u16 = 8;
 /// Reserved as "invalid key" (RFC 9460 section 14.3.2).
 const INVALID: u16 = 65_535;
 
-/// The keys of RFC 9460 section 14.3.2 by number; later ones are written `keyNNNNN`, which every reader takes.
-const NAMES: [&str; 7] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"];
+/// The keys by number.
+const NAMES: [&str; 9] =
+    ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath", "ohttp"];
+/// So many are of RFC 9460 section 14.3.2; later ones are written `keyNNNNN`, which every reader takes.
+const NAMES_WRITTEN: usize = 7;
 
 /// Reads the parameters; `out` holds priority and target by now.
 pub(super) fn read(fields: &mut Fields, out: &mut Vec<u8>) -> Result<(), Fault> {
@@ -104,8 +111,13 @@ fn key(name: &[u8]) -> Option<u16> {
     std::str::from_utf8(digits).ok()?.parse().ok().filter(|&key| key != INVALID)
 }
 
+/// A key as messages show it.
 fn text_of(key: u16) -> String {
-    NAMES.get(usize::from(key)).map_or_else(|| format!("key{key}"), |name| (*name).into())
+    named(&NAMES, key)
+}
+
+fn named(names: &[&str], key: u16) -> String {
+    names.get(usize::from(key)).map_or_else(|| format!("key{key}"), |name| (*name).into())
 }
 
 fn remedy(key: u16) -> &'static str {
@@ -117,6 +129,8 @@ fn remedy(key: u16) -> &'static str {
         IPV4HINT => "list IPv4 addresses: ipv4hint=192.0.2.1,192.0.2.2",
         ECH => "give the ECHConfigList in Base 64, with its padding",
         IPV6HINT => "list IPv6 addresses: ipv6hint=2001:db8::1,2001:db8::2",
+        DOHPATH => "give the path of the queries as a template: dohpath=/dns-query{?dns}",
+        OHTTP => "write it without a value",
         _ => "see RFC 9460 section 2.1",
     }
 }
@@ -220,11 +234,11 @@ fn check_value(key: u16, value: &[u8]) -> Result<(), String> {
             }
             Ok(())
         }
-        NO_DEFAULT_ALPN if !value.is_empty() => Err("it takes no value".into()),
+        NO_DEFAULT_ALPN | OHTTP if !value.is_empty() => Err("it takes no value".into()),
         PORT if value.len() != 2 => Err("it needs one port of two octets".into()),
         IPV4HINT => some_of(4, "at least one address"),
         IPV6HINT => some_of(16, "at least one address"),
-        ECH if value.is_empty() => Err("it needs a value".into()),
+        ECH | DOHPATH if value.is_empty() => Err("it needs a value".into()),
         _ => Ok(()),
     }
 }
@@ -283,7 +297,7 @@ pub(super) fn write(params: &[u8], out: &mut String) -> Option<()> {
             out.push(' ');
         }
         let (key, value) = take(&mut rest).ok()?;
-        out.push_str(&text_of(key));
+        out.push_str(&named(&NAMES[..NAMES_WRITTEN], key));
         match key {
             NO_DEFAULT_ALPN => continue,
             _ if value.is_empty() => continue,
@@ -291,7 +305,7 @@ pub(super) fn write(params: &[u8], out: &mut String) -> Option<()> {
         }
         match key {
             MANDATORY => separated(value.chunks_exact(2), out, |pair, out| {
-                out.push_str(&text_of(u16::from_be_bytes([pair[0], pair[1]])));
+                out.push_str(&named(&NAMES[..NAMES_WRITTEN], u16::from_be_bytes([pair[0], pair[1]])));
             }),
             ALPN => {
                 let mut items = Vec::new();

@@ -5,6 +5,7 @@ use super::{AS_TRANS, Context, Error, as_path, nlri};
 use crate::announce::bgp::message::{Attributes, Origin};
 use crate::announce::bgp::notification::Reason;
 use crate::announce::prefix::{Family, Prefix};
+use crate::counted::counted;
 use std::net::{IpAddr, Ipv4Addr};
 
 const ORIGIN: u8 = 1;
@@ -121,7 +122,7 @@ impl Raw<'_> {
     }
 
     fn length_fault(&self, name: &str) -> Fault {
-        self.fault(Reason::AttributeLength, format!("{name} has {} octets", self.value.len()))
+        self.fault(Reason::AttributeLength, format!("{name} has {}", counted(self.value.len(), "octet")))
     }
 
     fn u32(&self, name: &str) -> Result<u32, Fault> {

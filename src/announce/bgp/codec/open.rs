@@ -5,6 +5,7 @@ use super::{AS_TRANS, Error};
 use crate::announce::bgp::message::{Capability, Open, Role};
 use crate::announce::bgp::notification::Reason;
 use crate::announce::prefix::Family;
+use crate::counted::counted;
 
 const VERSION: u8 = 4;
 /// The optional parameter that holds capabilities (RFC 5492 4).
@@ -101,7 +102,7 @@ fn capabilities(mut octets: Octets) -> Result<Vec<Capability>, Error> {
 /// One capability. RFC 4271 6.2: one that is recognized and malformed ends the session, since the sides would not agree
 /// on what was agreed. Families and roles that we do not know are kept as they are.
 fn capability(code: u8, value: &[u8]) -> Result<Capability, Error> {
-    let wrong = || malformed(&format!("the capability with code {code} has {} octets", value.len()));
+    let wrong = || malformed(&format!("the capability with code {code} has {}", counted(value.len(), "octet")));
     let other = || Capability::Other { code, value: value.to_vec() };
     Ok(match (code, value) {
         // RFC 4760 8: the third octet is reserved, and ignored.

@@ -7,6 +7,7 @@ use crate::announce::Moment;
 use crate::announce::bgp::advertise::Unannounced;
 use crate::announce::bgp::message::{Message, Notification};
 use crate::announce::prefix::{Family, Prefix};
+use crate::counted::counted;
 use std::fmt;
 use std::time::Duration;
 use tracing::Level;
@@ -83,7 +84,8 @@ impl fmt::Display for Notice {
             Notice::Malformed { what, count } => write!(f, "{count} UPDATEs were malformed; the last: {what}"),
             Notice::Alarm { family, count, alarm } => write!(
                 f,
-                "the router announces {count} {family} prefixes to us, more than {alarm}: check its export filter"
+                "the router announces {} to us, more than {alarm}: check its export filter",
+                counted(*count, &format!("{family} prefix"))
             ),
             Notice::Unannounced { prefix, count: 1, why } => write!(f, "{prefix} is not announced: {why}"),
             Notice::Unannounced { prefix, count, why } => {

@@ -477,6 +477,7 @@ async fn the_fleet_and_waiting_for_it() {
         zones: 3,
         failed: 0,
         qps: 10,
+        signatures_end: None,
         refused: Default::default(),
     };
     let tell = |node: &str, report: &Report, age: u64| {

@@ -171,8 +171,7 @@ fn a_change_moves_the_segments_that_it_is_in() {
 
 #[test]
 fn what_is_wrong_with_segments_is_found_on_opening() {
-    let lines: Lines = registry().into_iter().step_by(4).collect();
-    let image = version(7, &lines);
+    let image = version(7, &registry());
     let root = || Root::open(image.root().to_vec()).unwrap();
     let segments: HashMap<[u8; 32], Segment> = image.segments().map(|segment| (*segment.digest(), segment)).collect();
     assert!(root().segments().len() == segments.len() && segments.len() > 2);
@@ -256,6 +255,11 @@ fn record() -> impl Strategy<Value = (String, u16, Vec<u8>)> {
         1 => Just((rtype::SVCB, vec![0, 1, 0])),
         1 => (0u8..3).prop_map(|n| (rtype::TXT, [vec![200], vec![n; 200], vec![200], vec![n; 200]].concat())),
         1 => Just((rtype::DNAME, b"\x04test\0".to_vec())),
+        1 => Just((rtype::NSEC, b"\x07example\0\0\x01\x40".to_vec())),
+        2 => (0usize..6, 0u8..3).prop_map(|(covered, n)| {
+            let covered = [rtype::SOA, rtype::NS, rtype::A, rtype::MX, rtype::NSEC, rtype::NSEC3][covered];
+            (rtype::RRSIG, [&covered.to_be_bytes()[..], &[13; 16], b"\x07example\0", &[n; 64]].concat())
+        }),
     ];
     (owner, data).prop_map(|(owner, (rtype, rdata))| {
         let dot = if owner.is_empty() { "" } else { "." };
@@ -288,7 +292,11 @@ proptest! {
                     let names = if !set.has_hints() { 0 } else { set.count as usize };
                     let extras = set.extras(names).unwrap().map(|extra| extra.unwrap());
                     let extras: Vec<_> = extras.map(|e| (e.record, e.place, e.required, e.node.name.to_vec())).collect();
-                    (set.rtype, set.items().map(|item| item.unwrap().to_vec()).collect::<Vec<_>>(), extras)
+                    let signatures = set.signatures().unwrap();
+                    let signatures: Vec<_> =
+                        signatures.iter().flat_map(|s| s.items()).map(|item| item.unwrap().to_vec()).collect();
+                    let items: Vec<_> = set.items().map(|item| item.unwrap().to_vec()).collect();
+                    (set.rtype, items, signatures, extras)
                 }).collect();
                 let wildcard = node.wildcard().unwrap().map(|wildcard| wildcard.name.to_vec());
                 seen.push((node.name.to_vec(), depth, node.is_cut(), wildcard, sets));
@@ -296,6 +304,7 @@ proptest! {
             seen
         };
         prop_assert_eq!(seen(&flat), seen(&again));
+        prop_assert_eq!(dump::to_text(&flat).unwrap().lines().count() as u64, flat.record_count());
         let mut reversed = borrowed;
         reversed.reverse();
         let other = compile_in_segments(&name("example"), &super::records(&reversed)).0.unwrap();

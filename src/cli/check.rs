@@ -1,0 +1,260 @@
+//! `catchment check`: all that is wrong with zones, as a compiler tells it.
+
+use super::zones::{bar, places};
+use super::{complain, fail};
+use crate::calendar;
+use crate::wire::name::Name;
+use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
+use crate::zone::library::{Examined, Judging, Skipped, examine};
+use crate::zone::sources::Sources;
+use clap::ValueEnum;
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Exit code: what was asked for makes no sense.
+const USAGE: u8 = 2;
+
+/// Arguments of `catchment check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 no errors; 1 errors, or warnings with --strict; 2 the command line is wrong.")]
+pub struct Arguments {
+    /// Directories of zone files, zone files, or images of zones
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Check this zone alone; a file holds it whatever its own name says
+    #[arg(long, value_name = "NAME")]
+    zone: Option<Name>,
+    /// How findings are told
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Exit code 1 for warnings too
+    #[arg(long)]
+    strict: bool,
+    /// Zones must be signed, and what is wrong with their signatures is an error
+    #[arg(long)]
+    dnssec: bool,
+    /// Judge signatures at this time: YYYYMMDDHHmmSS, RFC 3339, or seconds since 1970 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    time: Option<u64>,
+    /// Let `$INCLUDE` leave the directory
+    #[arg(long)]
+    include_outside: bool,
+}
+
+/// How findings are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+fn time(text: &str) -> Result<u64, String> {
+    calendar::read(text).ok_or_else(|| "write YYYYMMDDHHmmSS, YYYY-MM-DDTHH:MM:SSZ or seconds since 1970".into())
+}
+
+/// Everything, in numbers.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+struct Totals {
+    errors: u64,
+    warnings: u64,
+}
+
+impl Totals {
+    fn of(diagnostics: &[Diagnostic]) -> Totals {
+        let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count() as u64;
+        Totals { errors, warnings: diagnostics.len() as u64 - errors }
+    }
+}
+
+/// One zone in the JSON document.
+#[derive(Serialize)]
+struct Zone {
+    zone: String,
+    file: String,
+    serial: Option<u32>,
+    records: Option<u64>,
+    #[serde(flatten)]
+    totals: Totals,
+    findings: Vec<Finding>,
+}
+
+/// One finding there.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Finding {
+    severity: &'static str,
+    file: Option<String>,
+    line: Option<u32>,
+    column: Option<u32>,
+    width: Option<u32>,
+    message: String,
+    remedy: String,
+    included_from: Vec<String>,
+}
+
+/// A file of a directory that is no zone.
+#[derive(Serialize)]
+struct NoZone {
+    file: String,
+    reason: String,
+}
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    totals: Totals,
+    zones: Vec<Zone>,
+    skipped: Vec<NoZone>,
+}
+
+/// Checks, tells, and gives the exit code.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let now_secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let judging = Judging { now_secs: arguments.time.unwrap_or(now_secs), must_be_signed: arguments.dnssec };
+    let mut all = Vec::new();
+    for path in &arguments.paths {
+        match places(path, arguments.zone.as_ref(), arguments.include_outside) {
+            Ok(places) => all.push(places),
+            Err(why) => {
+                complain(&why);
+                return ExitCode::from(USAGE);
+            }
+        }
+    }
+    let color = std::io::stdout().is_terminal();
+    let mut teller = Teller { format: arguments.format, color, ..Teller::default() };
+    for places in &all {
+        let bar = bar("checking");
+        let mut done = 0;
+        let skipped = examine(places, arguments.zone.as_ref(), &judging, |examined, count| {
+            done += 1;
+            bar.set_length(count as u64);
+            bar.set_position(done);
+            bar.suspend(|| teller.tell(&examined));
+        });
+        bar.finish_and_clear();
+        match skipped {
+            Ok(skipped) => teller.skip(skipped),
+            Err(why) => return fail(&format!("error: {why}")),
+        }
+    }
+    if teller.zones == 0 {
+        complain("error: there is no zone to check: name a directory of zone files, or a zone file with --zone");
+        return ExitCode::from(USAGE);
+    }
+    let totals = teller.totals;
+    if let Err(error) = teller.end() {
+        return fail(&format!("error: {error}"));
+    }
+    match totals.errors > 0 || (arguments.strict && totals.warnings > 0) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// Tells of one zone after the other.
+struct Teller {
+    format: Format,
+    color: bool,
+    totals: Totals,
+    zones: u64,
+    records: u64,
+    document: Document,
+}
+
+impl Default for Teller {
+    fn default() -> Teller {
+        let document = Document { totals: Totals::default(), zones: Vec::new(), skipped: Vec::new() };
+        Teller { format: Format::Text, color: false, totals: Totals::default(), zones: 0, records: 0, document }
+    }
+}
+
+impl Teller {
+    fn tell(&mut self, examined: &Examined) {
+        let Examined { zone, path, image, sources, diagnostics } = examined;
+        let totals = Totals::of(diagnostics);
+        self.totals.errors += totals.errors;
+        self.totals.warnings += totals.warnings;
+        self.zones += 1;
+        let records = image.as_ref().map(|image| image.record_count());
+        self.records += records.unwrap_or(0);
+        match self.format {
+            Format::Text if diagnostics.is_empty() => {}
+            Format::Text => print(&render(sources, diagnostics, self.color)),
+            Format::Json => self.document.zones.push(Zone {
+                zone: zone.to_string(),
+                file: shown_path(path),
+                serial: image.as_ref().map(|image| image.serial()),
+                records,
+                totals,
+                findings: diagnostics.iter().map(|found| finding(found, sources)).collect(),
+            }),
+        }
+    }
+
+    fn skip(&mut self, skipped: Vec<Skipped>) {
+        for Skipped { path, reason } in skipped {
+            match self.format {
+                Format::Text => complain(&format!("note: no zone: {}: it {reason}", shown_path(&path))),
+                Format::Json => self.document.skipped.push(NoZone { file: shown_path(&path), reason }),
+            }
+        }
+    }
+
+    /// Tells the sum of it all.
+    fn end(mut self) -> Result<(), serde_json::Error> {
+        let Totals { errors, warnings } = self.totals;
+        match self.format {
+            Format::Text => print(&format!(
+                "{}, {}: {}, {}\n",
+                counted(self.zones, "zone"),
+                counted(self.records, "record"),
+                counted(errors, "error"),
+                counted(warnings, "warning")
+            )),
+            Format::Json => {
+                self.document.totals = self.totals;
+                print(&(serde_json::to_string_pretty(&self.document)? + "\n"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn finding(found: &Diagnostic, sources: &Sources) -> Finding {
+    let known = |number: u32| (number > 0).then_some(number);
+    let mut included_from = Vec::new();
+    let mut from = sources.included_from(found.file);
+    while let Some((file, line)) = from {
+        included_from.push(format!("{}:{line}", sources.path(file).map(shown_path).unwrap_or_default()));
+        from = sources.included_from(file);
+    }
+    Finding {
+        severity: match found.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        file: sources.path(found.file).map(shown_path),
+        line: known(found.line),
+        column: known(found.column),
+        width: known(found.width),
+        message: found.message.clone(),
+        remedy: found.remedy.clone(),
+        included_from,
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn print(text: &str) {
+    // A closed standard output has nobody to tell; the exit code still says it.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,100 @@
+//! What is wrong with a zone's content, or likely to be, beyond what keeps it from being compiled.
+//!
+//! Pure: names and records in, findings out. The compiler asks for the checks of each name while it has its records at hand, so that
+//! `serve`, `publish` and `check` say the same, and it costs them little.
+//!
+//! ```text
+//! targets      what NS, MX, SRV, SVCB and HTTPS records point to: not there, an alias, without an address; glue
+//! occlusion    data that a delegation or DNAME hides
+//! dots         names that look as if they lacked their final dot
+//! soa          timers and mailbox
+//! svcb         modes of SVCB and HTTPS (RFC 9460)
+//! ```
+//!
+//! One record that no name server may be without (SOA, NS), CNAMEs beside other data, TTLs and duplicates are the compiler's own.
+
+pub mod dnssec;
+mod dots;
+mod occlusion;
+mod order;
+mod soa;
+mod svcb;
+mod targets;
+
+use super::compile::{NameEntry, Names};
+use super::finding::{Findings, Part};
+use super::records::{Record, Records};
+use crate::wire::name::{Name, Text};
+
+/// A zone's content as the checks see it.
+#[derive(Clone, Copy)]
+pub(in crate::zone) struct Content<'a> {
+    pub(in crate::zone) apex: &'a Name,
+    pub(in crate::zone) records: &'a Records,
+    pub(in crate::zone) names: &'a Names<'a>,
+}
+
+impl<'a> Content<'a> {
+    /// The owner's absolute name in wire form.
+    fn owner(&self, entry: &NameEntry) -> Vec<u8> {
+        [entry.relative, self.apex.as_wire()].concat()
+    }
+
+    fn owner_text(&self, entry: &NameEntry) -> String {
+        Text(&self.owner(entry)).to_string()
+    }
+
+    fn has(&self, entry: &NameEntry, rtype: u16) -> bool {
+        self.names.records_of(entry).any(|record| record.rtype == rtype)
+    }
+
+    /// The record of a name with this data, as written.
+    fn record(&self, entry: &NameEntry, rtype: u16, rdata: &[u8]) -> Option<&'a Record> {
+        self.names.records_of(entry).find(|record| record.rtype == rtype && self.records.rdata(record) == rdata)
+    }
+
+    /// The records of a name of one type, in the order of the text.
+    fn of_type(&self, entry: &NameEntry, rtype: u16) -> Vec<&'a Record> {
+        let mut records: Vec<_> = self.names.records_of(entry).filter(|record| record.rtype == rtype).collect();
+        records.sort_by_key(|record| (record.file, record.line));
+        records
+    }
+}
+
+/// Checks one name and its records, but not what these point to.
+pub(in crate::zone) fn name(content: &Content, entry: &NameEntry, findings: &mut Findings) {
+    if entry.relative.is_empty() {
+        soa::check(content, entry, findings);
+    }
+    if entry.is_hidden || entry.is_cut {
+        occlusion::check(content, entry, findings);
+    }
+    dots::owner(content, entry, findings);
+    let mut has_services = false;
+    for record in content.names.records_of(entry) {
+        has_services |= svcb::is_service(record.rtype);
+        dots::data(content, entry, record, findings);
+    }
+    if has_services {
+        svcb::check(content, entry, findings);
+    }
+}
+
+/// Checks what a record of `entry` points to, by the number that the name was found under.
+pub(in crate::zone) fn target(
+    content: &Content,
+    entry: &NameEntry,
+    rtype: u16,
+    rdata: &[u8],
+    target: &[u8],
+    found: Option<usize>,
+    findings: &mut Findings,
+) {
+    targets::check(content, &targets::Pointer { entry, rtype, rdata, target }, found, findings);
+}
+
+/// Checks for addresses below delegations that are no glue. `is_used`: by the number of a name, whether any record needs its
+/// addresses.
+pub(in crate::zone) fn glue(content: &Content, is_used: &[bool], findings: &mut Findings) {
+    occlusion::glue(content, is_used, findings);
+}

@@ -1,0 +1,220 @@
+//! The zones of a checkout, for a publish: all are known, and only those are compiled that have to be.
+//!
+//! What files were found to be is remembered from one process to the next ([`Memory`]). A file that is as it was is not read again: its
+//! zone is known by its image's name. Who needs the image itself has it made ([`Checkout::compile`]). What is remembered is believed of
+//! a file only while device, inode, size and both times are those that it had when it was read, and these were old enough
+//! then that no later write could have left them as they are ([`Stamp`]); and only for a day, as some verdicts depend on the time.
+
+use super::discover::{Source, sources};
+use super::read::{Outcome, Stamp, are_current};
+use super::{Places, Report, Skipped, Watch, choose, read_all};
+use crate::wire::name::Name;
+use crate::zone::image::Image;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How long what is remembered of a file is believed.
+const BELIEVED_SECS: u64 = 24 * 60 * 60;
+/// A report that is longer is not remembered: its file is read again.
+const REPORT_MAX: usize = 64 << 10;
+
+/// What is known of a zone whose image is not at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The image's name.
+    #[serde(with = "hex")]
+    pub digest: [u8; 32],
+    /// The SOA's serial.
+    pub serial: u32,
+    /// Octets of the image.
+    pub len: u64,
+}
+
+/// What files were found to be, for the next process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory(HashMap<String, Remembered>);
+
+/// What one file was found to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Remembered {
+    /// When it was read, in seconds since 1970.
+    read_secs: u64,
+    /// It, and what it includes, as they were.
+    files: Vec<Stamp>,
+    found: Found,
+    /// Warnings: they are told at each publish.
+    told: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Found {
+    Zone(Known),
+    /// Why it is none.
+    NoZone(String),
+}
+
+/// A zone of a checkout.
+#[derive(Clone)]
+pub enum Content {
+    /// It was compiled.
+    Image(Image),
+    /// Its file is as it was when it was compiled.
+    Known(Known),
+}
+
+/// All zones of some places.
+pub struct Checkout {
+    zones: BTreeMap<Name, (Source, Content)>,
+    include_outside: bool,
+    /// Errors and warnings.
+    pub reports: Vec<Report>,
+    /// Files of the directory that are no zones.
+    pub skipped: Vec<Skipped>,
+    /// For the next time.
+    pub memory: Memory,
+}
+
+impl Checkout {
+    /// Reads those files of which `memory` does not know what they are, and tells `watch` how far it is. `Err`: the places can't be
+    /// searched.
+    pub fn read(places: &Places, memory: &Memory, watch: Option<&Watch>) -> Result<Checkout, String> {
+        let now_secs = now_secs();
+        let (sources, mut skipped) = sources(places, |_, _| false)?;
+        let mut outcomes = HashMap::with_capacity(sources.len());
+        let (mut reports, mut kept, mut todo) = (Vec::new(), HashMap::new(), Vec::new());
+        for source in &sources {
+            let Some((path, remembered)) = memory.of(&source.path, now_secs) else {
+                todo.push(source);
+                continue;
+            };
+            outcomes.insert(source.clone(), remembered.outcome());
+            let report = |text: &String| Report {
+                path: source.path.to_path_buf(),
+                fatal: false,
+                has_errors: false,
+                text: text.clone(),
+            };
+            reports.extend(remembered.told.as_ref().map(report));
+            kept.insert(path.to_owned(), remembered.clone());
+        }
+        for (source, outcome, report) in read_all(todo, places.include_outside, watch) {
+            kept.extend(Remembered::of(source, &outcome, report.as_ref(), now_secs));
+            outcomes.insert(source.clone(), outcome);
+            reports.extend(report);
+        }
+        reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));
+        let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
+        let zones = chosen.into_iter().filter_map(|(apex, choice)| {
+            let content = match outcomes.remove(&choice.source)? {
+                Outcome::Zone { image, .. } => Content::Image(image),
+                // Only what is remembered is called so here.
+                _ => match kept.get(choice.source.path.to_str()?)?.found {
+                    Found::Zone(known) => Content::Known(known),
+                    Found::NoZone(_) => return None,
+                },
+            };
+            Some((apex, (choice.source, content)))
+        });
+        let zones = zones.collect();
+        Ok(Checkout { zones, include_outside: places.include_outside, reports, skipped, memory: Memory(kept) })
+    }
+
+    /// All zones that could be read, by their apexes in lower case.
+    pub fn zones(&self) -> impl Iterator<Item = (&Name, &Content)> {
+        self.zones.iter().map(|(apex, (_, content))| (apex, content))
+    }
+
+    /// Makes the images of these zones, of which each is one of ours. `Err`: what is wrong by now with their files.
+    pub fn compile(&self, zones: &[Name]) -> Result<Vec<Image>, Vec<Report>> {
+        let here = zones.iter().filter_map(|apex| self.zones.get(&apex.to_lower()));
+        let (images, sources): (Vec<_>, Vec<_>) = here.partition(|(_, content)| matches!(content, Content::Image(_)));
+        let image = |(_, content): &(Source, Content)| match content {
+            Content::Image(image) => Some(image.clone()),
+            Content::Known(_) => None,
+        };
+        let mut images: Vec<Image> = images.into_iter().filter_map(image).collect();
+        let mut faults = Vec::new();
+        let sources = sources.into_iter().map(|(source, _)| source).collect();
+        for (source, outcome, report) in read_all(sources, self.include_outside, None) {
+            match outcome {
+                Outcome::Zone { image, .. } => images.push(image),
+                Outcome::NoZone { reason, .. } => {
+                    let text = format!("error: {}: it {reason}, and had one a moment ago\n", source.path.display());
+                    faults.push(Report { path: source.path.to_path_buf(), fatal: true, has_errors: true, text });
+                }
+                Outcome::Failed { .. } | Outcome::Unchanged => faults.extend(report),
+            }
+        }
+        if faults.is_empty() { Ok(images) } else { Err(faults) }
+    }
+}
+
+impl Memory {
+    /// What tells these places from others: paths in a memory are as they were given.
+    pub fn key(places: &Places) -> String {
+        let here = std::env::current_dir().unwrap_or_default();
+        format!("{here:?} {places:?}")
+    }
+
+    /// What this file still is.
+    fn of(&self, path: &Path, now_secs: u64) -> Option<(&str, &Remembered)> {
+        let (path, remembered) = self.0.get_key_value(path.to_str()?)?;
+        let is_young = now_secs.checked_sub(remembered.read_secs).is_some_and(|age| age < BELIEVED_SECS);
+        (is_young && are_current(&remembered.files)).then_some((path.as_str(), remembered))
+    }
+}
+
+impl Remembered {
+    /// What can be said of it next time; `None`: it must be read again.
+    fn of(source: &Source, outcome: &Outcome, report: Option<&Report>, read_secs: u64) -> Option<(String, Remembered)> {
+        let (found, files) = match outcome {
+            Outcome::Zone { image, files } => {
+                let (digest, serial, len) = (image.digest(), image.serial(), image.len());
+                (Found::Zone(Known { digest, serial, len }), files)
+            }
+            Outcome::NoZone { reason, files } => (Found::NoZone(reason.clone()), files),
+            Outcome::Failed { .. } | Outcome::Unchanged => return None,
+        };
+        let told = report.map(|report| report.text.clone());
+        // Who has errors is looked at again, and told of by them.
+        if report.is_some_and(|report| report.has_errors) {
+            return None;
+        }
+        let small = told.as_ref().is_none_or(|told| told.len() <= REPORT_MAX);
+        let certain = files.iter().all(Stamp::is_certain);
+        let path = source.path.to_str()?.to_owned();
+        (small && certain).then(|| (path, Remembered { read_secs, files: files.clone(), found, told }))
+    }
+
+    fn outcome(&self) -> Outcome {
+        match &self.found {
+            Found::Zone(_) => Outcome::Unchanged,
+            Found::NoZone(reason) => Outcome::NoZone { reason: reason.clone(), files: Vec::new() },
+        }
+    }
+}
+
+fn now_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+/// Digests as text.
+mod hex {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::borrow::Cow;
+
+    pub(super) fn serialize<S: Serializer>(digest: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&blake3::Hash::from_bytes(*digest).to_hex())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        let text = Cow::<str>::deserialize(from)?;
+        blake3::Hash::from_hex(text.as_bytes()).map(|hash| *hash.as_bytes()).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use super::super::tests::{Directory, age, zone};
+use super::*;
+
+/// `name serial` of each zone, with `*` where it was compiled.
+fn zones(checkout: &Checkout) -> Vec<String> {
+    let each = checkout.zones().map(|(apex, content)| match content {
+        Content::Image(image) => format!("{apex} {} *", image.serial()),
+        Content::Known(known) => format!("{apex} {}", known.serial),
+    });
+    each.collect()
+}
+
+/// Reads with this memory, after it has been written down and read again.
+fn read(directory: &Directory, memory: &Memory) -> Checkout {
+    let memory = serde_json::from_str(&serde_json::to_string(memory).unwrap()).unwrap();
+    Checkout::read(&directory.places(), &memory, None).unwrap()
+}
+
+fn settled(files: &[(&str, &str)]) -> Directory {
+    let directory = Directory::new(files);
+    files.iter().for_each(|(file, _)| age(&directory.path(file)));
+    directory
+}
+
+#[test]
+fn only_files_that_changed_are_read_again() {
+    let directory =
+        settled(&[(".a.inc", &zone(1)), ("a.zone", "$INCLUDE .a.inc\n"), ("b.zone", &zone(1)), ("README", "hi")]);
+    let first = read(&directory, &Memory::default());
+    assert_eq!(zones(&first), ["a. 1 *", "b. 1 *"]);
+    let second = read(&directory, &first.memory);
+    assert_eq!(zones(&second), ["a. 1", "b. 1"]);
+    assert_eq!(second.skipped, first.skipped, "what is no zone is told each time");
+    assert_eq!(second.memory, first.memory);
+
+    let image = |content: &Content| match content {
+        Content::Image(image) => image.digest(),
+        Content::Known(known) => known.digest,
+    };
+    for ((_, now), (_, then)) in second.zones().zip(first.zones()) {
+        assert_eq!(image(now), image(then));
+    }
+    let made = second.compile(&["B".parse().unwrap()]).unwrap();
+    assert_eq!((made.len(), made[0].apex().to_string(), made[0].serial()), (1, "b.".into(), 1));
+
+    directory.write(".a.inc", &zone(2));
+    assert_eq!(zones(&read(&directory, &second.memory)), ["a. 2 *", "b. 1"], "an included file counts");
+    directory.remove("b.zone");
+    directory.write("c.zone", &zone(3));
+    assert_eq!(zones(&read(&directory, &second.memory)), ["a. 2 *", "c. 3 *"]);
+}
+
+#[test]
+fn what_could_change_unseen_is_not_remembered() {
+    let directory = Directory::new(&[("a.zone", &zone(1))]);
+    // Read in the moment in which it was written: the next write may leave the same times.
+    let fresh = read(&directory, &Memory::default());
+    assert_eq!(fresh.memory, Memory::default());
+
+    age(&directory.path("a.zone"));
+    let memory = read(&directory, &fresh.memory).memory;
+    assert_eq!(zones(&read(&directory, &memory)), ["a. 1"]);
+    // The same octets in another file, the same size at another time, other octets with the old times.
+    let path = directory.path("a.zone");
+    let modified = path.metadata().unwrap().modified().unwrap();
+    std::fs::rename(&path, directory.path(".old")).unwrap();
+    std::fs::copy(directory.path(".old"), &path).unwrap();
+    assert_eq!(zones(&read(&directory, &memory)), ["a. 1 *"]);
+    directory.remove("a.zone");
+    std::fs::rename(directory.path(".old"), &path).unwrap();
+    assert_eq!(zones(&read(&directory, &memory)), ["a. 1 *"], "it was elsewhere for a while");
+    age(&path);
+    let memory = read(&directory, &memory).memory;
+    directory.write("a.zone", &zone(2));
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert_eq!(zones(&read(&directory, &memory)), ["a. 2 *"], "a time can be set, but not that of the change");
+}
+
+#[test]
+fn what_is_remembered_is_believed_for_a_day() {
+    let directory = settled(&[("a.zone", &zone(1))]);
+    let memory = read(&directory, &Memory::default()).memory;
+    let aged = |secs: u64| {
+        let mut memory = memory.clone();
+        memory.0.values_mut().for_each(|remembered| remembered.read_secs = now_secs().wrapping_add(secs));
+        zones(&read(&directory, &memory))
+    };
+    assert_eq!(aged(0u64.wrapping_sub(BELIEVED_SECS - 60)), ["a. 1"]);
+    assert_eq!(aged(0u64.wrapping_sub(BELIEVED_SECS)), ["a. 1 *"]);
+    assert_eq!(aged(60), ["a. 1 *"], "nothing was read in the future");
+}
+
+#[test]
+fn warnings_are_told_each_time_and_faults_are_looked_at_again() {
+    let odd = format!("{}www 60 A 192.0.2.2\n", zone(1));
+    let directory = settled(&[("a.zone", &odd), ("bad.zone", "@ SOA broken\n")]);
+    let told = |checkout: &Checkout| -> Vec<(bool, String)> {
+        checkout.reports.iter().map(|report| (report.fatal, report.text.clone())).collect()
+    };
+    let first = read(&directory, &Memory::default());
+    assert_eq!(told(&first).iter().map(|(fatal, _)| *fatal).collect::<Vec<_>>(), [false, true], "{:?}", told(&first));
+    let second = read(&directory, &first.memory);
+    assert_eq!(told(&second), told(&first));
+    assert_eq!(zones(&second), ["a. 1"]);
+
+    let third = read(&directory, &second.memory);
+    directory.write("a.zone", "@ SOA broken");
+    let faults = third.compile(&["a".parse().unwrap()]).err().unwrap();
+    assert!(faults.len() == 1 && faults[0].fatal && faults[0].text.contains("a.zone:1:"), "{faults:?}");
+}
+
+#[test]
+fn two_files_for_one_zone_are_an_error_of_remembered_ones_too() {
+    let directory = settled(&[("a.zone", &zone(1)), ("db.a", &zone(1))]);
+    let memory = read(&directory, &Memory::default()).memory;
+    let again = read(&directory, &memory);
+    assert!(again.reports.iter().any(|report| report.fatal && report.text.contains("two files")));
+}

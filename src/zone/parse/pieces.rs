@@ -1,0 +1,179 @@
+//! A long text, read in pieces on all cores.
+//!
+//! A piece starts at a line that looks like the first of a record with an owner, and is read with the origin and the `$TTL` that
+//! hold where the first piece starts. Whether that was right shows when all before it has been read: a piece is taken if what stands
+//! before it ended exactly where it starts, and not within parentheses or quotes. A piece in which something needs more of what
+//! stands before it (a directive, a TTL that is left out without `$TTL`), or is wrong, is given up: that text and what follows is
+//! read by the one reader that knows it all. So the outcome is always that of this reader alone.
+
+use super::Options;
+use super::lexer::{Lexer, starts_word};
+use super::names::NameBuf;
+use super::reader::{Entry, Reader};
+use crate::wire::name::Name;
+use crate::zone::records::Records;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// Octets of a piece, unless a zone may have so many that it could have more pieces than this.
+const PIECE: u64 = 1 << 20;
+pub(super) const PIECES_MAX: usize = 1 << 12;
+/// The directives mostly stand at the start of a text: one of so many octets of a piece's length is not read in pieces.
+const HEAD_SHARE: usize = 256;
+/// How often in a row it may be tried in vain to read pieces.
+const TRIES: u32 = 4;
+
+/// Octets of a piece.
+pub(super) fn piece_octets(options: &Options) -> usize {
+    usize::try_from((options.text_octets_max / PIECES_MAX as u64).max(PIECE)).unwrap_or(usize::MAX / 2)
+}
+
+/// When the text of a file is read in pieces.
+pub(super) struct Pieces {
+    octets: usize,
+    /// The offset from which on pieces are tried next.
+    next_at: usize,
+    tries_left: u32,
+}
+
+impl Pieces {
+    /// For a text of so many octets.
+    pub(super) fn new(cores: usize, octets: usize, text_octets: usize) -> Pieces {
+        let is_worth_it = cores > 1 && text_octets / 2 >= octets;
+        let next_at = if is_worth_it { octets / HEAD_SHARE } else { usize::MAX };
+        Pieces { octets, next_at, tries_left: TRIES }
+    }
+
+    /// Whether pieces may be read from offset `at` on, where an entry starts.
+    #[inline]
+    pub(super) fn are_due(&self, text: &[u8], at: usize) -> bool {
+        at >= self.next_at && text.get(at).is_some_and(|&octet| starts_word(octet))
+    }
+
+    /// Where the next pieces are tried, after some were read up to `at`.
+    fn go_on(&mut self, at: usize, text_octets: usize, went_well: bool) {
+        self.tries_left = if went_well { TRIES } else { self.tries_left - 1 };
+        let is_worth_it = self.tries_left > 0 && text_octets - at >= 2 * self.octets;
+        self.next_at = if is_worth_it { at + self.octets } else { usize::MAX };
+    }
+
+    /// Where the pieces lie from `at` on: one after the other up to the end.
+    fn cut(&self, text: &[u8], at: usize) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        let mut start = at;
+        let mut aim = at + self.octets;
+        while aim < text.len() {
+            let next_aim = text.len().min(aim + self.octets);
+            let lines = (aim..next_aim).filter(|&at| text[at - 1] == b'\n');
+            if let Some(end) = { lines }.find(|&at| starts_word(text[at])) {
+                ranges.push(start..end);
+                start = end;
+            }
+            aim = next_aim;
+        }
+        ranges.push(start..text.len());
+        ranges
+    }
+}
+
+/// What a piece is read with.
+#[derive(Clone)]
+pub(super) struct Start<'o> {
+    pub(super) apex: &'o Name,
+    pub(super) options: &'o Options,
+    pub(super) file: u16,
+    pub(super) origin: NameBuf,
+    pub(super) origin_in_zone: bool,
+    pub(super) ttl_default: Option<u32>,
+}
+
+/// What was read of a piece.
+pub(super) struct Piece {
+    pub(super) records: Records,
+    /// Of the last record.
+    pub(super) owner: NameBuf,
+    /// Of the last record that states one.
+    pub(super) ttl_last: Option<u32>,
+    /// Lines, and the offset behind them.
+    pub(super) lines: u32,
+    pub(super) end: usize,
+}
+
+impl Piece {
+    /// Reads the entries that start in `range`. `None`: the piece is given up.
+    fn read(start: Start, text: &[u8], range: Range<usize>) -> Option<Piece> {
+        let file = start.file;
+        let mut reader = Reader::of_piece(start, range.len());
+        let mut lexer = Lexer::starting_at(text, range.start);
+        while lexer.position().1 < range.end {
+            let (line, at) = lexer.position();
+            reader.entry(&mut lexer, Entry { file, line, at, text }).ok()?;
+            if !lexer.finish_entry() {
+                break;
+            }
+        }
+        reader.into_piece(lexer.position())
+    }
+}
+
+impl Reader<'_> {
+    /// Reads pieces from where the lexer stands, as far as that goes well. It then stands where an entry starts, or at the end.
+    pub(super) fn read_pieces(&mut self, pieces: &mut Pieces, lexer: &mut Lexer, file: u16, text: &[u8]) {
+        let at = lexer.position().1;
+        self.records.expect_text(text.len() - at);
+        let ranges = pieces.cut(text, at);
+        let cores = self.options.cores.min(ranges.len());
+        let start = self.start_of_pieces(file);
+        let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let work = |done: mpsc::Sender<_>| {
+            while !is_over.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(range) = ranges.get(number) else { break };
+                if done.send((number, Piece::read(start.clone(), text, range.clone()))).is_err() {
+                    break;
+                }
+            }
+        };
+        let taken = std::thread::scope(|scope| {
+            let (done, read) = mpsc::channel();
+            for _ in 0..cores {
+                let (work, done) = (&work, done.clone());
+                scope.spawn(move || work(done));
+            }
+            drop(done);
+            let taken = self.take_pieces(lexer, &ranges, &read);
+            is_over.store(true, Ordering::Relaxed);
+            taken
+        });
+        pieces.go_on(lexer.position().1, text.len(), taken > cores);
+    }
+
+    /// Takes the pieces in the order of the text, until there are no more or one can't be taken. Gives how many it took.
+    fn take_pieces(
+        &mut self,
+        lexer: &mut Lexer,
+        ranges: &[Range<usize>],
+        read: &mpsc::Receiver<(usize, Option<Piece>)>,
+    ) -> usize {
+        let mut early = HashMap::new();
+        for (number, range) in ranges.iter().enumerate() {
+            let piece = loop {
+                if let Some(piece) = early.remove(&number) {
+                    break piece;
+                }
+                let (number, piece) = read.recv().expect("each piece is read");
+                early.insert(number, piece);
+            };
+            let Some(piece) = piece else { return number };
+            let end = piece.end;
+            self.take(piece, lexer);
+            if end != range.end {
+                // The next piece starts within an entry.
+                return number + 1;
+            }
+        }
+        ranges.len()
+    }
+}

@@ -1,0 +1,98 @@
+//! A text in pieces gives what one reader gives that goes through it from start to end.
+
+use super::*;
+use proptest::prelude::*;
+
+/// Owner, type, TTL, RDATA, file and line.
+type Line = (String, u16, u32, Vec<u8>, u16, u32);
+
+/// What was read, and what was said about it.
+fn told(parsed: &Parsed) -> (Vec<Line>, &[Diagnostic]) {
+    let records = &parsed.records;
+    let tell = records.iter().map(|record| {
+        let owner = crate::wire::name::Text(records.owner(record)).to_string();
+        (owner, record.rtype, record.ttl_secs, records.rdata(record).to_vec(), record.file, record.line)
+    });
+    (tell.collect(), &parsed.diagnostics)
+}
+
+fn in_pieces(octets: usize, text: &str) -> Parsed {
+    parse_text_in_pieces(octets, text, &"example.".parse().unwrap(), &Options { cores: 3, ..Options::default() })
+}
+
+/// As pieces of these octets, and of all others up to the text's length, the text means what it means as a whole.
+fn check(text: &str) -> Parsed {
+    let whole = in_pieces(usize::MAX / 2, text);
+    for octets in 1..text.len() {
+        assert_eq!(told(&in_pieces(octets, text)), told(&whole), "pieces of {octets} octets of:\n{text}");
+    }
+    whole
+}
+
+#[test]
+fn what_goes_over_the_border_of_a_piece() {
+    let soa = "@ 60 IN SOA ns h 1 2 3 4 5\n";
+    for (text, records, diagnostics) in [
+        // The owner of the line before.
+        ("a 60 A 192.0.2.1\n 60 A 192.0.2.2\nb 60 A 192.0.2.3\n 60 A 192.0.2.4\n", 4, 0),
+        // What looks like a record stands in parentheses, or in quotes.
+        ("a 60 TXT ( x\nb\nc 60 A ) d\ne 60 A 192.0.2.1\n", 2, 0),
+        ("a 60 TXT \"x\\\nb 60 A 192.0.2.1\"\nc 60 A 192.0.2.2\n", 2, 0),
+        ("a 60 TXT ; ( x\nb 60 TXT \\( x\nc 60 A 192.0.2.1\n", 2, 1),
+        // Directives change what follows; a TTL comes from a line before.
+        ("a 60 A 192.0.2.1\n$ORIGIN x.example.\na 60 A 192.0.2.2\n$TTL 5\nb A 192.0.2.3\nc A 192.0.2.4\n", 4, 0),
+        ("a 60 A 192.0.2.1\nb A 192.0.2.2\nc 30 A 192.0.2.3\nd A 192.0.2.4\n", 4, 1),
+        ("$TTL 7\na A 192.0.2.1\nb 60 A 192.0.2.2\nc A 192.0.2.3\n", 3, 0),
+        ("a 60 A 192.0.2.1\n$GENERATE 1-3 g$ 60 A 192.0.2.$\nb 60 A 192.0.2.9\n", 5, 0),
+        // Faults, each at its place; what is never closed.
+        ("a 60 A 192.0.2.1\nb 60 A x\n 60 A y\nc.other. 60 A 192.0.2.1\n 60 A 192.0.2.2\nd 60 A 192.0.2.3\n", 2, 3),
+        ("a 60 A 192.0.2.1\nb 60 TXT ( x\nc 60 A 192.0.2.2\nd 60 A 192.0.2.3\n", 3, 1),
+        ("\n; only comments\n\n   \n; and blanks\n", 0, 0),
+        ("a 60 A 192.0.2.1\r\nb 60 A 192.0.2.2\r\n\r\nc 60 A 192.0.2.3", 3, 0),
+    ] {
+        let parsed = check(&format!("{soa}{text}"));
+        assert_eq!((parsed.records.len() - 1, parsed.diagnostics.len()), (records, diagnostics), "{text}");
+    }
+}
+
+/// Lines of which texts are made: what they mean depends on each other.
+const LINES: [&str; 24] = [
+    "a 60 A 192.0.2.1",
+    "b A 192.0.2.2",
+    " 60 A 192.0.2.3",
+    "\tAAAA 2001:db8::1",
+    "www.a 60 NS ns.b",
+    "c.example. 5 IN TXT \"one\" two",
+    "d 60 TXT ( one",
+    "two ; three )",
+    ") ; closed",
+    "( e 60 A 192.0.2.4 )",
+    "f 60 TXT \"open",
+    "g 60 TXT \"goes on\\",
+    "h 60 A 192.0.2.5\"",
+    "$ORIGIN x.example.",
+    "$ORIGIN example.",
+    "$ORIGIN other.",
+    "$TTL 30",
+    "$GENERATE 1-2 g$ A 192.0.2.$",
+    "$WHAT",
+    "; a comment ( \"",
+    "",
+    "\\097 60 A 192.0.2.6",
+    "@ 60 MX 10 @",
+    "bad 60 A 192.0.2",
+];
+
+proptest! {
+    #[test]
+    fn pieces_change_nothing(
+        lines in proptest::collection::vec(prop_oneof![3 => 0..6usize, 1 => 0..LINES.len()], 0..60),
+        octets in 1..300usize,
+        is_dos in any::<bool>(),
+    ) {
+        let end = if is_dos { "\r\n" } else { "\n" };
+        let text = lines.iter().map(|&line| LINES[line]).collect::<Vec<_>>().join(end);
+        let (pieces, whole) = (in_pieces(octets, &text), in_pieces(usize::MAX / 2, &text));
+        prop_assert_eq!(told(&pieces), told(&whole));
+    }
+}
