@@ -24,12 +24,11 @@ impl Frr {
     }
 
     fn shell(&self, net: &Net, lines: &[String]) -> Result<String, String> {
-        let directory = self.path("");
-        let mut arguments = vec!["--vty_socket", &directory];
-        for line in lines {
-            arguments.extend(["-c", line]);
-        }
-        net.run("r", "VTYSH", &arguments)
+        let mut words: Vec<String> = frr::as_user(&self.dir).into();
+        words.extend(net.peers().words("VTYSH")?);
+        words.extend(["--vty_socket".to_owned(), self.path("")]);
+        words.extend(lines.iter().flat_map(|line| ["-c".to_owned(), line.clone()]));
+        net.output("r", &words)
     }
 
     fn configure(&self) -> Result<(), String> {

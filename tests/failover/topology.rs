@@ -163,11 +163,16 @@ impl Net {
     pub(crate) fn run(&self, host: &str, program: &str, arguments: &[&str]) -> Result<String, String> {
         let mut words = self.peers.words(program)?;
         words.extend(arguments.iter().map(|&word| word.to_owned()));
-        let output = self.command(host, &words)?.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+        self.output(host, &words)
+    }
+
+    /// Runs these words in the namespace of a host, and gives the standard output.
+    pub(crate) fn output(&self, host: &str, words: &[String]) -> Result<String, String> {
+        let output = self.command(host, words)?.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         match output.status.success() {
             true => Ok(text),
-            false => Err(format!("{program} {arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr))),
+            false => Err(format!("{words:?}: {text}{}", String::from_utf8_lossy(&output.stderr))),
         }
     }
 
