@@ -2,8 +2,8 @@
 #![no_main]
 
 use catchment::wire::name::Name;
-use catchment::zone::compile::compile;
 use catchment::zone::check::dnssec;
+use catchment::zone::compile::compile;
 use catchment::zone::{diagnostic, dump, parse, spot};
 use std::sync::LazyLock;
 
@@ -17,9 +17,19 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     let spread = parse::Options { cores: 2, ..options.clone() };
     let pieces = parse::parse_text_in_pieces(1 + text.len() % 61, text, &APEX, &spread);
     assert_eq!(pieces.diagnostics, parsed.diagnostics);
-    assert!(pieces.records.iter().map(|r| (pieces.records.owner(r), r.rtype, r.ttl_secs, pieces.records.rdata(r), r.line)).eq(
-        parsed.records.iter().map(|r| (parsed.records.owner(r), r.rtype, r.ttl_secs, parsed.records.rdata(r), r.line)),
-    ));
+    assert!(
+        pieces
+            .records
+            .iter()
+            .map(|r| (pieces.records.owner(r), r.rtype, r.ttl_secs, pieces.records.rdata(r), r.line))
+            .eq(parsed.records.iter().map(|r| (
+                parsed.records.owner(r),
+                r.rtype,
+                r.ttl_secs,
+                parsed.records.rdata(r),
+                r.line
+            )),)
+    );
     // One of the findings, chosen by the input: to render them all would take most of the time.
     if let Some(at) = text.len().checked_rem(parsed.diagnostics.len()) {
         let rendered = diagnostic::render(&parsed.sources, &parsed.diagnostics[at..=at], false);
