@@ -5,6 +5,7 @@
 //! more. Our responses must be exactly that. So must the peers', but for [`explain::Explained`]: as three servers agree with the
 //! model, it is right. The seeds are printed; `DIFFERENTIAL_SEED` runs another.
 
+// What other tests use of the modules of theirs is not all used here.
 #[path = "../differential/ask.rs"]
 #[allow(dead_code)]
 mod ask;
