@@ -309,6 +309,30 @@ fn what_is_remembered_is_published_like_what_is_read() {
     assert_eq!(run(&["verify", "--of", "dir:other"], dir.path()).0, 0);
 }
 
+/// What `check` says of signatures is said of a publish, too, whether the file was read or is remembered.
+#[test]
+fn expired_signatures_warn_or_stop_the_publish() {
+    let dir = checkout("signatures");
+    let expired = "@ 1h RRSIG NS 13 1 3600 20210101000000 20200101000000 1 signed. AAAA\n";
+    dir.write("zones/signed.zone", format!("{}{expired}", zone(1)));
+    settle(&dir);
+    let publish = |more: &[&str]| publish(&dir, &[&["--cache", "cache"], more].concat());
+    let said = "signed. NS has a signature that expired at 2021-01-01T00:00:00Z";
+    for outcome in ["published 1.1: 3 zones", "nothing changed: 1.1 stays the head"] {
+        let (code, out, err) = publish(&[]);
+        assert!(code == 0 && out.starts_with(outcome), "{out}{err}");
+        assert!(err.contains(&format!("warning: {said}")) && err.contains("zones/signed.zone:"), "{err}");
+    }
+    for _ in 0..2 {
+        let (code, out, err) = publish(&["--dnssec"]);
+        assert_eq!((code, out.as_str()), (1, ""), "{err}");
+        for part in [said, "example.com. is not signed", "nothing was published: 3 zones at fault"] {
+            assert!(err.contains(part), "no `{part}` in:\n{err}");
+        }
+    }
+    assert_eq!(head(&dir), "1.1");
+}
+
 #[test]
 fn what_is_remembered_is_not_believed_at_any_doubt() {
     let dir = checkout("doubt");

@@ -15,7 +15,7 @@ use crate::sync::zone_name::ZoneName;
 use crate::wire::name::Name;
 use crate::zone::diagnostic::shown_path;
 use crate::zone::image::Image;
-use crate::zone::library::{Checkout, Content, Places, Report, apex_of};
+use crate::zone::library::{Checkout, Content, Judging, Places, Report, apex_of};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Publish a release without any zone, if there are none
     #[arg(long)]
     allow_empty: bool,
+    /// Zones must be signed, and what is wrong with their signatures is an error
+    #[arg(long)]
+    dnssec: bool,
     /// Let `$INCLUDE` leave the directory
     #[arg(long)]
     include_outside: bool,
@@ -117,8 +120,9 @@ fn checkout(arguments: &Arguments) -> Result<Checkout, String> {
     };
     let place = memory::place(&arguments.remember, &places);
     let remembered = place.as_deref().map(memory::read).unwrap_or_default();
+    let judging = Judging { now_secs: now_secs(), must_be_signed: arguments.dnssec };
     let loading = Loading::show();
-    let checkout = Checkout::read(&places, &remembered, loading.watch().as_ref())
+    let checkout = Checkout::read(&places, &remembered, judging, loading.watch().as_ref())
         .map_err(|message| format!("error: {message}"))?;
     drop(loading);
     if let Some(place) = place.filter(|_| checkout.memory != remembered)

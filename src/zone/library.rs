@@ -7,6 +7,7 @@
 mod checkout;
 mod discover;
 mod examine;
+mod judge;
 mod read;
 
 use super::arena;
@@ -20,7 +21,8 @@ pub use checkout::{Checkout, Content, Memory};
 use dashmap::DashMap;
 pub use discover::{Places, Skipped, apex_of, image_name, is_image};
 use discover::{Source, sources};
-pub use examine::{Examined, Judging, examine};
+pub use examine::{Examined, examine};
+pub use judge::Judging;
 pub use read::read_image;
 use read::{Outcome, Stamp};
 use std::collections::btree_map::Entry;
@@ -332,7 +334,7 @@ impl Library {
         let mut changed = Vec::new();
         for (apex, choice) in chosen.iter().filter(|(_, choice)| choice.error.is_none()) {
             match outcomes.remove(&choice.source) {
-                Some(Outcome::Zone { image, files }) => {
+                Some(Outcome::Zone { image, files, .. }) => {
                     changed.extend(self.renew(apex, image, now));
                     known.insert(choice.source.clone(), Known { files, no_zone: None });
                 }
@@ -467,7 +469,7 @@ fn read_changed(
         }
     }
     let mut reports = Vec::new();
-    for (source, outcome, report) in read_all(todo, include_outside, watch) {
+    for (source, outcome, report) in read_all(todo, include_outside, None, watch) {
         outcomes.insert(source.clone(), outcome);
         reports.extend(report);
     }
@@ -476,7 +478,12 @@ fn read_changed(
 }
 
 /// Reads all of these, on all cores, the largest files first.
-fn read_all<'a>(sources: Vec<&'a Source>, include_outside: bool, watch: Option<&Watch>) -> Vec<Read<'a>> {
+fn read_all<'a>(
+    sources: Vec<&'a Source>,
+    include_outside: bool,
+    judging: Option<&Judging>,
+    watch: Option<&Watch>,
+) -> Vec<Read<'a>> {
     let size = |source: &Source| source.path.metadata().map_or(0, |metadata| metadata.len());
     let mut todo: Vec<(u64, &Source)> = sources.into_iter().map(|source| (size(source), source)).collect();
     todo.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
@@ -488,7 +495,7 @@ fn read_all<'a>(sources: Vec<&'a Source>, include_outside: bool, watch: Option<&
         // Packed together as they come, small images leave no holes behind among what stays.
         let (mut batch, mut batch_octets) = (Vec::new(), 0);
         while let Some((size, source)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (outcome, report) = read::read(source, include_outside, cores() / readers);
+            let (outcome, report) = read::read(source, include_outside, judging, cores() / readers);
             if let Outcome::Zone { image, .. } = &outcome {
                 batch_octets += image.root().len();
             }

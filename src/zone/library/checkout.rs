@@ -3,17 +3,17 @@
 //! What files were found to be is remembered from one process to the next ([`Memory`]). A file that is as it was is not read again: its
 //! zone is known by its image's name. Who needs the image itself has it made ([`Checkout::compile`]). What is remembered is believed of
 //! a file only while device, inode, size and both times are those that it had when it was read, and these were old enough
-//! then that no later write could have left them as they are ([`Stamp`]); and only for a day, as some verdicts depend on the time.
+//! then that no later write could have left them as they are ([`Stamp`]); only until time alone would change what was found, as it does of
+//! signatures that begin and end; and only for a day, so that a wrong belief does not last.
 
 use super::discover::{Source, sources};
 use super::read::{Outcome, Stamp, are_current};
-use super::{Places, Report, Skipped, Watch, choose, read_all};
+use super::{Judging, Places, Report, Skipped, Watch, choose, read_all};
 use crate::wire::name::Name;
 use crate::zone::image::Image;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long what is remembered of a file is believed.
 const BELIEVED_SECS: u64 = 24 * 60 * 60;
@@ -34,13 +34,19 @@ pub struct Known {
 
 /// What files were found to be, for the next process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory(HashMap<String, Remembered>);
+pub struct Memory {
+    /// How signatures were judged.
+    must_be_signed: bool,
+    files: HashMap<String, Remembered>,
+}
 
 /// What one file was found to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Remembered {
     /// When it was read, in seconds since 1970.
     read_secs: u64,
+    /// From when on its signatures are to be judged anew, in seconds since 1970. `None`: never.
+    holds_until_secs: Option<u64>,
     /// It, and what it includes, as they were.
     files: Vec<Stamp>,
     found: Found,
@@ -68,6 +74,7 @@ pub enum Content {
 pub struct Checkout {
     zones: BTreeMap<Name, (Source, Content)>,
     include_outside: bool,
+    judging: Judging,
     /// Errors and warnings.
     pub reports: Vec<Report>,
     /// Files of the directory that are no zones.
@@ -77,15 +84,14 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// Reads those files of which `memory` does not know what they are, and tells `watch` how far it is. `Err`: the places can't be
-    /// searched.
-    pub fn read(places: &Places, memory: &Memory, watch: Option<&Watch>) -> Result<Checkout, String> {
-        let now_secs = now_secs();
+    /// Reads and judges those files of which `memory` does not know what they are, and tells `watch` how far it is. `Err`: the places
+    /// can't be searched.
+    pub fn read(places: &Places, memory: &Memory, judging: Judging, watch: Option<&Watch>) -> Result<Checkout, String> {
         let (sources, mut skipped) = sources(places, |_, _| false)?;
         let mut outcomes = HashMap::with_capacity(sources.len());
         let (mut reports, mut kept, mut todo) = (Vec::new(), HashMap::new(), Vec::new());
         for source in &sources {
-            let Some((path, remembered)) = memory.of(&source.path, now_secs) else {
+            let Some((path, remembered)) = memory.of(&source.path, &judging) else {
                 todo.push(source);
                 continue;
             };
@@ -99,8 +105,8 @@ impl Checkout {
             reports.extend(remembered.told.as_ref().map(report));
             kept.insert(path.to_owned(), remembered.clone());
         }
-        for (source, outcome, report) in read_all(todo, places.include_outside, watch) {
-            kept.extend(Remembered::of(source, &outcome, report.as_ref(), now_secs));
+        for (source, outcome, report) in read_all(todo, places.include_outside, Some(&judging), watch) {
+            kept.extend(Remembered::of(source, &outcome, report.as_ref(), judging.now_secs));
             outcomes.insert(source.clone(), outcome);
             reports.extend(report);
         }
@@ -118,7 +124,8 @@ impl Checkout {
             Some((apex, (choice.source, content)))
         });
         let zones = zones.collect();
-        Ok(Checkout { zones, include_outside: places.include_outside, reports, skipped, memory: Memory(kept) })
+        let memory = Memory { must_be_signed: judging.must_be_signed, files: kept };
+        Ok(Checkout { zones, include_outside: places.include_outside, judging, reports, skipped, memory })
     }
 
     /// All zones that could be read, by their apexes in lower case.
@@ -137,14 +144,15 @@ impl Checkout {
         let mut images: Vec<Image> = images.into_iter().filter_map(image).collect();
         let mut faults = Vec::new();
         let sources = sources.into_iter().map(|(source, _)| source).collect();
-        for (source, outcome, report) in read_all(sources, self.include_outside, None) {
+        for (source, outcome, report) in read_all(sources, self.include_outside, Some(&self.judging), None) {
+            let fault = report.filter(|report| report.has_errors);
             match outcome {
-                Outcome::Zone { image, .. } => images.push(image),
+                Outcome::Zone { image, .. } if fault.is_none() => images.push(image),
                 Outcome::NoZone { reason, .. } => {
                     let text = format!("error: {}: it {reason}, and had one a moment ago\n", source.path.display());
                     faults.push(Report { path: source.path.to_path_buf(), fatal: true, has_errors: true, text });
                 }
-                Outcome::Failed { .. } | Outcome::Unchanged => faults.extend(report),
+                Outcome::Zone { .. } | Outcome::Failed { .. } | Outcome::Unchanged => faults.extend(fault),
             }
         }
         if faults.is_empty() { Ok(images) } else { Err(faults) }
@@ -159,22 +167,22 @@ impl Memory {
     }
 
     /// What this file still is.
-    fn of(&self, path: &Path, now_secs: u64) -> Option<(&str, &Remembered)> {
-        let (path, remembered) = self.0.get_key_value(path.to_str()?)?;
-        let is_young = now_secs.checked_sub(remembered.read_secs).is_some_and(|age| age < BELIEVED_SECS);
-        (is_young && are_current(&remembered.files)).then_some((path.as_str(), remembered))
+    fn of(&self, path: &Path, judging: &Judging) -> Option<(&str, &Remembered)> {
+        let (path, remembered) = self.files.get_key_value(path.to_str()?)?;
+        let holds = self.must_be_signed == judging.must_be_signed && remembered.holds_at(judging.now_secs);
+        (holds && are_current(&remembered.files)).then_some((path.as_str(), remembered))
     }
 }
 
 impl Remembered {
     /// What can be said of it next time; `None`: it must be read again.
     fn of(source: &Source, outcome: &Outcome, report: Option<&Report>, read_secs: u64) -> Option<(String, Remembered)> {
-        let (found, files) = match outcome {
-            Outcome::Zone { image, files } => {
+        let (found, files, holds_until_secs) = match outcome {
+            Outcome::Zone { image, files, holds_until_secs } => {
                 let (digest, serial, len) = (image.digest(), image.serial(), image.len());
-                (Found::Zone(Known { digest, serial, len }), files)
+                (Found::Zone(Known { digest, serial, len }), files, *holds_until_secs)
             }
-            Outcome::NoZone { reason, files } => (Found::NoZone(reason.clone()), files),
+            Outcome::NoZone { reason, files } => (Found::NoZone(reason.clone()), files, None),
             Outcome::Failed { .. } | Outcome::Unchanged => return None,
         };
         let told = report.map(|report| report.text.clone());
@@ -185,7 +193,14 @@ impl Remembered {
         let small = told.as_ref().is_none_or(|told| told.len() <= REPORT_MAX);
         let certain = files.iter().all(Stamp::is_certain);
         let path = source.path.to_str()?.to_owned();
-        (small && certain).then(|| (path, Remembered { read_secs, files: files.clone(), found, told }))
+        let remembered = || Remembered { read_secs, holds_until_secs, files: files.clone(), found, told };
+        (small && certain).then(|| (path, remembered()))
+    }
+
+    /// Whether it would be said of the same files at this time, too.
+    fn holds_at(&self, now_secs: u64) -> bool {
+        let is_young = now_secs.checked_sub(self.read_secs).is_some_and(|age| age < BELIEVED_SECS);
+        is_young && self.holds_until_secs.is_none_or(|until_secs| now_secs < until_secs)
     }
 
     fn outcome(&self) -> Outcome {
@@ -194,10 +209,6 @@ impl Remembered {
             Found::NoZone(reason) => Outcome::NoZone { reason: reason.clone(), files: Vec::new() },
         }
     }
-}
-
-fn now_secs() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 /// Digests as text.

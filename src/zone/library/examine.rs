@@ -1,26 +1,17 @@
 //! Zone files read to be judged, not to be served: all that is wrong with all of them.
 
 use super::discover::{Places, Skipped, Source, sources};
+use super::judge::{Judging, judge};
 use super::read::{is_zone, open};
 use crate::wire::name::Name;
-use crate::zone::check::dnssec;
 use crate::zone::cores::cores;
-use crate::zone::diagnostic::{Diagnostic, Severity};
+use crate::zone::diagnostic::Diagnostic;
 use crate::zone::image::Image;
 use crate::zone::sources::Sources;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// How zones are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judging {
-    /// The time that signatures are judged at, in seconds since 1970.
-    pub now_secs: u64,
-    /// Whether zones must be signed, and whatever is wrong with that is an error, not a warning.
-    pub must_be_signed: bool,
-}
 
 /// One zone, judged.
 pub struct Examined {
@@ -53,7 +44,7 @@ pub fn examine(
     let readers = cores().min(sources.len());
     let work = || {
         while let Some((number, source)) = take(&next, &sources) {
-            let examined = judge(source, places.include_outside, judging, cores() / readers);
+            let examined = examined(source, places.include_outside, judging, cores() / readers);
             turn.lock().expect("nobody panics").take(number, sources.len(), source, examined);
         }
     };
@@ -103,31 +94,12 @@ impl<F: FnMut(Examined, usize)> Turn<'_, F> {
 }
 
 /// `None`: it need not be a zone, and is none.
-fn judge(source: &Source, include_outside: bool, judging: &Judging, cores: usize) -> Option<Examined> {
+fn examined(source: &Source, include_outside: bool, judging: &Judging, cores: usize) -> Option<Examined> {
     let mut opened = open(source, include_outside, cores);
     if !is_zone(source, &opened) {
         return None;
     }
-    if let Some(image) = opened.image.as_ref().filter(|_| opened.records.is_empty()) {
-        match image.to_records() {
-            Ok(records) => opened.records = records,
-            Err(error) => opened.diagnostics.push(Diagnostic::of_file(error.to_string(), "compile the zone again")),
-        }
-    }
-    let signed = dnssec::judge(&source.apex, &opened.records, judging.now_secs, cores);
-    let has_errors = opened.diagnostics.iter().any(|found| found.severity == Severity::Error);
-    // What could not be read is missing in every chain and digest.
-    if !has_errors {
-        let mut findings = signed.findings;
-        if !judging.must_be_signed {
-            findings.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
-        }
-        opened.diagnostics.extend(crate::zone::spot::place(findings, &opened.sources));
-        if judging.must_be_signed && !signed.is_signed {
-            let message = format!("{} is not signed", source.apex);
-            opened.diagnostics.push(Diagnostic::of_file(message, "sign it, or check it without --dnssec"));
-        }
-    }
+    judge(source, &mut opened, judging, cores);
     let (zone, path) = (source.apex.clone(), source.path.to_path_buf());
     Some(Examined { zone, path, image: opened.image, sources: opened.sources, diagnostics: opened.diagnostics })
 }

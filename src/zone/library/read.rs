@@ -2,6 +2,7 @@
 
 use super::Report;
 use super::discover::{Source, is_image};
+use super::judge::{Judging, judge};
 use crate::wire::code::rtype;
 use crate::zone::compile;
 use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
@@ -32,8 +33,8 @@ const READ_AHEAD: usize = 64 << 10;
 pub(super) enum Outcome {
     /// It is the one that is served already.
     Unchanged,
-    /// A zone.
-    Zone { image: Image, files: Vec<Stamp> },
+    /// A zone. What was found of its signatures, if they were judged, holds until then, in seconds since 1970; `None`: always.
+    Zone { image: Image, files: Vec<Stamp>, holds_until_secs: Option<u64> },
     /// It should be a zone and can't be served; why, in a line.
     Failed { error: String },
     /// It is none, and need not be.
@@ -50,19 +51,26 @@ pub(super) struct Opened {
     pub(super) image: Option<Image>,
 }
 
-/// Reads, parses and compiles a file, on so many cores if it is large. The report has all that is wrong with it.
-pub(super) fn read(source: &Source, include_outside: bool, cores: usize) -> (Outcome, Option<Report>) {
+/// Reads, parses and compiles a file, on so many cores if it is large, and judges its signatures if that is asked for. The report has
+/// all that is wrong with it.
+pub(super) fn read(
+    source: &Source,
+    include_outside: bool,
+    judging: Option<&Judging>,
+    cores: usize,
+) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
-    let opened = open(source, include_outside, cores);
+    let mut opened = open(source, include_outside, cores);
     let files = stamps(source, &opened.sources, began);
     if !is_zone(source, &opened) {
         return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
     }
+    let holds_until_secs = judging.and_then(|judging| judge(source, &mut opened, judging, cores));
     let Opened { sources, diagnostics, image, .. } = opened;
     let first_error = diagnostics.iter().find(|d| d.severity == Severity::Error);
     let has_errors = first_error.is_some();
     let outcome = match (image, first_error) {
-        (Some(image), _) => Outcome::Zone { image, files },
+        (Some(image), _) => Outcome::Zone { image, files, holds_until_secs },
         (None, Some(error)) => Outcome::Failed { error: one_line(source, &sources, error) },
         (None, None) => {
             Outcome::Failed { error: format!("{}: no image could be built of it", shown_path(&source.path)) }

@@ -36,6 +36,8 @@ pub struct Judgement {
     pub is_signed: bool,
     /// All that is wrong. Errors are what keeps validators from believing the zone, or parts of it; none is fatal.
     pub findings: Vec<Finding>,
+    /// From when on these would be others by time alone, in seconds since 1970: a signature begins, ends, or will end soon. `None`: never.
+    pub holds_until_secs: Option<u64>,
 }
 
 /// A signed zone.
@@ -51,12 +53,13 @@ pub fn judge(apex: &Name, records: &Records, now_secs: u64, threads: usize) -> J
     use rtype::{DNSKEY, NSEC, NSEC3, RRSIG, ZONEMD};
     let is_signed = records.iter().any(|record| matches!(record.rtype, DNSKEY | RRSIG | NSEC | NSEC3));
     let has_digest = records.iter().any(|record| record.rtype == ZONEMD);
-    let mut findings = Findings::default();
+    let mut judgement = Judgement { is_signed, findings: Vec::new(), holds_until_secs: None };
     if !is_signed && !has_digest {
-        return Judgement { is_signed, findings: Vec::new() };
+        return judgement;
     }
     // Records outside the zone, or none at its apex, are said of elsewhere.
-    let Some(order) = Order::new(apex, records) else { return Judgement { is_signed, findings: Vec::new() } };
+    let Some(order) = Order::new(apex, records) else { return judgement };
+    let mut findings = Findings::default();
     if has_digest {
         zonemd::check(&order, &mut findings);
     }
@@ -73,11 +76,12 @@ pub fn judge(apex: &Name, records: &Records, now_secs: u64, threads: usize) -> J
             findings.zone(&message, "sign it again: validators can't believe that a name does not exist");
         }
         ttl::check(&zone, &mut findings);
+        judgement.holds_until_secs = signatures::next_change(&zone).map(|secs| now_secs + u64::from(secs));
     }
-    let mut findings = findings.finish();
+    judgement.findings = findings.finish();
     // It can be served all the same.
-    findings.iter_mut().for_each(|finding| finding.fatal = false);
-    Judgement { is_signed, findings }
+    judgement.findings.iter_mut().for_each(|finding| finding.fatal = false);
+    judgement
 }
 
 impl<'a> Zone<'a> {

@@ -61,6 +61,21 @@ pub(super) fn check(zone: &Zone, findings: &mut Findings) -> Signed {
     Signed { by_key, algorithms }
 }
 
+/// In how many seconds time alone next changes what is found: a signature begins, comes near its end, or is past it. `None`: never.
+pub(super) fn next_change(zone: &Zone) -> Option<u32> {
+    let records = zone.order.owners.iter().flat_map(|owner| zone.order.records_of(owner));
+    let signatures = records
+        .filter(|record| record.rtype == rtype::RRSIG)
+        .filter_map(|record| Signature::read(record, zone.order.data(record)));
+    // A signature is good in its last second, too.
+    let moments = signatures.flat_map(|signature| {
+        let past_end = signature.expires.wrapping_add(1);
+        [signature.begins, past_end.wrapping_sub(ENDS_SOON_SECS), past_end]
+    });
+    let ahead = moments.filter(|&moment| is_before(zone.now_secs, moment));
+    ahead.map(|moment| moment.wrapping_sub(zone.now_secs)).min()
+}
+
 /// Those of the zone's keys that anything is signed with: of the others it is said once, at the key.
 fn algorithms(zone: &Zone) -> Vec<u8> {
     let parts = zone.each_part(|owners| {
@@ -296,5 +311,40 @@ impl<'a> Signature<'a> {
             message.extend_from_slice(rdata);
         }
         message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge;
+    use super::ENDS_SOON_SECS;
+    use crate::zone::parse::{Options, parse_text};
+
+    #[test]
+    fn findings_hold_until_a_signature_begins_or_ends() {
+        let (begins, ends) = (1_000_000, 2_000_000);
+        let text = format!("$TTL 60\n@ SOA . . 1 2 3 4 5\n@ NS .\n@ RRSIG NS 13 1 60 {ends} {begins} 1 @ AAAA\n");
+        let apex = "example".parse().unwrap();
+        let parsed = parse_text("t", text, &apex, &Options::default());
+        assert!(!parsed.has_errors());
+        let judged = |now_secs: u64| judge(&apex, &parsed.records, now_secs, 1);
+        let soon = ends + 1 - u64::from(ENDS_SOON_SECS);
+        for (now_secs, until_secs) in [
+            (1, Some(begins)),
+            (begins - 1, Some(begins)),
+            (begins, Some(soon)),
+            (soon, Some(ends + 1)),
+            (ends, Some(ends + 1)),
+            (ends + 1, None),
+        ] {
+            assert_eq!(judged(now_secs).holds_until_secs, until_secs, "at {now_secs}");
+        }
+        // What is found changes then, and not before.
+        for change in [begins, ends + 1] {
+            assert_eq!(judged(change - 2).findings, judged(change - 1).findings, "before {change}");
+            assert_ne!(judged(change - 1).findings, judged(change).findings, "at {change}");
+        }
+        let after_wrap = (1 << 32) + begins;
+        assert_eq!(judged(after_wrap - 1).holds_until_secs, Some(after_wrap), "times are those of RFC 1982");
     }
 }

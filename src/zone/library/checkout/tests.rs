@@ -1,5 +1,9 @@
 use super::super::tests::{Directory, age, zone};
 use super::*;
+use crate::calendar;
+
+/// When zones are read here.
+const NOW_SECS: u64 = 1_800_000_000;
 
 /// `name serial` of each zone, with `*` where it was compiled.
 fn zones(checkout: &Checkout) -> Vec<String> {
@@ -10,10 +14,25 @@ fn zones(checkout: &Checkout) -> Vec<String> {
     each.collect()
 }
 
-/// Reads with this memory, after it has been written down and read again.
+/// Reads with this memory.
 fn read(directory: &Directory, memory: &Memory) -> Checkout {
+    read_at(directory, memory, NOW_SECS, false)
+}
+
+/// Reads at a time, after the memory has been written down and read again.
+fn read_at(directory: &Directory, memory: &Memory, now_secs: u64, must_be_signed: bool) -> Checkout {
     let memory = serde_json::from_str(&serde_json::to_string(memory).unwrap()).unwrap();
-    Checkout::read(&directory.places(), &memory, None).unwrap()
+    Checkout::read(&directory.places(), &memory, Judging { now_secs, must_be_signed }, None).unwrap()
+}
+
+/// Errors with `!`, and warnings, each by its first words.
+fn told(checkout: &Checkout) -> Vec<String> {
+    let lines = checkout.reports.iter().flat_map(|report| report.text.lines());
+    let titles = lines.filter_map(|line| match line.strip_prefix("error: ") {
+        Some(error) => Some(format!("! {error}")),
+        None => line.strip_prefix("warning: ").map(String::from),
+    });
+    titles.collect()
 }
 
 fn settled(files: &[(&str, &str)]) -> Directory {
@@ -80,14 +99,10 @@ fn what_could_change_unseen_is_not_remembered() {
 fn what_is_remembered_is_believed_for_a_day() {
     let directory = settled(&[("a.zone", &zone(1))]);
     let memory = read(&directory, &Memory::default()).memory;
-    let aged = |secs: u64| {
-        let mut memory = memory.clone();
-        memory.0.values_mut().for_each(|remembered| remembered.read_secs = now_secs().wrapping_add(secs));
-        zones(&read(&directory, &memory))
-    };
-    assert_eq!(aged(0u64.wrapping_sub(BELIEVED_SECS - 60)), ["a. 1"]);
-    assert_eq!(aged(0u64.wrapping_sub(BELIEVED_SECS)), ["a. 1 *"]);
-    assert_eq!(aged(60), ["a. 1 *"], "nothing was read in the future");
+    let read_at = |now_secs: u64| zones(&read_at(&directory, &memory, now_secs, false));
+    assert_eq!(read_at(NOW_SECS + BELIEVED_SECS - 1), ["a. 1"]);
+    assert_eq!(read_at(NOW_SECS + BELIEVED_SECS), ["a. 1 *"]);
+    assert_eq!(read_at(NOW_SECS - 1), ["a. 1 *"], "nothing was read in the future");
 }
 
 #[test]
@@ -115,4 +130,46 @@ fn two_files_for_one_zone_are_an_error_of_remembered_ones_too() {
     let memory = read(&directory, &Memory::default()).memory;
     let again = read(&directory, &memory);
     assert!(again.reports.iter().any(|report| report.fatal && report.text.contains("two files")));
+}
+
+/// A zone that has nothing of a signed one but a signature that ends then.
+fn signed(ends_secs: u64) -> String {
+    let ends = calendar::compact(ends_secs);
+    format!("{}@ 1h RRSIG NS 13 1 3600 {ends} 20200101000000 1 a. AAAA\n", zone(1))
+}
+
+#[test]
+fn signatures_are_judged_until_time_alone_changes_the_verdict() {
+    let ends_secs = NOW_SECS + 3600;
+    let directory = settled(&[("a.zone", &signed(ends_secs)), ("b.zone", &zone(1))]);
+    let first = read(&directory, &Memory::default());
+    assert!(told(&first).iter().any(|line| line.contains("has a signature by key 1")), "{:?}", told(&first));
+    let last_second = read_at(&directory, &first.memory, ends_secs, false);
+    assert_eq!((zones(&last_second), told(&last_second)), (vec!["a. 1".into(), "b. 1".into()], told(&first)));
+
+    let expired = read_at(&directory, &first.memory, ends_secs + 1, false);
+    assert_eq!(zones(&expired), ["a. 1 *", "b. 1"], "only this file is read again");
+    let ends = format!("has a signature that expired at {}", calendar::text(ends_secs));
+    assert!(told(&expired).iter().any(|line| line.ends_with(&ends)), "{:?}", told(&expired));
+    let again = read_at(&directory, &expired.memory, ends_secs + 2, false);
+    assert_eq!((zones(&again), told(&again)), (vec!["a. 1".into(), "b. 1".into()], told(&expired)));
+}
+
+#[test]
+fn what_was_a_warning_is_an_error_where_zones_must_be_signed() {
+    let directory = settled(&[("a.zone", &signed(NOW_SECS - 1)), ("b.zone", &zone(1))]);
+    let lenient = read(&directory, &Memory::default());
+    assert!(!lenient.reports.iter().any(|report| report.has_errors), "{:?}", told(&lenient));
+    let faults = |memory: &Memory| {
+        let strict = read_at(&directory, memory, NOW_SECS, true);
+        let faulty = strict.reports.iter().filter(|report| report.has_errors && !report.fatal);
+        assert_eq!(faulty.count(), 2, "{:?}", told(&strict));
+        let told = told(&strict);
+        assert!(told.iter().any(|line| line.starts_with("! a. NS has a signature that expired")), "{told:?}");
+        assert!(told.contains(&"! b. is not signed".into()), "{told:?}");
+        strict.memory
+    };
+    // The second time with the memory of the first.
+    let memory = faults(&faults(&lenient.memory));
+    assert_eq!(told(&read(&directory, &memory)), told(&lenient), "and a warning again without");
 }
