@@ -5,7 +5,7 @@ use super::{complain, fail};
 use crate::calendar;
 use crate::wire::name::Name;
 use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
-use crate::zone::library::{Examined, Judging, Skipped, examine};
+use crate::zone::library::{Examined, Judging, Misfits, Skipped, examine};
 use crate::zone::sources::Sources;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -69,6 +69,11 @@ impl Totals {
         let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count() as u64;
         Totals { errors, warnings: diagnostics.len() as u64 - errors }
     }
+
+    fn add(&mut self, other: Totals) {
+        self.errors += other.errors;
+        self.warnings += other.warnings;
+    }
 }
 
 /// One zone in the JSON document.
@@ -129,20 +134,21 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
     let color = std::io::stdout().is_terminal();
     let mut teller = Teller { format: arguments.format, color, ..Teller::default() };
-    for places in &all {
-        let bar = bar("checking");
-        let mut done = 0;
-        let skipped = examine(places, arguments.zone.as_ref(), &judging, |examined, count| {
-            done += 1;
-            bar.set_length(count as u64);
-            bar.set_position(done);
-            bar.suspend(|| teller.tell(&examined));
-        });
-        bar.finish_and_clear();
-        match skipped {
-            Ok(skipped) => teller.skip(skipped),
-            Err(why) => return fail(&format!("error: {why}")),
+    let bar = bar("checking");
+    let mut done = 0;
+    let rest = examine(&all, arguments.zone.as_ref(), judging, |examined, count| {
+        done += 1;
+        bar.set_length(count as u64);
+        bar.set_position(done);
+        bar.suspend(|| teller.tell(&examined));
+    });
+    bar.finish_and_clear();
+    match rest {
+        Ok(rest) => {
+            rest.misfits.iter().for_each(|misfits| teller.tell_more(misfits));
+            teller.skip(rest.skipped);
         }
+        Err(why) => return fail(&format!("error: {why}")),
     }
     if teller.zones == 0 {
         complain("error: there is no zone to check: name a directory of zone files, or a zone file with --zone");
@@ -179,8 +185,7 @@ impl Teller {
     fn tell(&mut self, examined: &Examined) {
         let Examined { zone, path, image, sources, diagnostics } = examined;
         let totals = Totals::of(diagnostics);
-        self.totals.errors += totals.errors;
-        self.totals.warnings += totals.warnings;
+        self.totals.add(totals);
         self.zones += 1;
         let records = image.as_ref().map(|image| image.record_count());
         self.records += records.unwrap_or(0);
@@ -195,6 +200,23 @@ impl Teller {
                 totals,
                 findings: diagnostics.iter().map(|found| finding(found, sources)).collect(),
             }),
+        }
+    }
+
+    /// Tells more of a zone that was told of.
+    fn tell_more(&mut self, misfits: &Misfits) {
+        let Misfits { path, sources, diagnostics, .. } = misfits;
+        let totals = Totals::of(diagnostics);
+        self.totals.add(totals);
+        match self.format {
+            Format::Text => print(&render(sources, diagnostics, self.color)),
+            Format::Json => {
+                let path = shown_path(path);
+                if let Some(zone) = self.document.zones.iter_mut().find(|zone| zone.file == path) {
+                    zone.totals.add(totals);
+                    zone.findings.extend(diagnostics.iter().map(|found| finding(found, sources)));
+                }
+            }
         }
     }
 

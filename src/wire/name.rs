@@ -1,5 +1,6 @@
 //! Domain names in wire form (RFC 1035 section 3.1): labels with a length byte before each, the root's zero last.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ pub const LABELS_MAX: usize = 127;
 /// them: the zones of a server have each name in several tables.
 ///
 /// Equality and order are those of the bytes; for DNS equality compare [`Name::to_lower`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Name(Arc<[u8]>);
 
 /// Why bytes or text are not a domain name.
@@ -114,6 +116,19 @@ impl Name {
     /// Whether this name is `ancestor` or below it, letters compared without case.
     pub fn is_at_or_below(&self, ancestor: &Name) -> bool {
         is_at_or_below(&self.0, &ancestor.0)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> String {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Name, NameError> {
+        Name::from_text(&text)
     }
 }
 

@@ -65,7 +65,7 @@ pub(in crate::zone) struct Findings {
 
 impl Findings {
     /// Adds one. Those that are fatal are errors.
-    fn push(&mut self, finding: Finding) {
+    pub(in crate::zone) fn push(&mut self, finding: Finding) {
         self.is_fatal |= finding.fatal;
         let count = self.count(finding.severity);
         *count += 1;

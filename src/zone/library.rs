@@ -7,6 +7,7 @@
 mod checkout;
 mod discover;
 mod examine;
+mod families;
 mod judge;
 mod read;
 
@@ -21,7 +22,9 @@ pub use checkout::{Checkout, Content, Memory};
 use dashmap::DashMap;
 pub use discover::{Places, Skipped, apex_of, image_name, is_image};
 use discover::{Source, sources};
-pub use examine::{Examined, examine};
+pub use examine::{Examined, Rest, examine};
+pub use families::Misfits;
+use judge::Judge;
 pub use judge::Judging;
 pub use read::read_image;
 use read::{Outcome, Stamp};
@@ -481,7 +484,7 @@ fn read_changed(
 fn read_all<'a>(
     sources: Vec<&'a Source>,
     include_outside: bool,
-    judging: Option<&Judging>,
+    judge: Option<&Judge>,
     watch: Option<&Watch>,
 ) -> Vec<Read<'a>> {
     let size = |source: &Source| source.path.metadata().map_or(0, |metadata| metadata.len());
@@ -495,7 +498,7 @@ fn read_all<'a>(
         // Packed together as they come, small images leave no holes behind among what stays.
         let (mut batch, mut batch_octets) = (Vec::new(), 0);
         while let Some((size, source)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (outcome, report) = read::read(source, include_outside, judging, cores() / readers);
+            let (outcome, report) = read::read(source, include_outside, judge, cores() / readers);
             if let Outcome::Zone { image, .. } = &outcome {
                 batch_octets += image.root().len();
             }

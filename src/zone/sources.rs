@@ -49,6 +49,19 @@ impl OnDisk {
 }
 
 impl Sources {
+    /// Files as they are now, none of them read yet.
+    pub(super) fn of_files(paths: impl Iterator<Item = PathBuf>) -> Sources {
+        let source = |path: PathBuf| {
+            let metadata = path.metadata().ok();
+            let (octets, file) = match &metadata {
+                Some(metadata) => (metadata.len(), Some(OnDisk::new(path.clone(), metadata))),
+                None => (0, None),
+            };
+            Source { path, octets, text: OnceLock::new(), file, included_from: None }
+        };
+        Sources(paths.map(source).collect())
+    }
+
     /// Path as it was opened, for messages.
     pub fn path(&self, file: u16) -> Option<&Path> {
         Some(&self.0.get(usize::from(file))?.path)

@@ -153,3 +153,34 @@ fn serve_and_publish_say_the_same() {
         assert!(said.contains(words) && said.contains("mail.bad. is not in the zone"), "{command:?}: {said}");
     }
 }
+
+/// DS records of a parent zone, and the keys of its child, from different paths of one run.
+#[test]
+fn a_parent_beside_its_child() {
+    let zone = "$TTL 1h\n@ SOA ns hostmaster 1 1h 15m 2w 30m\n@ NS ns\nns A 192.0.2.1\n";
+    let key = "@ DNSKEY 257 3 15 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+    let dir = directory(
+        "check-family",
+        &[
+            ("com.zone", &format!("{zone}{key}a NS ns\nb NS ns\n")),
+            ("a.com.zone", &format!("{zone}{key}")),
+            ("b.com.zone", zone),
+        ],
+    );
+    let words = "a.com. is signed, but has no DS record here";
+    let (code, said, error) = run(&["check", "zones/com.zone", "zones/a.com.zone", "zones/b.com.zone"], dir.path());
+    assert_eq!((code, error.as_str()), (0, ""), "{said}");
+    assert!(said.contains(&format!("warning: {words}\n --> zones/com.zone:6:1\n")), "{said}");
+    assert!(!said.contains("b.com. "), "{said}");
+    let (_, said, _) = run(&["check", "zones", "--format", "json"], dir.path());
+    let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let zones = document["zones"].as_array().unwrap();
+    let parent = zones.iter().find(|zone| zone["zone"] == "com.").unwrap();
+    let found = parent["findings"].as_array().unwrap().last().unwrap();
+    assert_eq!((found["message"].as_str(), found["line"].as_u64()), (Some(words), Some(6)), "{said}");
+    let counted: u64 = zones.iter().map(|zone| zone["warnings"].as_u64().unwrap()).sum();
+    assert_eq!(document["warnings"], counted);
+    assert_eq!(parent["warnings"], parent["findings"].as_array().unwrap().len());
+    let (_, said, _) = run(&["check", "zones/com.zone"], dir.path());
+    assert!(!said.contains(words), "{said}");
+}

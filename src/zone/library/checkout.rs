@@ -7,13 +7,17 @@
 //! signatures that begin and end; and only for a day, so that a wrong belief does not last.
 
 use super::discover::{Source, sources};
+use super::families::{Families, Gathered, Misfits, Relatives};
+use super::judge::{Judge, Judging};
 use super::read::{Outcome, Stamp, are_current};
-use super::{Judging, Places, Report, Skipped, Watch, choose, read_all};
+use super::{Places, Report, Skipped, Watch, choose, read_all};
 use crate::wire::name::Name;
+use crate::zone::check::dnssec::Ends;
+use crate::zone::diagnostic::{Severity, render};
 use crate::zone::image::Image;
+use crate::zone::sources::Sources;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
 /// How long what is remembered of a file is believed.
 const BELIEVED_SECS: u64 = 24 * 60 * 60;
@@ -47,6 +51,9 @@ struct Remembered {
     read_secs: u64,
     /// From when on its signatures are to be judged anew, in seconds since 1970. `None`: never.
     holds_until_secs: Option<u64>,
+    /// The zones above and below it, and what it says to these.
+    relatives: Option<Relatives>,
+    ends: Option<Ends>,
     /// It, and what it includes, as they were.
     files: Vec<Stamp>,
     found: Found,
@@ -88,10 +95,12 @@ impl Checkout {
     /// can't be searched.
     pub fn read(places: &Places, memory: &Memory, judging: Judging, watch: Option<&Watch>) -> Result<Checkout, String> {
         let (sources, mut skipped) = sources(places, |_, _| false)?;
+        let judge = Judge { judging, families: Families::new(&sources) };
+        let mut gathered = Gathered::default();
         let mut outcomes = HashMap::with_capacity(sources.len());
         let (mut reports, mut kept, mut todo) = (Vec::new(), HashMap::new(), Vec::new());
         for source in &sources {
-            let Some((path, remembered)) = memory.of(&source.path, &judging) else {
+            let Some((path, remembered)) = memory.of(source, &judge) else {
                 todo.push(source);
                 continue;
             };
@@ -103,12 +112,19 @@ impl Checkout {
                 text: text.clone(),
             };
             reports.extend(remembered.told.as_ref().map(report));
+            gather(&mut gathered, source, &remembered.files, remembered.ends.as_ref());
             kept.insert(path.to_owned(), remembered.clone());
         }
-        for (source, outcome, report) in read_all(todo, places.include_outside, Some(&judging), watch) {
-            kept.extend(Remembered::of(source, &outcome, report.as_ref(), judging.now_secs));
+        for (source, outcome, report) in read_all(todo, places.include_outside, Some(&judge), watch) {
+            kept.extend(Remembered::of(source, &outcome, report.as_ref(), &judge));
+            if let Outcome::Zone { files, verdict, .. } = &outcome {
+                gather(&mut gathered, source, files, verdict.ends.as_ref());
+            }
             outcomes.insert(source.clone(), outcome);
             reports.extend(report);
+        }
+        for misfits in gathered.misfits(&judging) {
+            add(&mut reports, &misfits);
         }
         reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
@@ -144,7 +160,8 @@ impl Checkout {
         let mut images: Vec<Image> = images.into_iter().filter_map(image).collect();
         let mut faults = Vec::new();
         let sources = sources.into_iter().map(|(source, _)| source).collect();
-        for (source, outcome, report) in read_all(sources, self.include_outside, Some(&self.judging), None) {
+        let judge = Judge { judging: self.judging, families: Families::default() };
+        for (source, outcome, report) in read_all(sources, self.include_outside, Some(&judge), None) {
             let fault = report.filter(|report| report.has_errors);
             match outcome {
                 Outcome::Zone { image, .. } if fault.is_none() => images.push(image),
@@ -159,6 +176,29 @@ impl Checkout {
     }
 }
 
+/// Takes what a zone says to its relatives, if it has any.
+fn gather(gathered: &mut Gathered, source: &Source, files: &[Stamp], ends: Option<&Ends>) {
+    let Some(ends) = ends else { return };
+    // Lines are shown of delegations alone.
+    let shown = files.iter().filter(|_| !ends.delegations.is_empty());
+    let sources = Sources::of_files(shown.map(|file| file.path().to_path_buf()));
+    gathered.add(&source.apex, &source.path, sources, ends.clone());
+}
+
+/// Adds what is wrong with a zone's delegations to what is said of its file.
+fn add(reports: &mut Vec<Report>, misfits: &Misfits) {
+    let Misfits { path, sources, diagnostics, .. } = misfits;
+    let has_errors = diagnostics.iter().any(|found| found.severity == Severity::Error);
+    let text = render(sources, diagnostics, false);
+    match reports.iter_mut().find(|report| report.path == *path) {
+        Some(report) => {
+            report.text.push_str(&text);
+            report.has_errors |= has_errors;
+        }
+        None => reports.push(Report { path: path.clone(), fatal: false, has_errors, text }),
+    }
+}
+
 impl Memory {
     /// What tells these places from others: paths in a memory are as they were given.
     pub fn key(places: &Places) -> String {
@@ -167,22 +207,26 @@ impl Memory {
     }
 
     /// What this file still is.
-    fn of(&self, path: &Path, judging: &Judging) -> Option<(&str, &Remembered)> {
-        let (path, remembered) = self.files.get_key_value(path.to_str()?)?;
-        let holds = self.must_be_signed == judging.must_be_signed && remembered.holds_at(judging.now_secs);
-        (holds && are_current(&remembered.files)).then_some((path.as_str(), remembered))
+    fn of(&self, source: &Source, judge: &Judge) -> Option<(&str, &Remembered)> {
+        let (path, remembered) = self.files.get_key_value(source.path.to_str()?)?;
+        let Judging { now_secs, must_be_signed } = judge.judging;
+        let is_same =
+            self.must_be_signed == must_be_signed && remembered.relatives.as_ref() == judge.families.of(&source.apex);
+        (is_same && remembered.holds_at(now_secs) && are_current(&remembered.files))
+            .then_some((path.as_str(), remembered))
     }
 }
 
 impl Remembered {
     /// What can be said of it next time; `None`: it must be read again.
-    fn of(source: &Source, outcome: &Outcome, report: Option<&Report>, read_secs: u64) -> Option<(String, Remembered)> {
-        let (found, files, holds_until_secs) = match outcome {
-            Outcome::Zone { image, files, holds_until_secs } => {
+    fn of(source: &Source, outcome: &Outcome, report: Option<&Report>, judge: &Judge) -> Option<(String, Remembered)> {
+        let (found, files, holds_until_secs, ends) = match outcome {
+            Outcome::Zone { image, files, verdict } => {
                 let (digest, serial, len) = (image.digest(), image.serial(), image.len());
-                (Found::Zone(Known { digest, serial, len }), files, *holds_until_secs)
+                let found = Found::Zone(Known { digest, serial, len });
+                (found, files, verdict.holds_until_secs, verdict.ends.clone())
             }
-            Outcome::NoZone { reason, files } => (Found::NoZone(reason.clone()), files, None),
+            Outcome::NoZone { reason, files } => (Found::NoZone(reason.clone()), files, None, None),
             Outcome::Failed { .. } | Outcome::Unchanged => return None,
         };
         let told = report.map(|report| report.text.clone());
@@ -193,7 +237,10 @@ impl Remembered {
         let small = told.as_ref().is_none_or(|told| told.len() <= REPORT_MAX);
         let certain = files.iter().all(Stamp::is_certain);
         let path = source.path.to_str()?.to_owned();
-        let remembered = || Remembered { read_secs, holds_until_secs, files: files.clone(), found, told };
+        let remembered = || {
+            let (read_secs, relatives) = (judge.judging.now_secs, judge.families.of(&source.apex).cloned());
+            Remembered { read_secs, holds_until_secs, relatives, ends, files: files.clone(), found, told }
+        };
         (small && certain).then(|| (path, remembered()))
     }
 

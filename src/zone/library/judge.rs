@@ -1,8 +1,9 @@
 //! The signatures of a zone that was read: judged where zones are checked or published, not where they are served.
 
 use super::discover::Source;
+use super::families::Families;
 use super::read::Opened;
-use crate::zone::check::dnssec;
+use crate::zone::check::dnssec::{self, Ends};
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::spot;
 
@@ -15,28 +16,47 @@ pub struct Judging {
     pub must_be_signed: bool,
 }
 
-/// Adds what is wrong with the zone's signatures to all else that is, on so many cores. Gives from when on, in seconds since 1970, time
-/// alone makes it something else.
-pub(super) fn judge(source: &Source, opened: &mut Opened, judging: &Judging, cores: usize) -> Option<u64> {
-    if let Some(image) = opened.image.as_ref().filter(|_| opened.records.is_empty()) {
-        match image.to_records() {
-            Ok(records) => opened.records = records,
-            Err(error) => opened.diagnostics.push(Diagnostic::of_file(error.to_string(), "compile the zone again")),
+/// Judges the zones of a run.
+pub(super) struct Judge {
+    pub(super) judging: Judging,
+    pub(super) families: Families,
+}
+
+/// What is known of a judged zone beside what is wrong with it.
+#[derive(Default)]
+pub(super) struct Verdict {
+    /// From when on time alone makes something else wrong with it, in seconds since 1970. `None`: never.
+    pub(super) holds_until_secs: Option<u64>,
+    /// What it says to its relatives. `None`: it has none in this run, or can't be read.
+    pub(super) ends: Option<Ends>,
+}
+
+impl Judge {
+    /// Adds what is wrong with the zone's signatures to all else that is, on so many cores.
+    pub(super) fn judge(&self, source: &Source, opened: &mut Opened, cores: usize) -> Verdict {
+        if let Some(image) = opened.image.as_ref().filter(|_| opened.records.is_empty()) {
+            match image.to_records() {
+                Ok(records) => opened.records = records,
+                Err(error) => opened.diagnostics.push(Diagnostic::of_file(error.to_string(), "compile the zone again")),
+            }
         }
+        // What could not be read is missing in every chain and digest.
+        if opened.diagnostics.iter().any(|found| found.severity == Severity::Error) {
+            return Verdict::default();
+        }
+        let Judging { now_secs, must_be_signed } = self.judging;
+        let dnssec::Judgement { is_signed, mut findings, holds_until_secs } =
+            dnssec::judge(&source.apex, &opened.records, now_secs, cores);
+        if !must_be_signed {
+            findings.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
+        }
+        opened.diagnostics.extend(spot::place(findings, &opened.sources));
+        if must_be_signed && !is_signed {
+            let message = format!("{} is not signed", source.apex);
+            opened.diagnostics.push(Diagnostic::of_file(message, "sign it, or leave out --dnssec"));
+        }
+        let relatives = self.families.of(&source.apex);
+        let ends = relatives.map(|relatives| Ends::read(&source.apex, &opened.records, &relatives.children));
+        Verdict { holds_until_secs, ends }
     }
-    // What could not be read is missing in every chain and digest.
-    if opened.diagnostics.iter().any(|found| found.severity == Severity::Error) {
-        return None;
-    }
-    let dnssec::Judgement { is_signed, mut findings, holds_until_secs } =
-        dnssec::judge(&source.apex, &opened.records, judging.now_secs, cores);
-    if !judging.must_be_signed {
-        findings.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
-    }
-    opened.diagnostics.extend(spot::place(findings, &opened.sources));
-    if judging.must_be_signed && !is_signed {
-        let message = format!("{} is not signed", source.apex);
-        opened.diagnostics.push(Diagnostic::of_file(message, "sign it, or leave out --dnssec"));
-    }
-    holds_until_secs
 }

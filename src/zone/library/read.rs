@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::discover::{Source, is_image};
-use super::judge::{Judging, judge};
+use super::judge::{Judge, Verdict};
 use crate::wire::code::rtype;
 use crate::zone::compile;
 use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
@@ -33,8 +33,8 @@ const READ_AHEAD: usize = 64 << 10;
 pub(super) enum Outcome {
     /// It is the one that is served already.
     Unchanged,
-    /// A zone. What was found of its signatures, if they were judged, holds until then, in seconds since 1970; `None`: always.
-    Zone { image: Image, files: Vec<Stamp>, holds_until_secs: Option<u64> },
+    /// A zone; the verdict is empty if it was not judged.
+    Zone { image: Image, files: Vec<Stamp>, verdict: Verdict },
     /// It should be a zone and can't be served; why, in a line.
     Failed { error: String },
     /// It is none, and need not be.
@@ -51,12 +51,12 @@ pub(super) struct Opened {
     pub(super) image: Option<Image>,
 }
 
-/// Reads, parses and compiles a file, on so many cores if it is large, and judges its signatures if that is asked for. The report has
-/// all that is wrong with it.
+/// Reads, parses and compiles a file, on so many cores if it is large, and lets its signatures be judged. The report has all that is
+/// wrong with it.
 pub(super) fn read(
     source: &Source,
     include_outside: bool,
-    judging: Option<&Judging>,
+    judge: Option<&Judge>,
     cores: usize,
 ) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
@@ -65,12 +65,12 @@ pub(super) fn read(
     if !is_zone(source, &opened) {
         return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
     }
-    let holds_until_secs = judging.and_then(|judging| judge(source, &mut opened, judging, cores));
+    let verdict = judge.map(|judge| judge.judge(source, &mut opened, cores)).unwrap_or_default();
     let Opened { sources, diagnostics, image, .. } = opened;
     let first_error = diagnostics.iter().find(|d| d.severity == Severity::Error);
     let has_errors = first_error.is_some();
     let outcome = match (image, first_error) {
-        (Some(image), _) => Outcome::Zone { image, files, holds_until_secs },
+        (Some(image), _) => Outcome::Zone { image, files, verdict },
         (None, Some(error)) => Outcome::Failed { error: one_line(source, &sources, error) },
         (None, None) => {
             Outcome::Failed { error: format!("{}: no image could be built of it", shown_path(&source.path)) }
@@ -172,6 +172,11 @@ impl Stamp {
         };
         let seen = look(&path).filter(settled);
         Stamp { path, seen }
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether a later look, of another process too, can tell a changed file.

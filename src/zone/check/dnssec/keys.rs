@@ -3,6 +3,7 @@
 use super::signatures::Signed;
 use super::{Zone, algorithm_text, text};
 use crate::wire::code::rtype::{CDNSKEY, CDS, DNSKEY, DS, NS};
+use crate::wire::name::Name;
 use crate::zone::check::order::{Kind, Order};
 use crate::zone::finding::{Findings, Part};
 use crate::zone::records::Record;
@@ -104,7 +105,8 @@ fn check_children(zone: &Zone, findings: &mut Findings) {
         let (kind, fits, is_delete) = match (record.rtype, rdata) {
             // RFC 8078 section 4.
             (CDS, rdata) => {
-                ("CDS", zone.keys.iter().any(|key| key.is_named_by(rdata, zone)), rdata.starts_with(&[0, 0, 0]))
+                let fits = zone.keys.iter().any(|key| is_about(rdata, zone.order.apex, key.rdata));
+                ("CDS", fits, rdata.starts_with(&[0, 0, 0]))
             }
             (CDNSKEY, rdata) => (
                 "CDNSKEY",
@@ -150,7 +152,7 @@ impl<'a> Key<'a> {
 
     /// Whether its signatures of this type count.
     pub(super) fn may_sign(&self, rtype: u16) -> bool {
-        self.flags & ZONE != 0 && self.rdata[2] == 3 && (self.flags & REVOKED == 0 || rtype == DNSKEY)
+        is_zone_key(self.rdata) && (self.flags & REVOKED == 0 || rtype == DNSKEY)
     }
 
     /// Whether its signatures can be verified here.
@@ -169,25 +171,6 @@ impl<'a> Key<'a> {
             }
             None => false,
         }
-    }
-
-    /// Whether a DS or CDS record (RFC 4034 section 5) is about it.
-    fn is_named_by(&self, ds: &[u8], zone: &Zone) -> bool {
-        let Some((&[t0, t1, algorithm, kind], expected)) = ds.split_first_chunk::<4>() else { return false };
-        if (u16::from_be_bytes([t0, t1]), algorithm) != (self.tag, self.algorithm) {
-            return false;
-        }
-        let hash = match kind {
-            1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            2 => &digest::SHA256,
-            4 => &digest::SHA384,
-            // What can't be computed here is believed.
-            _ => return true,
-        };
-        let mut context = digest::Context::new(hash);
-        context.update(zone.order.apex.to_lower().as_wire());
-        context.update(self.rdata);
-        context.finish().as_ref() == expected
     }
 
     /// As messages name it.
@@ -233,6 +216,30 @@ impl Public {
         let bits = modulus.len() * 8 - modulus[0].leading_zeros() as usize;
         (1024..=8192).contains(&bits).then(|| Public::Rsa { hash, modulus: modulus.into(), exponent: exponent.into() })
     }
+}
+
+/// Whether a DS or CDS record (RFC 4034 section 5) is about this key of the zone, the RDATA of a DNSKEY record.
+pub(super) fn is_about(ds: &[u8], apex: &Name, key: &[u8]) -> bool {
+    let Some((&[t0, t1, algorithm, kind], expected)) = ds.split_first_chunk::<4>() else { return false };
+    if u16::from_be_bytes([t0, t1]) != tag(key) || key.get(3) != Some(&algorithm) {
+        return false;
+    }
+    let hash = match kind {
+        1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        2 => &digest::SHA256,
+        4 => &digest::SHA384,
+        // What can't be computed here is believed.
+        _ => return true,
+    };
+    let mut context = digest::Context::new(hash);
+    context.update(apex.to_lower().as_wire());
+    context.update(key);
+    context.finish().as_ref() == expected
+}
+
+/// Whether this key, the RDATA of a DNSKEY record, may be one that DS records are about (RFC 4034 section 5.2).
+pub(super) fn is_zone_key(key: &[u8]) -> bool {
+    matches!(key, [high, low, 3, ..] if u16::from_be_bytes([*high, *low]) & ZONE != 0)
 }
 
 /// RFC 4034 appendix B.

@@ -8,10 +8,12 @@
 //! nsec, nsec3  the chains: no link missing, none wrong
 //! ttl          TTLs of the chains' records (RFC 9077)
 //! zonemd       the digest over the whole zone (RFC 8976)
+//! delegation   DS records beside the keys of a child, if that zone is at hand too
 //! ```
 //!
 //! Whether errors here are errors of the zone, or but warnings, is for the caller to say (`check --dnssec`).
 
+mod delegation;
 mod keys;
 mod nsec;
 mod nsec3;
@@ -25,6 +27,7 @@ use crate::wire::code::rtype;
 use crate::wire::name::{Name, Text};
 use crate::zone::finding::{Finding, Findings, Part};
 use crate::zone::records::Records;
+pub(in crate::zone) use delegation::Ends;
 use keys::Key;
 
 /// Signatures that end within this are told of: three days, so that there is a weekend to act.

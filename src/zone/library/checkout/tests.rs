@@ -173,3 +173,37 @@ fn what_was_a_warning_is_an_error_where_zones_must_be_signed() {
     let memory = faults(&faults(&lenient.memory));
     assert_eq!(told(&read(&directory, &memory)), told(&lenient), "and a warning again without");
 }
+
+#[test]
+fn delegations_are_compared_with_children_that_are_remembered() {
+    let key = "@ DNSKEY 257 3 15 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+    let ds = format!("sub NS ns\nsub DS 1 15 2 {}\n", "00".repeat(32));
+    let parent = format!("{}{key}{ds}", zone(1));
+    let directory = settled(&[("a.zone", &parent), ("sub.a.zone", &zone(1)), ("x.zone", &zone(1))]);
+    let said = |checkout: &Checkout| -> Vec<String> {
+        told(checkout).into_iter().filter(|line| line.contains("DS record")).collect()
+    };
+    let unsigned = "sub.a. has a DS record here, but its zone is not signed";
+    let first = read(&directory, &Memory::default());
+    assert_eq!(said(&first), [unsigned]);
+    let second = read(&directory, &first.memory);
+    assert_eq!(zones(&second), ["a. 1", "x. 1", "sub.a. 1"]);
+    assert_eq!(told(&second), told(&first));
+    let texts = |checkout: &Checkout| -> Vec<String> { checkout.reports.iter().map(|r| r.text.clone()).collect() };
+    assert_eq!(texts(&second), texts(&first), "with the same lines of the file");
+    assert!(texts(&second).iter().any(|text| text.contains("sub DS 1 15 2")), "{:?}", texts(&second));
+
+    directory.write("sub.a.zone", &format!("{}{key}", zone(2)));
+    age(&directory.path("sub.a.zone"));
+    let third = read(&directory, &second.memory);
+    assert_eq!(zones(&third), ["a. 1", "x. 1", "sub.a. 2 *"]);
+    assert_eq!(said(&third), ["no DS record of sub.a. is about a key of its zone"]);
+
+    directory.remove("sub.a.zone");
+    let fourth = read(&directory, &third.memory);
+    assert_eq!(zones(&fourth), ["a. 1 *", "x. 1"], "other children: what was remembered says nothing of them");
+    assert_eq!(said(&fourth), [""; 0]);
+    directory.write("sub.a.zone", &zone(1));
+    let strict = read_at(&directory, &fourth.memory, NOW_SECS, true);
+    assert_eq!(said(&strict), [format!("! {unsigned}")]);
+}
