@@ -6,6 +6,7 @@
 //! ```
 
 mod arena;
+mod base32;
 pub mod check;
 pub mod compile;
 mod cores;

@@ -1,5 +1,6 @@
 //! Hashed names (RFC 5155): the hash of a name, and the label that it is written as.
 
+use super::base32;
 use sha1::{Digest, Sha1};
 
 /// Octets of a hash.
@@ -25,10 +26,7 @@ pub fn hash(lower: &[u8], salt: &[u8], iterations: u16) -> Hash {
 pub fn label(hash: &Hash) -> [u8; LABEL_LEN] {
     let mut label = [0; LABEL_LEN];
     for (five, eight) in hash.chunks_exact(5).zip(label.chunks_exact_mut(8)) {
-        let bits = five.iter().fold(0u64, |bits, &octet| bits << 8 | u64::from(octet));
-        for (at, octet) in eight.iter_mut().enumerate() {
-            *octet = b"0123456789ABCDEFGHIJKLMNOPQRSTUV"[(bits >> (35 - 5 * at) & 31) as usize];
-        }
+        eight.copy_from_slice(&base32::eight(five));
     }
     label
 }
@@ -39,19 +37,8 @@ pub fn from_label(label: &[u8]) -> Option<Hash> {
         return None;
     }
     let mut hash = [0; HASH_LEN];
-    for (eight, five) in label.chunks_exact(8).zip(hash.chunks_exact_mut(5)) {
-        let mut bits = 0u64;
-        for octet in eight {
-            let digit = match octet {
-                b'0'..=b'9' => octet - b'0',
-                b'a'..=b'v' => octet - b'a' + 10,
-                b'A'..=b'V' => octet - b'A' + 10,
-                _ => return None,
-            };
-            bits = bits << 5 | u64::from(digit);
-        }
-        five.copy_from_slice(&bits.to_be_bytes()[3..]);
-    }
+    let mut places = hash.iter_mut();
+    base32::decode(label, |octet| places.by_ref().take(1).for_each(|place| *place = octet))?;
     Some(hash)
 }
 

@@ -1,9 +1,10 @@
 //! One field of any kind: from text to octets, how many octets it has, and back to text.
 
 use super::layout::{Field, Kind};
-use super::{a6, apl, base32, base64, bitmap, gateway, hex, hip, identifier, loc, mnemonic, quote, stamp, svcb};
+use super::{a6, apl, base64, bitmap, gateway, hex, hip, identifier, loc, mnemonic, quote, stamp, svcb};
 use crate::wire::code::rtype;
 use crate::wire::name;
+use crate::zone::base32;
 use crate::zone::parse::fault::{Fault, shown};
 use crate::zone::parse::fields::{Fields, about, decimal, unescape};
 use crate::zone::parse::lexer::Token;
@@ -77,7 +78,9 @@ pub(super) fn read(field: &Field, fields: &mut Fields, out: &mut Vec<u8>) -> Res
         Kind::Salt => {
             word(fields, what, "pairs of hexadecimal digits, 255 at most, or - for none", out, identifier::salt)?
         }
-        Kind::Hash => word(fields, what, "Base 32 with the digits 0-9 and A-V, without padding", out, base32::read)?,
+        Kind::Hash => {
+            word(fields, what, "Base 32 with the digits 0-9 and A-V, without padding", out, identifier::hash)?
+        }
         Kind::Eui48 => word(fields, what, "six pairs of digits: 00-00-5e-00-53-2a", out, identifier::eui48)?,
         Kind::Eui64 => word(fields, what, "eight pairs of digits: 00-00-5e-ef-10-00-00-2a", out, identifier::eui64)?,
         Kind::Locator => word(fields, what, "four groups of digits: 14:4fff:ff20:ee64", out, identifier::locator)?,

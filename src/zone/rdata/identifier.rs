@@ -1,5 +1,6 @@
-//! Words of a fixed shape that stand for octets: salts, MAC addresses, the locators of ILNP, the addresses of old networks.
+//! Words of a fixed shape that stand for octets: salts and hashes of NSEC3, MAC addresses, the locators of ILNP, the addresses of old networks.
 
+use crate::zone::base32;
 use std::fmt::Write;
 
 /// The octets of pairs of hexadecimal digits. `None`: other digits, or an odd number.
@@ -13,7 +14,7 @@ pub(super) fn hex(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// Appends what `append` does behind the number of its octets. `None`: these are more than 255, or what they should be is wrong.
-pub(super) fn measured(out: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<()> {
+fn measured(out: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<()> {
     let at = out.len();
     out.push(0);
     append(out)?;
@@ -24,6 +25,11 @@ pub(super) fn measured(out: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>) -> O
 /// NSEC3's salt: `-` for none (RFC 5155 section 3.3).
 pub(super) fn salt(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     measured(out, |out| if text == b"-" { Some(()) } else { hex(text, out) })
+}
+
+/// An NSEC3 record's next hash, 1 to 255 octets (RFC 5155 section 3.3).
+pub(super) fn hash(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    measured(out, |out| base32::decode(text, |octet| out.push(octet)).filter(|()| !text.is_empty()))
 }
 
 /// Six pairs of digits with hyphens between them (RFC 7043 section 3.2).

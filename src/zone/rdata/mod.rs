@@ -6,7 +6,6 @@
 
 mod a6;
 mod apl;
-mod base32;
 mod base64;
 mod bitmap;
 mod field;
