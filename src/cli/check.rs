@@ -3,6 +3,7 @@
 use super::zones::{bar, places};
 use super::{complain, fail};
 use crate::calendar;
+use crate::counted::counted;
 use crate::wire::name::Name;
 use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
 use crate::zone::library::{Examined, Judging, Misfits, Skipped, examine};
@@ -270,10 +271,6 @@ fn finding(found: &Diagnostic, sources: &Sources) -> Finding {
         remedy: found.remedy.clone(),
         included_from,
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn print(text: &str) {

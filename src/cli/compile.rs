@@ -2,6 +2,7 @@
 
 use super::zones::{bar, images, places};
 use super::{complain, done, fail};
+use crate::counted::counted;
 use crate::sync::disk::{Directory, Disk};
 use crate::wire::name::Name;
 use crate::zone::dump;
@@ -60,7 +61,8 @@ fn compile(arguments: &Arguments) -> Result<String, String> {
     warnings.iter().for_each(|report| complain(&report.text));
     if !fatal.is_empty() {
         let texts: Vec<&str> = fatal.iter().map(|report| report.text.trim_end()).collect();
-        return Err(format!("{}\nerror: {} zones are at fault: nothing was written", texts.join("\n"), fatal.len()));
+        let faulty = counted(fatal.len(), "zone");
+        return Err(format!("{}\nerror: nothing was written: {faulty} at fault", texts.join("\n")));
     }
     let images: Vec<Image> = load.zones.iter().filter_map(|zone| zone.image.clone()).collect();
     if images.is_empty() {
@@ -74,8 +76,9 @@ fn compile(arguments: &Arguments) -> Result<String, String> {
         complain(&format!("note: {} is there from before: remove it if its zone is gone", path.display()));
     }
     Ok(format!(
-        "{}: {zones} images, {octets} octets; {written} written, the others were there",
-        arguments.out.display()
+        "{}: {}, {octets} octets; {written} written, the others were there",
+        arguments.out.display(),
+        counted(zones, "image")
     ))
 }
 

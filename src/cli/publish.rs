@@ -201,6 +201,7 @@ pub(super) fn tell(outcome: &Outcome, wait: Option<&Waited>, json: bool) {
     }
     if let Some(fleet) = fleet.filter(|_| all && !json) {
         done(&match fleet.nodes.len() {
+            0 => "no node has reported: there was none to wait for".into(),
             1 => "the only node serves it".into(),
             nodes => format!("all {nodes} nodes serve it"),
         });

@@ -1,6 +1,7 @@
 //! What the commands on a store share: which store and channel, whom they believe there, keys, progress, and exit codes.
 
 use super::{complain, fail};
+use crate::counted::counted;
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::key::{KEY_FILE_MAX, KeyPair, PublicKey};
 use crate::sync::key_set::{KeySet, Roots};
@@ -226,8 +227,8 @@ impl Wait {
         let timeout = Duration::from_secs(self.timeout);
         let mut told = None;
         let each = |fleet: &crate::sync::publish::fleet::Fleet, there: usize| {
-            if told != Some(there) {
-                complain(&format!("{there} of {} nodes serve {generation}", fleet.nodes.len()));
+            if told != Some(there) && !fleet.nodes.is_empty() {
+                complain(&format!("{generation} is served by {there} of {}", counted(fleet.nodes.len(), "node")));
                 told = Some(there);
             }
         };

@@ -79,7 +79,7 @@ fn a_bad_zone_writes_nothing() {
     let (code, said, error) = run(&["compile", "zones", "-o", "images"], dir.path());
     assert_eq!((code, said.as_str()), (1, ""));
     assert!(
-        error.contains("zones/bad.zone:1:") && error.ends_with("error: 1 zones are at fault: nothing was written\n"),
+        error.contains("zones/bad.zone:1:") && error.ends_with("error: nothing was written: 1 zone at fault\n"),
         "{error}"
     );
     assert!(!dir.path().join("images").exists());

@@ -6,6 +6,7 @@ use super::figures::Doing;
 use super::tree::{Step, Tree};
 use super::watch::{Newest, Sighting};
 use super::{Shared, Update};
+use crate::counted::counted;
 use crate::sync::cache::{Cache, Item, RELEASES_KEPT};
 use crate::sync::codec::Digest;
 use crate::sync::head::State;
@@ -491,9 +492,10 @@ impl Taker {
         });
         let took = now - began;
         tracing::info!(
-            "serving generation {} of channel {}: {zones} zones changed, {gone} removed, in {took:.1?}",
+            "serving generation {} of channel {}: {} changed, {gone} removed, in {took:.1?}",
             held.generation,
-            shared.settings.policy.channel
+            shared.settings.policy.channel,
+            counted(zones, "zone")
         );
         shared.news.notify_one();
     }

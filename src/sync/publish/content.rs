@@ -3,6 +3,7 @@
 use super::images::Images;
 use super::transfer::{PARALLEL, each, persist};
 use super::{Error, Publisher, Step, Tip};
+use crate::counted::counted;
 use crate::sync::codec::Digest;
 use crate::sync::page::{Leaf, PAGE_MAX, Page, PageError, PageRef, Place};
 use crate::sync::store::{Blobs, StoreError};
@@ -122,10 +123,8 @@ impl Publisher {
         let there = self.present(&blobs).await?;
         content.lost = blobs.into_iter().filter(|blob| !there.contains(blob)).collect();
         if !content.lost.is_empty() {
-            self.progress.note(&format!(
-                "{} packs, images or segments of the head are lost, and made again",
-                content.lost.len()
-            ));
+            let lost = counted(content.lost.len(), "blob");
+            self.progress.note(&format!("the head has lost {lost} of images: made again"));
         }
         Ok(content)
     }

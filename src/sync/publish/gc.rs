@@ -3,6 +3,7 @@
 use super::tip::Anchor;
 use super::transfer::{each, persist};
 use super::{Error, Progress, Publisher};
+use crate::counted::counted;
 use crate::sync::codec::Digest;
 use crate::sync::page::Place;
 use crate::sync::store::{Blob, Store, Version};
@@ -88,8 +89,8 @@ pub async fn collect(
         progress.note("somebody published meanwhile: looking again");
     }
     Err(Error::Release(format!(
-        "somebody publishes all the time: {} blobs were removed so far; run it again later",
-        collected.removed
+        "somebody publishes all the time: removed {} so far; run it again later",
+        counted(collected.removed, "blob")
     )))
 }
 

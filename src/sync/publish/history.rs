@@ -7,6 +7,7 @@ use super::images::Images;
 use super::tip::Tip;
 use super::transfer::{each, persist};
 use super::{Error, Outcome, Published, Publisher, REBASES_MAX, sign};
+use crate::counted::counted;
 use crate::sync::channel::Generation;
 use crate::sync::codec::Digest;
 use crate::sync::key::{KeyId, KeyPair};
@@ -165,8 +166,9 @@ impl Publisher {
             return Ok(content);
         }
         Err(Error::Release(format!(
-            "release {generation} is no longer whole: {} pages and {lost} packs, images or segments of it are lost; publish its zones again from where they were written",
-            content.faults.len()
+            "release {generation} is no longer whole: it has lost {} and {} of images; publish its zones again from where they were written",
+            counted(content.faults.len(), "page"),
+            counted(lost, "blob")
         )))
     }
 

@@ -49,6 +49,7 @@ use super::signed::Signed;
 use super::store::{Store, StoreError, Version};
 use super::tree::Root;
 use super::trust::Refusal;
+use crate::counted::counted;
 use crate::zone::image::Image;
 use assemble::{Octets, Release};
 use change::Changes;
@@ -240,7 +241,8 @@ pub enum Error {
     Release(String),
     /// Blobs are gone although they were put.
     #[error(
-        "{missing} blobs of the release are not in the store, {example} for one, though all were put; does somebody else remove blobs? publish again"
+        "the store lacks {} of the release, {example} for one, though all were put; does somebody else remove blobs? publish again",
+        counted(*missing, "blob")
     )]
     Vanished {
         /// How many.
@@ -415,7 +417,8 @@ impl Publisher {
             if gone.is_empty() {
                 break;
             }
-            self.progress.note(&format!("{} blobs vanished after they were put: putting them again", gone.len()));
+            let gone_blobs = counted(gone.len(), "blob");
+            self.progress.note(&format!("the store has lost {gone_blobs} of the release since: putting again"));
             self.put_all(&gone).await?;
         }
         let all: Vec<Digest> = new.into_iter().chain(release.kept.iter().copied()).collect();

@@ -171,7 +171,10 @@ async fn lost_and_damaged_parts_are_found_and_made_again() {
             assert!(!content.is_whole());
             assert!(content.has_lost(&content.zones[&crate::sync::zone_name::ZoneName::from(&image.apex())]));
             let error = publisher(&memory).roll_back(&key(2), generation("1.1"), 1).await.unwrap_err();
-            assert!(error.to_string().contains("release 1.1 is no longer whole: 0 pages and 1 packs"), "{error}");
+            assert!(
+                error.to_string().contains("release 1.1 is no longer whole: it has lost 0 pages and 1 blob of"),
+                "{error}"
+            );
             let outcome = publish(&memory, beside(&image)).await.unwrap();
             assert!(matches!(outcome, Outcome::Published(_)), "{outcome:?}");
             assert_eq!(memory.bytes(&part).unwrap(), good);

@@ -292,7 +292,7 @@ async fn going_back_is_a_new_generation() {
     };
     memory.damage(&only_first, None);
     let error = publisher.roll_back(&key(2), generation("1.1"), 600).await.unwrap_err();
-    assert!(error.to_string().contains("release 1.1 is no longer whole: 0 pages and 1 packs"), "{error}");
+    assert!(error.to_string().contains("release 1.1 is no longer whole: it has lost 0 pages and 1 blob of"), "{error}");
 }
 
 #[tokio::test]
