@@ -13,15 +13,15 @@
 //!
 //! - [`wire`]: the bytes of DNS and nothing else
 //! - [`calendar`]: times as people write them
+//! - `counted`: numbers of things, as people read them
 //! - [`lease`]: the messages between server and sidecar
+//! - `places`: the connections of admin servers and control sockets
 //! - [`local`]: Unix sockets between processes of one host
-//! - `places`: the connections of admin servers
 //! - [`notify`]: what the service manager is told
 //! - [`zone`]: text to image, and the set of images that is served
 //! - [`sync`]: releases: their formats, and what a node believes
 //! - [`answer`]: the pure responder
 //! - [`config`]: the settings file
-//! - `counted`: numbers of things, as people read them
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
 //! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `counted`, `observe::logs`, `lease`, `local`, `notify`,

@@ -3,11 +3,11 @@
 //! A file's mode says who may connect, the kernel (`SO_PEERCRED`) who did. The second is what counts here; it can't be forged,
 //! and needs no agreement about groups and umasks.
 
+pub(crate) mod requests;
+
 use nix::unistd::User;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use socket2::{Domain, SockAddr, Socket, Type};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -198,27 +198,6 @@ impl Allowed {
         let found = tokio::task::spawn_blocking(move || User::from_name(&user)).await;
         matches!(found, Ok(Ok(Some(user))) if user.uid.as_raw() == uid)
     }
-}
-
-/// Asks who listens at `path`: one line of JSON there, one of at most `len_max` octets back. `patience`: how long that may take
-/// to come; `None`: as long as it takes.
-pub fn ask<T: DeserializeOwned>(
-    path: &Path,
-    request: &impl Serialize,
-    patience: Option<Duration>,
-    len_max: u64,
-) -> io::Result<T> {
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(patience)?;
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    // Who may not ask is told so before the request is read: then writing it fails, and the response is there all the same.
-    let written = stream.write_all(&line);
-    let mut response = String::new();
-    if BufReader::new(stream.take(len_max)).read_line(&mut response)? == 0 {
-        written?;
-    }
-    serde_json::from_str(&response).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Places for the connections of a server that monitoring asks: so many at once, and none for whoever only sits.
+//! Places for the connections of admin servers and control sockets: so many at once, and none for whoever only sits.
 //!
 //! A client that connects and then says nothing, or reads nothing, would keep others out for as long as it may stay. So when all
 //! places are taken, a fresh connection gets that of the one that has been there longest and is not being answered.

@@ -4,24 +4,15 @@
 //! closes. The kernel says who asks: root and the sidecar's own user may, nobody else, whatever the file's mode.
 
 use super::explain::Report;
-use crate::local::{self, Acceptor, Allowed};
+use crate::local::requests::{self, Came, LINE_TIMEOUT};
+use crate::local::{Acceptor, Allowed};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{mpsc, oneshot};
 
-/// Octets of a request's line.
-const REQUEST_LEN_MAX: u64 = 1024;
 /// Octets of a response's line, as far as a client reads.
 const RESPONSE_LEN_MAX: u64 = 16 << 20;
-/// Connections at once; more wait in the listen queue.
-const CONNECTIONS_MAX: usize = 8;
-/// How long a request may take to come, or a response to be taken.
-const LINE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What can be asked of a running sidecar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,39 +69,20 @@ pub fn default_paths() -> Vec<PathBuf> {
 }
 
 /// Takes requests until the task is dropped.
-pub async fn serve(mut acceptor: Acceptor, allowed: Allowed, requests: mpsc::Sender<Asked>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
-        let stream = acceptor.accept().await;
-        let (allowed, requests) = (allowed.clone(), requests.clone());
-        tokio::spawn(async move {
-            let _slot = slot;
-            // A client that is gone, or too slow, gets nothing.
-            let _ = converse(stream, &allowed, &requests).await;
-        });
-    }
-}
-
-async fn converse(
-    mut stream: tokio::net::UnixStream,
-    allowed: &Allowed,
-    requests: &mpsc::Sender<Asked>,
-) -> io::Result<()> {
-    let uid = stream.peer_cred()?.uid();
-    let response = if allowed.admits(uid).await {
-        let (reader, _) = stream.split();
-        let mut line = Vec::new();
-        let mut reader = tokio::io::BufReader::new(reader.take(REQUEST_LEN_MAX));
-        timeout(LINE_TIMEOUT, reader.read_until(b'\n', &mut line)).await??;
-        respond(&line, requests).await
-    } else {
-        tracing::debug!(uid, "a command was refused: only root and the sidecar's own user may give one");
-        refusal(format!("user {uid} may not: only root and the sidecar's own user may"))
+pub async fn serve(acceptor: Acceptor, allowed: Allowed, sender: mpsc::Sender<Asked>) {
+    let respond = move |came| {
+        let sender = sender.clone();
+        async move {
+            match came {
+                Came::Line(line) => respond(&line, &sender).await,
+                Came::ByStranger { uid } => {
+                    tracing::debug!(uid, "a command was refused: only root and the sidecar's own user may give one");
+                    refusal(format!("user {uid} may not: only root and the sidecar's own user may"))
+                }
+            }
+        }
     };
-    let mut line = serde_json::to_vec(&response)?;
-    line.push(b'\n');
-    timeout(LINE_TIMEOUT, stream.write_all(&line)).await?
+    requests::serve(acceptor, allowed, respond).await;
 }
 
 async fn respond(line: &[u8], requests: &mpsc::Sender<Asked>) -> Response {
@@ -133,7 +105,7 @@ fn refusal(message: String) -> Response {
 
 /// Asks the sidecar at `path`.
 pub fn ask(path: &Path, request: Request) -> io::Result<Response> {
-    local::ask(path, &request, Some(2 * LINE_TIMEOUT), RESPONSE_LEN_MAX)
+    requests::ask(path, &request, Some(2 * LINE_TIMEOUT), RESPONSE_LEN_MAX)
 }
 
 #[cfg(test)]

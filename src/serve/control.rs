@@ -5,24 +5,17 @@
 
 use super::drain::{Drain, Ended};
 use super::throttle::Throttle;
+use crate::local::requests::{self, Came};
 use crate::local::{self, Allowed, LocalSocket};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{mpsc, oneshot};
 
-/// Octets of a request's line.
-const REQUEST_LEN_MAX: u64 = 1024;
 /// Octets of a response's line, as far as a client reads.
 const RESPONSE_LEN_MAX: u64 = 1 << 20;
-/// Connections at once; more wait in the listen queue.
-const CONNECTIONS_MAX: usize = 8;
-/// How long a request may take to come, or a response to be taken.
-const LINE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between warnings about refused users.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(10);
 
@@ -73,44 +66,26 @@ pub fn default_paths() -> Vec<PathBuf> {
 
 /// Takes requests of root and of the server's own user until the task is dropped.
 pub async fn serve(socket: LocalSocket, commands: Commands) -> io::Result<()> {
-    let mut acceptor = socket.listen()?;
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let acceptor = socket.listen()?;
     let refusals = Arc::new(Throttle::new(REFUSAL_PAUSE));
-    let allowed = Allowed::new(None);
-    loop {
-        let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
-        let stream = acceptor.accept().await;
-        let (commands, refusals, allowed) = (commands.clone(), Arc::clone(&refusals), allowed.clone());
-        tokio::spawn(async move {
-            let _slot = slot;
-            // A client that is gone, or too slow, gets nothing.
-            let _ = converse(stream, &allowed, &commands, &refusals).await;
-        });
-    }
+    let respond = move |came| {
+        let (commands, refusals) = (commands.clone(), Arc::clone(&refusals));
+        async move {
+            match came {
+                Came::Line(line) => respond(&line, &commands).await,
+                Came::ByStranger { uid } => refuse(uid, &refusals),
+            }
+        }
+    };
+    requests::serve(acceptor, Allowed::new(None), respond).await;
+    Ok(())
 }
 
-async fn converse(
-    mut stream: tokio::net::UnixStream,
-    allowed: &Allowed,
-    commands: &Commands,
-    refusals: &Throttle,
-) -> io::Result<()> {
-    let uid = stream.peer_cred()?.uid();
-    let response = if allowed.admits(uid).await {
-        let (reader, _) = stream.split();
-        let mut line = Vec::new();
-        let mut reader = tokio::io::BufReader::new(reader.take(REQUEST_LEN_MAX));
-        timeout(LINE_TIMEOUT, reader.read_until(b'\n', &mut line)).await??;
-        respond(&line, commands).await
-    } else {
-        if let Some(count) = refusals.pass() {
-            tracing::warn!(uid, count, "a command was refused: only root and the server's own user may give one");
-        }
-        Response { ok: false, message: format!("user {uid} may not: only root and the server's own user may") }
-    };
-    let mut line = serde_json::to_vec(&response)?;
-    line.push(b'\n');
-    timeout(LINE_TIMEOUT, stream.write_all(&line)).await?
+fn refuse(uid: u32, refusals: &Throttle) -> Response {
+    if let Some(count) = refusals.pass() {
+        tracing::warn!(uid, count, "a command was refused: only root and the server's own user may give one");
+    }
+    Response { ok: false, message: format!("user {uid} may not: only root and the server's own user may") }
 }
 
 async fn respond(line: &[u8], commands: &Commands) -> Response {
@@ -160,7 +135,7 @@ async fn drain(drain: &Drain, wait: bool) -> Response {
 
 /// Asks the server at `path`, and waits for as long as it takes: a reload of large zones takes its time.
 pub fn ask(path: &Path, request: Request) -> io::Result<Response> {
-    local::ask(path, &request, None, RESPONSE_LEN_MAX)
+    requests::ask(path, &request, None, RESPONSE_LEN_MAX)
 }
 
 #[cfg(test)]
