@@ -10,6 +10,7 @@
 //! denial    what proves that a name or a type does not exist
 //! emit      RRsets into sections, compression, signatures, what goes along
 //! edns      our OPT and its options; cookie
+//! tsig      what goes back to whoever signs
 //! ```
 
 mod chaos;
@@ -18,10 +19,11 @@ mod denial;
 mod edns;
 mod emit;
 mod resolve;
+mod tsig;
 
 use crate::wire::code::{class, ede, opcode, rcode, rtype};
 use crate::wire::lookup::LookupName;
-use crate::wire::query::{Edns, HEADER_LEN, Header, Question};
+use crate::wire::query::{Additional, Edns, HEADER_LEN, Header, Question};
 use crate::wire::writer::Writer;
 use crate::zone::image::Ahead;
 use crate::zone::set::Zones;
@@ -158,6 +160,7 @@ pub fn answer(query: &Query, served: &Served, out: &mut [u8]) -> Outcome {
         dnssec: false,
         qtype: 0,
         zone: None,
+        tsig: None,
         places: emit::Places::default(),
     };
     let mut name = LookupName::default();
@@ -210,6 +213,8 @@ struct Response<'a> {
     dnssec: bool,
     qtype: u16,
     zone: Option<u32>,
+    /// The TSIG record of the query, whose key is unknown.
+    tsig: Option<tsig::Tsig<'a>>,
     /// Where the parts of the RRset that was written last stand.
     places: emit::Places,
 }
@@ -247,12 +252,21 @@ fn respond<'a>(response: &mut Response<'a>, served: &Served, name: &mut LookupNa
     }
     // Only IXFR carries a record before the additional section, the client's SOA (RFC 1995 section 3).
     let is_ixfr = question.as_ref().is_some_and(|question| question.qtype == rtype::IXFR);
-    let edns = match Edns::read(&header, rest, !is_query || is_ixfr) {
-        Ok(edns) => edns,
+    let Additional { edns, tsig } = match Additional::read(&header, rest, !is_query || is_ixfr) {
+        Ok(additional) => additional,
         Err(malformed) => return response.refuse_garbage(is_query, malformed.edns),
     };
     let mut reply = Reply::new(edns);
     response.dnssec = edns.is_some_and(|edns| edns.dnssec_ok);
+    if let Some(record) = tsig {
+        // Whatever it asks: nothing is done for a key that is not known (RFC 8945 section 5.2.1).
+        response.tsig = tsig::Tsig::read(packet, record);
+        if response.tsig.is_none() {
+            return response.refuse_garbage(is_query, edns);
+        }
+        response.rcode = rcode::NOTAUTH;
+        return reply;
+    }
     if !is_query {
         let refused = matches!(header.opcode(), opcode::NOTIFY | opcode::UPDATE);
         response.rcode = if refused { rcode::REFUSED } else { rcode::NOTIMP };
@@ -323,7 +337,7 @@ fn behind_questions<'a>(header: &Header, count: u16, mut rest: &'a [u8]) -> Opti
     for _ in 0..count {
         rest = Question::read(rest, &mut name)?.1;
     }
-    Edns::read(header, rest, true).unwrap_or_else(|malformed| malformed.edns)
+    Additional::read(header, rest, true).map_or_else(|malformed| malformed.edns, |additional| additional.edns)
 }
 
 impl<'a> Response<'a> {
@@ -337,10 +351,15 @@ impl<'a> Response<'a> {
         Reply::new(edns)
     }
 
-    /// Appends OPT if there was one, and fills the header in.
+    /// Appends OPT if there was one, and TSIG, which is the last, and fills the header in.
     fn finish(mut self, reply: &Reply, settings: &Settings) -> Outcome {
         self.writer.set_limit(self.limit);
         if reply.write(&mut self, settings) {
+            self.counts[3] += 1;
+        }
+        if let Some(tsig) = self.tsig
+            && tsig.write(&mut self.writer)
+        {
             self.counts[3] += 1;
         }
         let high = 0x80

@@ -123,6 +123,7 @@ pub mod rcode {
     }
     rcodes! {
         NOERROR = 0; FORMERR = 1; SERVFAIL = 2; NXDOMAIN = 3; NOTIMP = 4; REFUSED = 5; YXDOMAIN = 6;
+        NOTAUTH = 9;
         BADVERS = 16; BADCOOKIE = 23;
     }
 }

@@ -1,4 +1,4 @@
-//! The view of a message that a client sent: header, question, EDNS. Borrows the packet, allocates nothing.
+//! The view of a message that a client sent: header, question, EDNS, where a TSIG record is. Borrows the packet, allocates nothing.
 
 use super::code::{option, rtype};
 use super::lookup::LookupName;
@@ -95,37 +95,49 @@ pub struct Malformed<'a> {
     pub edns: Option<Edns<'a>>,
 }
 
-impl<'a> Edns<'a> {
-    /// Reads what follows the question, `rest`, up to the end of the packet, and finds the OPT record in it.
+/// What follows the question, as far as it means anything here.
+#[derive(Debug, Clone, Copy)]
+pub struct Additional<'a> {
+    /// What the OPT record says.
+    pub edns: Option<Edns<'a>>,
+    /// The TSIG record, from its owner to the end of the packet.
+    pub tsig: Option<&'a [u8]>,
+}
+
+impl<'a> Additional<'a> {
+    /// Reads what follows the question, `rest`, up to the end of the packet, and finds the OPT and TSIG records in it.
     ///
-    /// An ordinary query has no answer or authority records; `records_expected` allows them. Records in the additional
-    /// section other than OPT (TSIG, SIG(0)) are skipped: this server holds no keys.
-    pub fn read(
-        header: &Header,
-        mut rest: &'a [u8],
-        records_expected: bool,
-    ) -> Result<Option<Edns<'a>>, Malformed<'a>> {
+    /// An ordinary query has no answer or authority records; `records_expected` allows them. Other records in the additional
+    /// section (SIG(0) is one) are skipped.
+    pub fn read(header: &Header, mut rest: &'a [u8], records_expected: bool) -> Result<Additional<'a>, Malformed<'a>> {
         let [_, answers, authorities, additionals] = header.counts;
         let before = answers as usize + authorities as usize;
-        let mut edns = None;
+        let all = before + additionals as usize;
+        let (mut edns, mut tsig) = (None, None);
         // Each record takes 11 octets at least, so the packet's length bounds the loop whatever the counts say.
-        for index in 0..before + additionals as usize {
+        for index in 0..all {
+            let from = rest;
             let record = Skipped::read(&mut rest).ok_or(Malformed { edns })?;
-            if record.rtype != rtype::OPT {
-                continue;
+            match record.rtype {
+                // Not in the additional section, not owned by the root, or a second one (RFC 6891 section 6.1.1).
+                rtype::OPT if index < before || !record.owner_is_root || edns.is_some() => {
+                    return Err(Malformed { edns });
+                }
+                rtype::OPT => edns = Some(Edns::from_opt(&record)?),
+                // Not the last record of the additional section (RFC 8945 section 5.2).
+                rtype::TSIG if index < before || index + 1 < all => return Err(Malformed { edns }),
+                rtype::TSIG => tsig = Some(from),
+                _ => {}
             }
-            // Not in the additional section, not owned by the root, or a second one (RFC 6891 section 6.1.1).
-            if index < before || !record.owner_is_root || edns.is_some() {
-                return Err(Malformed { edns });
-            }
-            edns = Some(Edns::from_opt(&record)?);
         }
         if !rest.is_empty() || (before > 0 && !records_expected) {
             return Err(Malformed { edns });
         }
-        Ok(edns)
+        Ok(Additional { edns, tsig })
     }
+}
 
+impl<'a> Edns<'a> {
     fn from_opt(record: &Skipped<'a>) -> Result<Edns<'a>, Malformed<'a>> {
         let [_, version, flags, _] = record.ttl;
         let bare = Edns { udp_size: record.class, version, dnssec_ok: flags & 0x80 != 0, ..Edns::default() };
@@ -159,7 +171,7 @@ impl<'a> Edns<'a> {
     }
 }
 
-/// A record of which only what OPT needs is read.
+/// A record of which only what OPT and TSIG need is read.
 struct Skipped<'a> {
     owner_is_root: bool,
     rtype: u16,

@@ -8,6 +8,7 @@ mod ask;
 mod explain;
 mod generate;
 mod judge;
+mod tsig;
 
 #[path = "../support/mod.rs"]
 mod support;

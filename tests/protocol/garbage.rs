@@ -113,7 +113,7 @@ fn records_in_a_query_are_formerr() {
     check_hex(&format!("4c0d 0000 0001 0000 0001 0001 {QUESTION} {record} 00 0029 04d0 00000000 0000"), "FORMERR edns");
 }
 
-/// Additional records other than OPT mean nothing here, and do no harm (TSIG without a key is one).
+/// Additional records other than OPT and TSIG mean nothing here, and do no harm.
 #[test]
 fn other_additional_records_are_skipped() {
     let expected = "NOERROR aa\nanswer\nwww.example. 300 IN A 192.0.2.1";

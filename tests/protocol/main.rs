@@ -26,6 +26,7 @@ mod referrals;
 mod sign;
 mod signatures;
 mod truncation;
+mod tsig;
 mod wildcards;
 mod zones;
 

@@ -96,6 +96,7 @@ pub(crate) fn rcode_text(rcode: u16) -> String {
         4 => "NOTIMP",
         5 => "REFUSED",
         6 => "YXDOMAIN",
+        9 => "NOTAUTH",
         16 => "BADVERS",
         23 => "BADCOOKIE",
         other => return format!("RCODE{other}"),

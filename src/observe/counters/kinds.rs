@@ -59,7 +59,7 @@ pub(super) const QTYPES: [u16; 49] = [
 pub(super) const QTYPE_SLOTS: usize = QTYPES.len() + 1;
 
 /// Response codes with a figure of their own: those that this server sends.
-pub(super) const RCODES: [u16; 9] = [
+pub(super) const RCODES: [u16; 10] = [
     rcode::NOERROR,
     rcode::FORMERR,
     rcode::SERVFAIL,
@@ -67,6 +67,7 @@ pub(super) const RCODES: [u16; 9] = [
     rcode::NOTIMP,
     rcode::REFUSED,
     rcode::YXDOMAIN,
+    rcode::NOTAUTH,
     rcode::BADVERS,
     rcode::BADCOOKIE,
 ];
