@@ -57,7 +57,7 @@ fn served(www: [u8; 4]) -> Arc<Served> {
         cookies: Secrets::random().unwrap(),
         require_cookie: false,
     };
-    Arc::new(Served { zones: Zones::new(vec![Zone { id: ZONE_ID, name: apex, image: Some(image) }]), settings })
+    Arc::new(Served { zones: Zones::new([Zone::new(ZONE_ID, image.into())]), settings })
 }
 
 struct Server {

@@ -159,7 +159,7 @@ fn bench(apex: &str, records: &Records, cases: Vec<(&'static str, Packets)>) -> 
     let (image, findings) = compile(&name(apex), records);
     let image = image.unwrap_or_else(|| panic!("{findings:?}"));
     let (image_len, records) = (image.len(), image.record_count());
-    let zones = Zones::new(vec![Zone { id: 0, name: name(apex), image: Some(image) }]);
+    let zones = Zones::new([Zone::new(0, image.into())]);
     let settings = Settings {
         udp_size: 1232,
         node: None,

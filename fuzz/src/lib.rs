@@ -8,7 +8,7 @@ use catchment::zone::compile::{Finding, compile, compile_in_segments};
 use catchment::zone::image::Image;
 use catchment::zone::parse;
 use catchment::zone::records::Records;
-use catchment::zone::set::{Zone, Zones};
+use catchment::zone::set::{Content, Zone, Zones};
 use hickory_proto::op::{Message, ResponseCode};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -46,10 +46,10 @@ fn image_by(compile: fn(&Name, &Records) -> (Option<Image>, Vec<Finding>), apex:
 pub fn served(images: Vec<Image>) -> Served {
     let mut zones: Vec<Zone> = Vec::new();
     for image in images {
-        zones.push(Zone { id: zones.len() as u32, name: image.apex(), image: Some(image) });
+        zones.push(Zone::new(zones.len() as u32, image.into()));
     }
     let broken = Name::from_text("broken.").expect("a name");
-    zones.push(Zone { id: zones.len() as u32, name: broken, image: None });
+    zones.push(Zone::new(zones.len() as u32, Content::Missing(broken)));
     let secret = "generate 000102030405060708090a0b0c0d0e0f\n";
     Served {
         zones: Zones::new(zones),

@@ -186,7 +186,7 @@ pub fn prefetch<'p>(packets: impl Iterator<Item = &'p [u8]>, served: &Served) {
         if let Some(rest) = packet.get(HEADER_LEN..)
             && name.read(rest).is_some()
             && let Some(zone) = served.zones.find(&name, usize::MAX)
-            && let Some(image) = &zone.image
+            && let Some(image) = zone.image()
         {
             *probe = image.ahead(&name).inspect(Ahead::load_directory);
         }

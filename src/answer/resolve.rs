@@ -44,7 +44,7 @@ fn follow(response: &mut Response, question: &Question, served: &Served, reply: 
         return Ok(());
     };
     response.zone = Some(zone.id);
-    let Some(image) = &zone.image else {
+    let Some(image) = zone.image() else {
         fail(response, reply);
         return Ok(());
     };
@@ -102,7 +102,7 @@ fn follow_chain<'z>(
         followed[hop] = alias.at;
         // A zone that is not here, or not in order, ends the chain without spoiling what was found: the client asks on.
         let Some(zone) = authority_for(&served.zones, &name, step.qtype) else { break };
-        let Some(image) = &zone.image else { break };
+        let Some(image) = zone.image() else { break };
         if zone.id != last_zone {
             step.suffixes = Suffixes::default();
         }
@@ -122,7 +122,7 @@ fn follow_chain<'z>(
 fn authority_for<'a>(zones: &'a Zones, name: &LookupName, qtype: u16) -> Option<&'a Zone> {
     let zone = zones.find(name, usize::MAX)?;
     let labels = name.label_count();
-    let is_apex = || zone.name.as_wire().len() == name.lower().len();
+    let is_apex = || zone.apex_wire().len() == name.lower().len();
     if qtype == rtype::DS
         && labels > 0
         && is_apex()

@@ -64,7 +64,7 @@ fn compile(arguments: &Arguments) -> Result<String, String> {
         let faulty = counted(fatal.len(), "zone");
         return Err(format!("{}\nerror: nothing was written: {faulty} at fault", texts.join("\n")));
     }
-    let images: Vec<Image> = load.zones.iter().filter_map(|zone| zone.image.clone()).collect();
+    let images: Vec<Image> = load.zones.iter().filter_map(|zone| zone.image().cloned()).collect();
     if images.is_empty() {
         return Err(format!("error: there are no zones in {}", arguments.zones.display()));
     }

@@ -15,7 +15,7 @@ use crate::sync::zone_name::ZoneName;
 use crate::wire::name::Name;
 use crate::zone::diagnostic::shown_path;
 use crate::zone::image::Image;
-use crate::zone::library::{Checkout, Content, Judging, Places, Report, apex_of};
+use crate::zone::library::{Checkout, Compiled, Judging, Places, Report, apex_of};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -149,8 +149,8 @@ fn faults<'a>(fatal: impl IntoIterator<Item = &'a Report>) -> String {
 fn images(checkout: &Checkout) -> Images {
     Images::new(checkout.zones().map(|(apex, content)| {
         let zone = match content {
-            Content::Image(image) => Brought::Image(image.clone()),
-            Content::Known(known) => {
+            Compiled::Image(image) => Brought::Image(image.clone()),
+            Compiled::Known(known) => {
                 Brought::Named(Named { serial: known.serial, image: Digest(known.digest), len: known.len })
             }
         };

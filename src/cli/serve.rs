@@ -25,6 +25,7 @@ use crate::serve::{self, Running, descriptors, expiry, follow, lease};
 use crate::zone::diagnostic::shown_path;
 use crate::zone::library::{Library, Load, Summary, apex_of};
 use crate::zone::memory;
+use crate::zone::set::Zones;
 use arc_swap::ArcSwap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -93,7 +94,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Err(message) => return fail(&message),
     };
     if arguments.check_config {
-        return check(&config);
+        return check(config);
     }
     if let Err(error) = privileges::gain_no_more() {
         return fail(&format!("error: {error}"));
@@ -150,17 +151,17 @@ impl Arguments {
 }
 
 /// `--check-config`: everything but binding and serving.
-fn check(config: &Config) -> ExitCode {
+fn check(mut config: Config) -> ExitCode {
     let mut errors = Vec::new();
-    errors.extend(socket::check(&listen(config)).err().map(|error| format!("error: {error}")));
-    errors.extend(identity(config).err().map(|error| format!("error: {error}")));
+    errors.extend(socket::check(&listen(&config)).err().map(|error| format!("error: {error}")));
+    errors.extend(identity(&config).err().map(|error| format!("error: {error}")));
     let secrets = Secrets::random().map_err(|error| format!("no random numbers: {error}"));
     errors.extend(secrets.and_then(|random| config.settings(&random)).err().map(|error| format!("error: {error}")));
     let mut summary = String::new();
     let loading = Loading::show();
     let mut library = Library::new();
     library.watch(loading.watch());
-    let load = library.load(&config.places());
+    let load = library.load(&config.take_places());
     drop(loading);
     match load {
         Ok(load) => {
@@ -224,15 +225,14 @@ struct Sockets {
 /// Loads, answers, obeys signals, stops.
 async fn live(
     arguments: Arguments,
-    config: Config,
+    mut config: Config,
     connections: usize,
     bound: Bound,
     sockets: Sockets,
 ) -> Result<(), String> {
     // From the first moment on: a signal while zones are loaded must not be lost, nor end the process its own way.
     let mut signals = Signals::new().map_err(|error| format!("no signals: {error}"))?;
-    let library = Library::new();
-    let view = Arc::new(View::new(config.node_name(), library.statuses(), config.metrics_zones));
+    let view = Arc::new(View::new(config.node_name(), config.metrics_zones));
     if let Some(sync) = &config.sync {
         let following = Following { status: Arc::default(), head_age_alarm: sync.head_age_alarm };
         assert!(view.sync.set(following).is_ok(), "a server follows one channel");
@@ -245,10 +245,10 @@ async fn live(
     let random = Secrets::random().map_err(|error| format!("no random numbers for the cookie secret: {error}"))?;
     let settings = config.settings(&random)?;
     let loading = tokio::task::spawn_blocking({
-        let places = config.places();
-        let mut library = library;
+        let places = config.take_places();
         move || {
             let loading = Loading::show();
+            let mut library = Library::new();
             library.watch(loading.watch());
             let load = library.load(&places)?;
             library.watch(None);
@@ -260,11 +260,7 @@ async fn live(
         loaded = loading => loaded.map_err(|error| format!("loading zones: {error}"))??,
         () = signals.stop() => return Ok(()),
     };
-    log_load(&load, began.elapsed());
-    if config.strict && load.summary.failed > 0 {
-        return Err(format!("not starting: {} at fault, and `strict` is set", counted(load.summary.failed, "zone")));
-    }
-    let Load { zones, .. } = load;
+    let zones = accept(load, began.elapsed(), config.strict)?;
     view.served.set(&zones);
     memory::return_freed();
 
@@ -335,6 +331,17 @@ async fn live(
     obey(&mut signals, &reloads).await;
     stop(&mut signals, &running, &view, &drain).await;
     Ok(())
+}
+
+/// The zones of a load, of which the log has the rest; `Err`: they must not be served.
+fn accept(load: Load, took: Duration, strict: bool) -> Result<Zones, String> {
+    log_load(&load, took);
+    match load.summary.failed {
+        failed @ 1.. if strict => {
+            Err(format!("not starting: {} at fault, and `strict` is set", counted(failed, "zone")))
+        }
+        _ => Ok(load.zones),
+    }
 }
 
 /// Starts the data plane. From here on queries are answered.

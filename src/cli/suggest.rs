@@ -29,13 +29,13 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn question(served: &Served) -> Option<String> {
-    let zones = || served.zones.iter().filter(|zone| zone.image.is_some());
-    let hosts = zones().take(ZONES_TRIED_MAX).filter_map(|zone| Name::from_text(&format!("www.{}", zone.name)).ok());
-    let apexes = zones().take(ZONES_TRIED_MAX).map(|zone| zone.name.clone());
+    let zones = || served.zones.iter().filter(|zone| zone.image().is_some());
+    let hosts = zones().take(ZONES_TRIED_MAX).filter_map(|zone| Name::from_text(&format!("www.{}", zone.name())).ok());
+    let apexes = zones().take(ZONES_TRIED_MAX).map(|zone| zone.name());
     let host = hosts.chain(apexes).find(|name| has_answer(served, name, rtype::A));
     match host {
         Some(host) => Some(short(&host)),
-        None => zones().next().map(|zone| format!("{} SOA", short(&zone.name))),
+        None => zones().next().map(|zone| format!("{} SOA", short(&zone.name()))),
     }
 }
 

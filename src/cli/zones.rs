@@ -38,7 +38,7 @@ pub(super) fn images(path: &Path, zone: Option<&Name>) -> Result<BTreeMap<String
         if !fatal.is_empty() {
             return Err(fatal.join("\n"));
         }
-        load.zones.iter().filter_map(|zone| zone.image.clone()).collect()
+        load.zones.iter().filter_map(|zone| zone.image().cloned()).collect()
     };
     let wanted = |image: &Image| zone.is_none_or(|zone| zone.to_lower() == image.apex().to_lower());
     let named = images.into_iter().filter(wanted).map(|image| (image.apex().to_lower().to_string(), image));

@@ -47,11 +47,11 @@ impl Config {
         self.node.clone().unwrap_or_else(host_name)
     }
 
-    /// Where the zones are.
-    pub fn places(&self) -> Places {
+    /// Where the zones are. Those that are named one by one go along: there may be half a million, and nobody else needs them.
+    pub fn take_places(&mut self) -> Places {
         Places {
             directory: self.zones.clone(),
-            listed: self.zone.iter().map(|entry| (entry.name.clone(), entry.file.clone())).collect(),
+            listed: std::mem::take(&mut self.zone).into_iter().map(|entry| (entry.name, entry.file)).collect(),
             include_outside: self.include_outside,
         }
     }

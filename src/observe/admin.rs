@@ -13,7 +13,7 @@ use super::metrics::{self, state_text};
 use super::view::View;
 use crate::calendar;
 use crate::places::{Place, Places};
-use crate::zone::library::Origin;
+use crate::zone::set::Zone;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -125,25 +125,22 @@ struct Row {
 /// Sorted by name.
 fn zones(view: &View) -> String {
     let now = Instant::now();
-    let row = |status: &crate::zone::library::Status| Row {
-        name: status.name.to_string(),
-        state: state_text(status.state),
-        serial: status.version.map(|version| version.serial),
-        records: status.version.map(|version| version.records),
-        signatures_end: status.version.and_then(|version| version.signatures_end).map(|end| calendar::text(end.into())),
-        age_seconds: status.version.map(|version| now.saturating_duration_since(version.since).as_secs_f64()),
-        digest: status.version.map(|version| blake3::Hash::from_bytes(version.digest).to_hex().to_string()),
-        file: match &status.origin {
-            Origin::File(path) => Some(path.display().to_string()),
-            Origin::Channel(_) => None,
-        },
-        channel: match &status.origin {
-            Origin::File(_) => None,
-            Origin::Channel(channel) => Some(channel.to_string()),
-        },
-        error: status.error.clone(),
+    let row = |zone: &Zone| {
+        let version = zone.version();
+        Row {
+            name: zone.name().to_string(),
+            state: state_text(zone.state()),
+            serial: version.map(|version| version.serial),
+            records: version.map(|version| version.records),
+            signatures_end: version.and_then(|version| version.signatures_end).map(|end| calendar::text(end.into())),
+            age_seconds: version.map(|version| now.saturating_duration_since(version.since).as_secs_f64()),
+            digest: version.map(|version| blake3::Hash::from_bytes(version.digest).to_hex().to_string()),
+            file: zone.file().map(|path| path.display().to_string()),
+            channel: zone.channel().map(str::to_owned),
+            error: zone.error.as_deref().map(str::to_owned),
+        }
     };
-    let mut rows: Vec<Row> = view.statuses.iter().map(|status| row(&status)).collect();
+    let mut rows: Vec<Row> = view.served.zones().iter().map(|zone| row(zone)).collect();
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     serde_json::to_string(&rows).expect("rows are strings and numbers") + "\n"
 }
@@ -177,7 +174,9 @@ mod tests {
 
     #[test]
     fn zones_are_json_sorted_by_name() {
-        let (status, body) = get(Method::GET, "/zones", sample(Duration::ZERO));
+        let view = sample(Duration::ZERO);
+        let version = view.served.zones().iter().find_map(|zone| zone.version()).unwrap();
+        let (status, body) = get(Method::GET, "/zones", view);
         assert_eq!(status, 200);
         let rows: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(rows[0]["name"], "bad.example.");
@@ -189,7 +188,7 @@ mod tests {
         assert_eq!(rows[1]["records"], 7);
         assert_eq!(rows[1]["signatures_end"], "2030-03-17T17:46:40Z");
         assert_eq!(rows[0]["signatures_end"], serde_json::Value::Null);
-        assert_eq!(rows[1]["digest"], "ab".repeat(32));
+        assert_eq!(rows[1]["digest"], blake3::Hash::from_bytes(version.digest).to_hex().as_str());
         assert_eq!(rows[1]["file"], "/zones/example.com.zone");
         assert!(rows[1]["age_seconds"].as_f64().unwrap() < 10.0);
     }

@@ -7,11 +7,12 @@ use super::view::{Following, View};
 use crate::answer::Transport;
 use crate::sync::follow::Doing;
 use crate::wire::code::{rcode, rtype};
-use crate::zone::library::State;
+use crate::zone::set::State;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Error};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -85,11 +86,12 @@ fn process(view: &View, out: &mut Out<'_>) -> Result<(), Error> {
 }
 
 fn zones(view: &View, out: &mut Out<'_>) -> Result<(), Error> {
-    let mut versions = Vec::with_capacity(view.statuses.len());
+    let zones = view.served.zones();
+    let mut versions = Vec::with_capacity(zones.len());
     let mut states = [0u64; 3];
-    for status in view.statuses.iter() {
-        states[status.state as usize] += 1;
-        versions.extend(status.version.map(|version| (status.name.to_string(), version)));
+    for zone in zones.iter() {
+        states[zone.state() as usize] += 1;
+        versions.extend(zone.version().map(|version| (zone.name().to_string(), version)));
     }
     versions.sort_by(|a, b| a.0.cmp(&b.0));
     let now = Instant::now();
@@ -225,10 +227,14 @@ fn busiest_zones(view: &View, snapshot: &Snapshot, out: &mut Out<'_>) -> Result<
         counts.truncate(shown);
     }
     counts.sort_by_key(|(count, id)| (Reverse(*count), *id));
+    let busiest: HashSet<u32> = counts.iter().map(|(_, id)| *id).collect();
+    let zones = view.served.zones();
+    let named = zones.iter().filter(|zone| busiest.contains(&zone.id));
+    let names: HashMap<u32, String> = named.map(|zone| (zone.id, zone.name().to_string())).collect();
     out.counters("catchment_zone_queries", "Queries by zone, the busiest ones", || {
         // A zone that is no longer served has no name, and no count any more.
-        let named = |(count, id): (u64, u32)| view.statuses.get(&id).map(|status| (status.name.to_string(), count));
-        counts.iter().copied().filter_map(named).map(|(name, count)| ([("zone", name)], count))
+        let named = counts.iter().filter_map(|(count, id)| Some((names.get(id)?, *count)));
+        named.map(|(name, count)| ([("zone", name.as_str())], count))
     })
 }
 
@@ -397,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_server_that_starts_has_figures_too() {
-        let out = scrape(View::new("n".into(), Arc::default(), 100));
+        let out = scrape(View::new("n".into(), 100));
         assert!(out.contains("\ncatchment_ready 0.0"), "{out}");
         assert!(!out.contains("catchment_queries"), "{out}");
     }

@@ -3,12 +3,11 @@
 use super::counters::Registry;
 use super::sidecars::Sidecars;
 use crate::sync::follow::Status;
-use crate::zone::library::{State, Statuses};
 use crate::zone::set::Zones;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// A worker that has not come round for so long hangs.
@@ -20,8 +19,6 @@ pub struct View {
     pub node: ArcSwap<String>,
     /// When the process started.
     pub started: SystemTime,
-    /// How every zone stands.
-    pub statuses: Arc<Statuses>,
     /// How many zones, the busiest, have query counts of their own.
     pub metrics_zones: AtomicUsize,
     /// Reloads that were taken.
@@ -36,7 +33,7 @@ pub struct View {
     pub draining: AtomicBool,
     /// The sidecars that are told of all this.
     pub sidecars: Sidecars,
-    /// How many zones are answered from.
+    /// The zones that are served, and how each stands.
     pub served: ServedZones,
     /// The channel that is followed; unset if there is none.
     pub sync: OnceLock<Following>,
@@ -50,9 +47,9 @@ pub struct Following {
     pub head_age_alarm: Duration,
 }
 
-/// How many zones are answered from; set at each swap.
-#[derive(Debug, Default)]
-pub struct ServedZones(Mutex<ZoneCounts>);
+/// The zones that are served, and how many are answered from; set at each swap.
+#[derive(Default)]
+pub struct ServedZones(Mutex<(Zones, ZoneCounts)>);
 
 /// Zones by whether they can be answered from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,15 +65,26 @@ pub struct ZoneCounts {
 impl ServedZones {
     /// What is served now.
     pub fn set(&self, zones: &Zones) {
-        let failed = zones.iter().filter(|zone| zone.image.is_none()).count() as u64;
-        let signatures_end = zones.iter().filter_map(|zone| zone.image.as_ref()?.signatures_end()).min();
-        let zones = zones.len() as u64 - failed;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ZoneCounts { zones, failed, signatures_end };
+        let failed = zones.iter().filter(|zone| zone.image().is_none()).count() as u64;
+        let signatures_end = zones.iter().filter_map(|zone| zone.image()?.signatures_end()).min();
+        let counts = ZoneCounts { zones: zones.len() as u64 - failed, failed, signatures_end };
+        let before = std::mem::replace(&mut *self.lock(), (zones.clone(), counts));
+        // Outside the lock: it may be the last that has them.
+        drop(before);
     }
 
     /// What was set last.
+    pub fn zones(&self) -> Zones {
+        self.lock().0.clone()
+    }
+
+    /// The same, in numbers.
     pub fn counts(&self) -> ZoneCounts {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Zones, ZoneCounts)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,11 +100,10 @@ pub struct Plane {
 
 impl View {
     /// A server that does not answer yet.
-    pub fn new(node: String, statuses: Arc<Statuses>, metrics_zones: usize) -> View {
+    pub fn new(node: String, metrics_zones: usize) -> View {
         View {
             node: ArcSwap::from_pointee(node),
             started: SystemTime::now(),
-            statuses,
             metrics_zones: metrics_zones.into(),
             reloads: AtomicU64::new(0),
             reloads_failed: AtomicU64::new(0),
@@ -132,14 +139,12 @@ impl View {
             let why = figures.problem.unwrap_or_else(|| "none has come yet".into());
             reasons.push(format!("no release of channel {} is served: {why}", figures.channel));
         }
-        let served = self.statuses.iter().filter(|status| status.state != State::Failed).count();
-        if self.statuses.is_empty() {
-            reasons.push("there are no zones".into());
-        } else if served == 0 {
-            reasons.push(match self.statuses.len() {
-                1 => "the only zone could not be loaded; see /zones".into(),
-                zones => format!("none of the {zones} zones could be loaded; see /zones"),
-            });
+        let ZoneCounts { zones, failed, .. } = self.served.counts();
+        match (zones, failed) {
+            (0, 0) => reasons.push("there are no zones".into()),
+            (0, 1) => reasons.push("the only zone could not be loaded; see /zones".into()),
+            (0, _) => reasons.push(format!("none of the {failed} zones could be loaded; see /zones")),
+            _ => {}
         }
         reasons
     }
@@ -148,25 +153,43 @@ impl View {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::wire::name::Name;
-    use crate::zone::library::{Origin, Status, Version};
+    use crate::zone::compile::compile;
+    use crate::zone::parse::{self, parse_text};
+    use crate::zone::set::{Content, Origin, Zone};
     use std::path::Path;
-    use std::time::Instant;
+
+    /// Seven records, one of them a signature.
+    const ZONE: &str = "$TTL 1h
+@ SOA ns hostmaster 20260101 1h 15m 1w 5m
+@ RRSIG SOA 13 2 3600 20300317174640 20200101000000 1 example.com. AAAA
+@ NS ns
+ns A 192.0.2.1
+ns AAAA 2001:db8::1
+www A 192.0.2.2
+www AAAA 2001:db8::2
+";
+
+    fn good() -> Zone {
+        let apex = "example.com".parse().unwrap();
+        let parsed = parse_text("zone", ZONE, &apex, &parse::Options::default());
+        let (image, findings) = compile(&apex, &parsed.records);
+        let image = image.unwrap_or_else(|| panic!("{:?} {findings:?}", parsed.diagnostics));
+        Zone { origin: file("/zones/example.com.zone"), ..Zone::new(0, image.into()) }
+    }
+
+    fn bad() -> Zone {
+        let zone = Zone::new(1, Content::Missing("bad.example".parse().unwrap()));
+        Zone { origin: file("/zones/bad.example.zone"), error: Some("line 3 is \"bad\"".into()), ..zone }
+    }
+
+    fn file(path: &str) -> Origin {
+        Origin::File(Path::new(path).into())
+    }
 
     /// A view of two zones, the first served, and of one worker that came round `beat` ago.
     pub(in crate::observe) fn sample(beat: Duration) -> View {
-        let view = View::new("ams1".into(), Arc::default(), 100);
-        let status = |name: &str, state, version| Status {
-            name: Name::from_text(name).unwrap(),
-            origin: Origin::File(Path::new(&format!("/zones/{name}.zone")).into()),
-            state,
-            error: (state != State::Serving).then(|| "line 3 is \"bad\"".into()),
-            version,
-        };
-        let (digest, since) = ([0xab; 32], Instant::now());
-        let version = Version { serial: 20260101, records: 7, digest, signatures_end: Some(1_900_000_000), since };
-        view.statuses.insert(0, status("example.com", State::Serving, Some(version)));
-        view.statuses.insert(1, status("bad.example", State::Failed, None));
+        let view = View::new("ams1".into(), 100);
+        view.served.set(&Zones::new([good(), bad()]));
         let counters = Arc::new(Registry::new(1));
         counters.grow_zones(2);
         let addresses = vec!["127.0.0.1:5300".parse().unwrap()];
@@ -182,9 +205,9 @@ pub(super) mod tests {
         assert_eq!(reasons, ["worker 0 has not come round for 1500 ms"]);
 
         let view = sample(Duration::ZERO);
-        view.statuses.remove(&0);
+        view.served.set(&Zones::new([bad()]));
         assert_eq!(view.not_ready(), ["the only zone could not be loaded; see /zones"]);
-        view.statuses.clear();
+        view.served.set(&Zones::default());
         assert_eq!(view.not_ready(), ["there are no zones"]);
 
         let view = sample(Duration::ZERO);
@@ -193,7 +216,7 @@ pub(super) mod tests {
         view.draining.store(false, Ordering::Relaxed);
         assert_eq!(view.not_ready(), Vec::<String>::new());
 
-        let view = View::new("n".into(), Arc::default(), 1);
+        let view = View::new("n".into(), 1);
         view.stopping.store(true, Ordering::Relaxed);
         assert_eq!(view.not_ready()[0], "the server is stopping");
         assert!(view.not_ready()[1].contains("starting"));

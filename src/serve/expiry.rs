@@ -3,6 +3,7 @@
 use super::follow::now_secs;
 use crate::calendar;
 use crate::observe::view::View;
+use crate::zone::set::Zones;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +22,19 @@ pub async fn watch(view: Arc<View>) {
     loop {
         ticks.tick().await;
         let now_secs = now_secs();
-        let zones = view.statuses.iter().filter_map(|status| {
-            let version = status.version.filter(|version| version.ends_soon(now_secs))?;
-            Some((status.name.to_string(), version.signatures_end?))
-        });
-        for line in alarm.tell(zones.collect(), now_secs) {
+        for line in alarm.tell(ending_soon(&view.served.zones(), now_secs), now_secs) {
             tracing::warn!("{line}");
         }
     }
+}
+
+/// Zones with a signature that has ended or ends soon, and when the first one does.
+fn ending_soon(zones: &Zones, now_secs: u64) -> Vec<(String, u32)> {
+    let ending = zones.iter().filter_map(|zone| {
+        let version = zone.version().filter(|version| version.ends_soon(now_secs))?;
+        Some((zone.name().to_string(), version.signatures_end?))
+    });
+    ending.collect()
 }
 
 /// Which zones were told of, and when.

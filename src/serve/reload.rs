@@ -112,8 +112,7 @@ impl Reloader {
         let before = self.served.load_full();
         let changed = changed.into_iter().map(|(_, image)| image).collect();
         let removed: Vec<Name> = removed.iter().map(|zone| zone.name().clone()).collect();
-        let Followed { zones, ids, conflicts } =
-            self.library.follow(channel.as_str(), &before.zones, changed, &removed);
+        let Followed { zones, ids, conflicts } = self.library.follow(channel.as_str(), changed, &removed);
         for conflict in conflicts.iter().take(NAMED_MAX) {
             tracing::error!("{conflict}");
         }
@@ -162,12 +161,12 @@ impl Reloader {
 
     fn read_and_swap(&mut self) -> Result<Reloaded, String> {
         let began = Instant::now();
-        let config = (self.read_config)()?;
+        let mut config = (self.read_config)()?;
         let mut settings = config.settings(&self.random)?;
         settings.generation = self.generation.clone();
         // It follows a timeout of connections, which stays until the next start.
         settings.keepalive_100ms = self.served.load().settings.keepalive_100ms;
-        let Load { zones, ids, reports, summary, changed, removed, .. } = self.library.load(&config.places())?;
+        let Load { zones, ids, reports, summary, changed, removed, .. } = self.library.load(&config.take_places())?;
         let changes =
             changed.iter().map(changed_in_words).chain(removed.iter().map(|zone| format!("zone {zone}: removed")));
         let changes = changes.collect();
@@ -256,12 +255,12 @@ pub fn log_load(load: &Load, took: Duration) {
         tracing::info!("skipped {}", counted(load.skipped.len() - NAMED_MAX, "more file"));
     }
     for zone in load.zones.iter().take(NAMED_MAX) {
-        match &zone.image {
+        match zone.image() {
             Some(image) => {
-                let (name, serial, records) = (&zone.name, image.serial(), counted(image.record_count(), "record"));
+                let (name, serial, records) = (image.apex(), image.serial(), counted(image.record_count(), "record"));
                 tracing::info!("zone {name}: serial {serial}, {records}");
             }
-            None => tracing::error!("zone {}: SERVFAIL until its file is mended", zone.name),
+            None => tracing::error!("zone {}: SERVFAIL until its file is mended", zone.name()),
         }
     }
     if load.zones.len() > NAMED_MAX {

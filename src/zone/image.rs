@@ -246,10 +246,10 @@ impl Image {
         &self.arena
     }
 
-    /// Points to the same root at another place.
-    pub(super) fn relocate(&mut self, arena: Arc<Vec<u8>>, start: usize) {
+    /// The same image, with its root at another place.
+    pub(super) fn moved(&self, arena: Arc<Vec<u8>>, start: usize) -> Image {
         debug_assert_eq!(self.root(), &arena[start..start + self.head.root_len]);
-        (self.arena, self.start) = (arena, start);
+        Image { arena, start, ..self.clone() }
     }
 
     #[inline]

@@ -5,95 +5,34 @@
 //! served as SERVFAIL when there never was one. Called by `cli` at the start and by `serve::reload`; never by a worker.
 
 mod checkout;
+mod choose;
 mod discover;
 mod examine;
 mod families;
 mod judge;
 mod read;
+mod read_all;
+mod stamp;
 
-use super::arena;
-use super::cores::cores;
 use super::image::Image;
-use super::set::{Zone, Zones};
+use super::set::{Content, Origin, Zone, Zones};
 use crate::wire::name::Name;
-use crate::zone::check::dnssec;
 use crate::zone::diagnostic::shown_path;
-pub use checkout::{Checkout, Content, Memory};
-use dashmap::DashMap;
+pub use checkout::{Checkout, Compiled, Memory};
+use choose::{Chosen, choose};
 pub use discover::{Places, Skipped, apex_of, image_name, is_image};
 use discover::{Source, sources};
 pub use examine::{Examined, Rest, examine};
 pub use families::Misfits;
-use judge::Judge;
 pub use judge::Judging;
+use read::Outcome;
 pub use read::read_image;
-use read::{Outcome, Stamp};
-use std::collections::btree_map::Entry;
+use read_all::read_rest;
+use stamp::Stamps;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
-
-/// What a zone answers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// What its file says.
-    Serving,
-    /// The last version of it that was good: its file now is not.
-    LastGood,
-    /// SERVFAIL: no good version was ever loaded.
-    Failed,
-}
-
-/// How one zone stands, for people and monitoring.
-#[derive(Debug, Clone)]
-pub struct Status {
-    /// Apex.
-    pub name: Name,
-    /// Where it comes from.
-    pub origin: Origin,
-    /// What it answers with.
-    pub state: State,
-    /// Why its file can't be served, where it can't; of a channel's zone, why a file of the same zone is not.
-    pub error: Option<String>,
-    /// The SOA's serial, records, digest of what is served. `None`: nothing is.
-    pub version: Option<Version>,
-}
-
-/// Where a zone comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A file of this node.
-    File(Arc<Path>),
-    /// A release of this channel.
-    Channel(Arc<str>),
-}
-
-/// What is served of a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version {
-    /// The SOA's serial.
-    pub serial: u32,
-    /// Records.
-    pub records: u64,
-    /// The image's name.
-    pub digest: [u8; 32],
-    /// When the first of its signatures ends, in seconds since 1970. `None`: it has none.
-    pub signatures_end: Option<u32>,
-    /// When this content was first loaded.
-    pub since: Instant,
-}
-
-impl Version {
-    /// Whether a signature has ended, or ends within [`dnssec::ENDS_SOON_SECS`].
-    pub fn ends_soon(&self, now_secs: u64) -> bool {
-        self.signatures_end.is_some_and(|end| u64::from(end) < now_secs + u64::from(dnssec::ENDS_SOON_SECS))
-    }
-}
-
-/// The status of every zone by its stable id. Written by loads, read by the admin server while they go on.
-pub type Statuses = DashMap<u32, Status>;
 
 /// Is told how far a load is: octets of zone files that are done, and of all that are to be read.
 pub type Watch = Box<dyn Fn(u64, u64) + Send + Sync>;
@@ -156,20 +95,21 @@ pub struct Summary {
 }
 
 /// All zones of a server, with what is needed to load only what changed.
+///
+/// What is served of a zone and how it stands is in the set alone; a server may have a million zones, so nothing of it is kept twice.
 #[derive(Default)]
 pub struct Library {
-    include_outside: bool,
-    /// Files read before whose content need not be read again while they stay as they are.
-    known: HashMap<Source, Known>,
-    /// What is served, by apex in lower case.
-    good: HashMap<Name, Good>,
-    /// By apex in lower case. Never given to another zone: counters are indexed by it.
-    ids: HashMap<Name, u32>,
-    statuses: Arc<Statuses>,
-    /// Zones of files as the last load found them, by apex in lower case.
-    local: BTreeMap<Name, Local>,
-    /// Zones of a channel, by apex in lower case. They go before files.
-    followed: HashMap<Name, Good>,
+    /// What is served.
+    zones: Zones,
+    /// Zones of files that stand back, as the channel has them too, by apex in lower case.
+    shadowed: BTreeMap<Name, Arc<Zone>>,
+    /// By zone's id: its files as they were when they were read. Those that can't be served now have none, and are read again.
+    stamps: HashMap<u32, Stamps>,
+    /// Files that were found to be no zones, and why.
+    no_zones: HashMap<Source, (String, Stamps)>,
+    /// What files may include follows from these; if they change, all files are read again.
+    includes: (Option<PathBuf>, bool),
+    ids: Ids,
     /// The channel's name.
     channel: Option<Arc<str>>,
     /// Octets of images that were replaced since all were last packed together.
@@ -177,13 +117,13 @@ pub struct Library {
     watch: Option<Watch>,
 }
 
-/// A zone that has a file.
-struct Local {
-    /// As the file's name or the settings spell it.
-    name: Name,
-    path: Arc<Path>,
-    /// Why its newest state can't be served.
-    error: Option<String>,
+/// Ids of zones. One is never given to another zone: counters are indexed by it.
+#[derive(Default)]
+struct Ids {
+    /// All are under this.
+    end: u32,
+    /// Of zones that are gone, by apex in lower case: a zone that comes back has the same.
+    gone: HashMap<Name, u32>,
 }
 
 /// What an update of a channel's zones gives.
@@ -196,16 +136,8 @@ pub struct Followed {
     pub conflicts: Vec<String>,
 }
 
-/// A file that is what is served of its zone; or none, with the reason.
-struct Known {
-    files: Vec<Stamp>,
-    no_zone: Option<String>,
-}
-
-struct Good {
-    image: Image,
-    version: Version,
-}
+/// Images are packed together again when so large a share of them (one of so many) has been replaced: it touches all of them.
+const REPACK_SHARE: usize = 4;
 
 impl Library {
     /// No zones yet.
@@ -218,363 +150,223 @@ impl Library {
         self.watch = watch;
     }
 
-    /// The status of every zone.
-    pub fn statuses(&self) -> Arc<Statuses> {
-        Arc::clone(&self.statuses)
-    }
-
     /// Reads what changed and builds the new set. `Err` when the places can't be searched, or when all zones would vanish:
     /// then nothing has changed.
     pub fn load(&mut self, places: &Places) -> Result<Load, String> {
-        if self.include_outside != places.include_outside {
-            self.known.clear();
-            self.include_outside = places.include_outside;
+        let includes = (places.directory.clone(), places.include_outside);
+        if self.includes != includes {
+            self.stamps.clear();
+            self.no_zones.clear();
+            self.includes = includes;
         }
         let (sources, mut skipped) = sources(places, |apex, path| self.is_served(apex, path))?;
-        let (mut outcomes, mut reports) =
-            read_changed(&sources, &self.known, places.include_outside, self.watch.as_ref());
+        let known = sources.iter().map(|source| self.known(source)).collect();
+        let mut reports = Vec::new();
+        let outcomes = read_rest(&sources, known, places.include_outside, None, self.watch.as_ref(), |_, _, report| {
+            reports.extend(report);
+        });
+        reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
-        if chosen.is_empty() && !self.local.is_empty() && !places.is_nowhere() {
+        if chosen.is_empty() && self.has_files() && !places.is_nowhere() {
             return Err("no zone is left in the places where zones are looked for: all stay as they are".into());
         }
-        let changed = self.take(&chosen, &mut outcomes);
-        self.local = chosen.into_iter().map(|(apex, choice)| (apex, choice.into())).collect();
-        reports.extend(self.local.iter().filter(|(apex, _)| self.followed.contains_key(apex)).map(|(apex, local)| {
-            Report {
-                path: local.path.to_path_buf(),
-                fatal: true,
-                has_errors: true,
-                text: format!("error: {}\n", self.conflict(apex, local)),
-            }
+        let before = self.zones.clone();
+        let changed = self.take(sources, outcomes, chosen);
+        reports.extend(self.shadowed.values().map(|local| Report {
+            path: local.file().map(PathBuf::from).unwrap_or_default(),
+            fatal: true,
+            has_errors: true,
+            text: format!("error: {}\n", self.conflict(local)),
         }));
-        let mut summary = Summary { changed: changed.len(), ..Summary::default() };
-        let (zones, removed) = self.zones(&mut summary);
-        let zones = Zones::new(zones);
-        self.adopt(zones.iter());
-        self.replaced_len = 0;
-        Ok(Load { zones, ids: self.ids.len(), reports, skipped, summary, changed, removed })
+        let removed = self.forget(&before);
+        let summary = Summary {
+            zones: self.zones.len(),
+            records: self.zones.iter().filter_map(|zone| zone.image()).map(Image::record_count).sum(),
+            changed: changed.len(),
+            removed: removed.len(),
+            failed: self.zones.iter().filter(|zone| zone.error.is_some()).count(),
+        };
+        Ok(Load { zones: self.zones.clone(), ids: self.ids.end as usize, reports, skipped, summary, changed, removed })
     }
 
     /// Takes an update of the zones of `channel`: `changed` are new or in place of what was, `removed` are gone. Only these are
-    /// touched. `before` is the set that is served.
-    pub fn follow(&mut self, channel: &str, before: &Zones, changed: Vec<Image>, removed: &[Name]) -> Followed {
-        let now = Instant::now();
-        self.channel.get_or_insert_with(|| channel.into());
-        let mut conflicts = Vec::new();
-        let mut zones = Vec::with_capacity(changed.len());
-        let mut touched = Vec::with_capacity(changed.len());
+    /// touched.
+    pub fn follow(&mut self, channel: &str, changed: Vec<Image>, removed: &[Name]) -> Followed {
+        let since = Instant::now();
+        let channel = Arc::clone(self.channel.get_or_insert_with(|| channel.into()));
+        let (mut conflicts, mut zones) = (Vec::new(), Vec::with_capacity(changed.len()));
         for image in changed {
             let apex = image.apex().to_lower();
-            let good = Good::new(image, now);
-            if let Some(before) = self.followed.insert(apex.clone(), good) {
-                self.replaced_len += before.image.len() as usize;
-            } else if let Some(local) = self.local.get(&apex) {
-                conflicts.push(self.conflict(&apex, local));
+            let before = self.zones.exact(apex.as_wire());
+            if let Some(local) = before.filter(|before| before.file().is_some()) {
+                conflicts.push(self.conflict(local));
+                self.shadowed.insert(apex.clone(), Arc::clone(local));
+            } else {
+                self.replaced_len += image_len(before);
             }
-            touched.push(apex);
+            let error = self.shadowed.get(&apex).map(|local| self.conflict(local).into());
+            let (id, origin) = (self.ids.of(&apex, before), Origin::Channel(Arc::clone(&channel)));
+            zones.push(Arc::new(Zone { id, content: image.into(), origin, error, since }));
         }
         let mut gone = Vec::new();
         for apex in removed.iter().map(Name::to_lower) {
-            if let Some(before) = self.followed.remove(&apex) {
-                self.replaced_len += before.image.len() as usize;
-            }
+            let before = self.zones.exact(apex.as_wire()).filter(|before| before.channel().is_some());
+            let Some(before) = before else { continue };
+            self.replaced_len += image_len(Some(before));
             // A file that had to stand back comes into its own.
-            match self.local.contains_key(&apex) {
-                true => touched.push(apex),
-                false => gone.push(apex),
+            match self.shadowed.remove(&apex) {
+                Some(local) => zones.push(local),
+                None => {
+                    self.ids.gone.insert(apex.clone(), before.id);
+                    gone.push(apex);
+                }
             }
         }
-        for apex in &touched {
-            let (zone, status) = self.zone(apex);
-            self.statuses.insert(zone.id, status);
-            zones.push(zone);
-        }
-        for apex in &gone {
-            if let Some(id) = self.ids.get(apex) {
-                self.statuses.remove(id);
-            }
-        }
-        let mut zones = before.updated(zones, &gone);
-        if self.replaced_len > zones.image_len() / REPACK_SHARE {
-            zones = Zones::new(zones.iter().cloned().collect());
-            self.adopt(zones.iter());
+        self.zones = self.zones.updated(zones, &gone);
+        if self.replaced_len > self.zones.image_len() / REPACK_SHARE {
+            self.zones = Zones::new(self.zones.iter().cloned());
             self.replaced_len = 0;
-        } else {
-            self.adopt(touched.iter().filter_map(|apex| zones.exact(apex.as_wire())));
         }
-        Followed { zones, ids: self.ids.len(), conflicts }
+        Followed { zones: self.zones.clone(), ids: self.ids.end as usize, conflicts }
     }
 
-    /// The set packs small images together: keep its copies, and let ours go.
-    fn adopt<'a>(&mut self, zones: impl Iterator<Item = &'a Zone>) {
-        for zone in zones {
-            let apex = zone.name.to_lower();
-            let good = self.followed.get_mut(&apex).or_else(|| self.good.get_mut(&apex));
-            if let (Some(image), Some(good)) = (&zone.image, good) {
-                good.image = image.clone();
+    /// What became of a file that is as it was when it was read.
+    fn known(&self, source: &Source) -> Option<Outcome> {
+        if let Some((reason, files)) = self.no_zones.get(source).filter(|(_, files)| files.are_current(&source.path)) {
+            return Some(Outcome::NoZone { reason: reason.clone(), files: files.clone() });
+        }
+        let zone = self.local(&source.apex.to_lower()).filter(|zone| zone.file() == Some(&*source.path))?;
+        self.stamps.get(&zone.id)?.are_current(&source.path).then_some(Outcome::Unchanged)
+    }
+
+    /// Makes what was read the newest good version of each zone, and remembers the files. Gives the zones that are no longer as they
+    /// were.
+    fn take(
+        &mut self,
+        sources: Vec<Source>,
+        mut outcomes: Vec<Outcome>,
+        chosen: BTreeMap<Name, Chosen>,
+    ) -> Vec<Change> {
+        let now = Instant::now();
+        let (mut changed, mut zones) = (Vec::new(), Vec::with_capacity(chosen.len()));
+        let (mut shadowed, mut stamps) = (BTreeMap::new(), HashMap::with_capacity(chosen.len()));
+        for (apex, Chosen { source, error }) in chosen {
+            let outcome = std::mem::replace(&mut outcomes[source], Outcome::Unchanged);
+            let served = self.zones.exact(apex.as_wire());
+            let id = self.ids.of(&apex, served);
+            let (image, files) = match (outcome, &error) {
+                (Outcome::Zone { image, files, .. }, None) => (Some(image), Some(files)),
+                (Outcome::Unchanged, None) => (None, self.stamps.remove(&id)),
+                _ => (None, None),
+            };
+            stamps.extend(files.map(|files| (id, files)));
+            let (zone, change) = renewed(id, self.local(&apex), &sources[source], image, error, now);
+            changed.extend(change);
+            match served.and_then(|served| served.channel()) {
+                Some(_) => drop(shadowed.insert(apex, zone)),
+                None => zones.push(zone),
             }
         }
+        self.stamps = stamps;
+        self.no_zones.clear();
+        for (source, outcome) in sources.into_iter().zip(outcomes) {
+            if let Outcome::NoZone { reason, files } = outcome {
+                self.no_zones.insert(source, (reason, files));
+            }
+        }
+        self.shadowed = shadowed;
+        zones.extend(self.zones.iter().filter(|zone| zone.channel().is_some()).map(|zone| {
+            let error = self.shadowed.get(&zone.name().to_lower()).map(|local| self.conflict(local).into());
+            if error == zone.error { Arc::clone(zone) } else { Arc::new(Zone { error, ..Zone::clone(zone) }) }
+        }));
+        self.zones = Zones::new(zones);
+        self.replaced_len = 0;
+        changed
+    }
+
+    /// Keeps the ids of those zones of the set before that are gone. Gives these, by name.
+    fn forget(&mut self, before: &Zones) -> Vec<Name> {
+        let here: HashSet<u32> = self.zones.iter().map(|zone| zone.id).collect();
+        let mut gone = Vec::new();
+        for zone in before.iter().filter(|zone| !here.contains(&zone.id)) {
+            self.ids.gone.insert(zone.name().to_lower(), zone.id);
+            gone.push(zone.name());
+        }
+        gone.sort_unstable_by_key(Name::to_string);
+        gone
     }
 
     /// Why a zone's file is not served although nothing is wrong with it.
-    fn conflict(&self, apex: &Name, local: &Local) -> String {
-        let (channel, path) = (self.channel.as_deref().unwrap_or_default(), shown_path(&local.path));
+    fn conflict(&self, local: &Zone) -> String {
+        let channel = self.channel.as_deref().unwrap_or_default();
+        let (apex, path) = (local.name().to_lower(), local.file().map(shown_path).unwrap_or_default());
         format!(
             "zone {apex} is in channel {channel}, and {path} is not served: remove that file here, or the zone there"
         )
     }
 
+    /// The zone of a file, of this apex in lower case: it is served, or stands back.
+    fn local(&self, apex: &Name) -> Option<&Arc<Zone>> {
+        let served = self.zones.exact(apex.as_wire()).filter(|served| served.file().is_some());
+        served.or_else(|| self.shadowed.get(apex))
+    }
+
+    /// Whether any zone has a file.
+    fn has_files(&self) -> bool {
+        !self.shadowed.is_empty() || self.zones.iter().any(|zone| zone.file().is_some())
+    }
+
     /// Whether a version of this zone is served that this file once held.
     fn is_served(&self, apex: &Name, path: &Path) -> bool {
-        let apex = apex.to_lower();
-        self.good.contains_key(&apex) && self.local.get(&apex).is_some_and(|local| *local.path == *path)
-    }
-
-    /// Makes what was read the newest good version of each zone, and remembers the files.
-    fn take(&mut self, chosen: &BTreeMap<Name, Chosen>, outcomes: &mut HashMap<Source, Outcome>) -> Vec<Change> {
-        let now = Instant::now();
-        let mut known = HashMap::with_capacity(outcomes.len());
-        let mut changed = Vec::new();
-        for (apex, choice) in chosen.iter().filter(|(_, choice)| choice.error.is_none()) {
-            match outcomes.remove(&choice.source) {
-                Some(Outcome::Zone { image, files, .. }) => {
-                    changed.extend(self.renew(apex, image, now));
-                    known.insert(choice.source.clone(), Known { files, no_zone: None });
-                }
-                Some(Outcome::Unchanged) => known.extend(self.known.remove_entry(&choice.source)),
-                Some(Outcome::Failed { .. } | Outcome::NoZone { .. }) | None => {}
-            }
-        }
-        for (source, outcome) in outcomes.drain() {
-            if let Outcome::NoZone { reason, files } = outcome {
-                known.insert(source, Known { files, no_zone: Some(reason) });
-            }
-        }
-        self.known = known;
-        self.good.retain(|apex, _| chosen.contains_key(apex));
-        changed
-    }
-
-    /// Takes a freshly compiled image for `apex`. `None`: it says the same as the one before, which then stays.
-    fn renew(&mut self, apex: &Name, image: Image, now: Instant) -> Option<Change> {
-        let digest = image.digest();
-        let before = self.good.get(apex).map(|good| good.version);
-        if before.is_some_and(|before| before.digest == digest) {
-            return None;
-        }
-        let image = match self.good.get(apex) {
-            Some(good) => image.sharing(&good.image),
-            None => image,
-        };
-        let zone = image.apex();
-        let good = Good::new(image, now);
-        let version = good.version;
-        self.good.insert(apex.clone(), good);
-        Some(Change { zone, before: before.map(|before| before.serial), now: version.serial })
-    }
-
-    /// The zones of the set, and those that are gone; the statuses follow.
-    fn zones(&mut self, summary: &mut Summary) -> (Vec<Zone>, Vec<Name>) {
-        let mut zones = Vec::with_capacity(self.local.len() + self.followed.len());
-        let mut here = HashSet::with_capacity(zones.capacity());
-        let followed = self.followed.keys().filter(|apex| !self.local.contains_key(apex));
-        let all: Vec<Name> = self.local.keys().chain(followed).cloned().collect();
-        for apex in all {
-            let (zone, status) = self.zone(&apex);
-            summary.failed += usize::from(status.error.is_some());
-            summary.records += status.version.map_or(0, |version| version.records);
-            here.insert(zone.id);
-            self.statuses.insert(zone.id, status);
-            zones.push(zone);
-        }
-        summary.zones = zones.len();
-        let mut removed = Vec::new();
-        self.statuses.retain(|id, status| {
-            let stays = here.contains(id);
-            if !stays {
-                removed.push(status.name.clone());
-            }
-            stays
-        });
-        removed.sort_unstable_by_key(Name::to_string);
-        summary.removed = removed.len();
-        (zones, removed)
-    }
-
-    /// A zone as it is to be served, and how it stands: the channel's, else the file's.
-    fn zone(&mut self, apex: &Name) -> (Zone, Status) {
-        let next_id = self.ids.len() as u32;
-        let id = *self.ids.entry(apex.clone()).or_insert(next_id);
-        let local = self.local.get(apex);
-        let (good, state, origin, error) = match (self.followed.get(apex), local) {
-            (Some(good), local) => {
-                let channel = self.channel.clone().unwrap_or_default();
-                let error = local.map(|local| self.conflict(apex, local));
-                (Some(good), State::Serving, Origin::Channel(channel), error)
-            }
-            (None, local) => {
-                let good = self.good.get(apex);
-                let error = local.and_then(|local| local.error.clone());
-                let state = match (&error, good) {
-                    (None, _) => State::Serving,
-                    (Some(_), Some(_)) => State::LastGood,
-                    (Some(_), None) => State::Failed,
-                };
-                (
-                    good,
-                    state,
-                    Origin::File(local.map_or_else(|| Path::new("").into(), |local| local.path.clone())),
-                    error,
-                )
-            }
-        };
-        let spelled = local.map_or(apex, |local| &local.name);
-        let name = good.map_or_else(|| spelled.clone(), |good| good.image.apex());
-        let zone = Zone { id, name: name.clone(), image: good.map(|good| good.image.clone()) };
-        (zone, Status { name, origin, state, error, version: good.map(|good| good.version) })
+        self.local(&apex.to_lower()).is_some_and(|zone| zone.image().is_some() && zone.file() == Some(path))
     }
 }
 
-impl Good {
-    fn new(image: Image, since: Instant) -> Good {
-        let (serial, records, digest) = (image.serial(), image.record_count(), image.digest());
-        let signatures_end = image.signatures_end();
-        Good { image, version: Version { serial, records, digest, signatures_end, since } }
+impl Ids {
+    /// That of the zone of this apex, in lower case; `known`: the zone, if it is served now.
+    fn of(&mut self, apex: &Name, known: Option<&Arc<Zone>>) -> u32 {
+        known.map(|zone| zone.id).or_else(|| self.gone.remove(apex)).unwrap_or_else(|| {
+            self.end += 1;
+            self.end - 1
+        })
     }
 }
 
-impl From<Chosen> for Local {
-    fn from(choice: Chosen) -> Local {
-        Local { name: choice.source.apex, path: choice.source.path, error: choice.error }
-    }
-}
-
-/// Images are packed together again when so large a share of them (one of so many) has been replaced: it touches all of them.
-const REPACK_SHARE: usize = 4;
-
-/// Reads those sources whose files changed.
-fn read_changed(
-    sources: &[Source],
-    known: &HashMap<Source, Known>,
-    include_outside: bool,
-    watch: Option<&Watch>,
-) -> (HashMap<Source, Outcome>, Vec<Report>) {
-    let mut outcomes = HashMap::with_capacity(sources.len());
-    let mut todo: Vec<&Source> = Vec::new();
-    for source in sources {
-        match known.get(source).filter(|known| read::are_current(&known.files)) {
-            Some(Known { no_zone: None, .. }) => drop(outcomes.insert(source.clone(), Outcome::Unchanged)),
-            Some(Known { no_zone: Some(reason), files }) => {
-                let (reason, files) = (reason.clone(), files.clone());
-                outcomes.insert(source.clone(), Outcome::NoZone { reason, files });
-            }
-            None => todo.push(source),
-        }
-    }
-    let mut reports = Vec::new();
-    for (source, outcome, report) in read_all(todo, include_outside, None, watch) {
-        outcomes.insert(source.clone(), outcome);
-        reports.extend(report);
-    }
-    reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));
-    (outcomes, reports)
-}
-
-/// Reads all of these, on all cores, the largest files first.
-fn read_all<'a>(
-    sources: Vec<&'a Source>,
-    include_outside: bool,
-    judge: Option<&Judge>,
-    watch: Option<&Watch>,
-) -> Vec<Read<'a>> {
-    let size = |source: &Source| source.path.metadata().map_or(0, |metadata| metadata.len());
-    let mut todo: Vec<(u64, &Source)> = sources.into_iter().map(|source| (size(source), source)).collect();
-    todo.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<Read>> = Mutex::new(Vec::with_capacity(todo.len()));
-    let readers = cores().min(todo.len());
-    let (octets, octets_done) = (todo.iter().map(|(size, _)| size).sum(), AtomicU64::new(0));
-    let work = || {
-        // Packed together as they come, small images leave no holes behind among what stays.
-        let (mut batch, mut batch_octets) = (Vec::new(), 0);
-        while let Some((size, source)) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (outcome, report) = read::read(source, include_outside, judge, cores() / readers);
-            if let Outcome::Zone { image, .. } = &outcome {
-                batch_octets += image.root().len();
-            }
-            batch.push((*source, outcome, report));
-            if batch_octets >= arena::ARENA {
-                hand_over(&mut batch, &done);
-                batch_octets = 0;
-            }
-            if let Some(watch) = watch {
-                watch(octets_done.fetch_add(*size, Ordering::Relaxed) + size, octets);
-            }
-        }
-        hand_over(&mut batch, &done);
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..readers {
-            scope.spawn(work);
-        }
-    });
-    done.into_inner().expect("readers don't panic")
-}
-
-/// A file, what became of it, and what is to be said about it.
-type Read<'a> = (&'a Source, Outcome, Option<Report>);
-
-/// Moves what was read to all that was, small images in arenas that they share.
-fn hand_over<'a>(batch: &mut Vec<Read<'a>>, done: &Mutex<Vec<Read<'a>>>) {
-    arena::pack(batch.iter_mut().filter_map(|(_, outcome, _)| match outcome {
-        Outcome::Zone { image, .. } => Some(image),
-        _ => None,
-    }));
-    done.lock().expect("readers don't panic").append(batch);
-}
-
-/// Which file speaks for a zone.
-struct Chosen {
-    source: Source,
-    /// Why its newest state can't be served.
+/// The zone of a file as it is from now on: with a new image, if that says anything else than the one before, and otherwise as it was;
+/// and in what it has changed.
+fn renewed(
+    id: u32,
+    before: Option<&Arc<Zone>>,
+    source: &Source,
+    image: Option<Image>,
     error: Option<String>,
+    now: Instant,
+) -> (Arc<Zone>, Option<Change>) {
+    let old = before.and_then(|before| before.image());
+    let image = image.filter(|image| old.is_none_or(|old| old.digest() != image.digest()));
+    let change = image.as_ref().map(|image| {
+        let before = old.map(Image::serial);
+        Change { zone: image.apex(), before, now: image.serial() }
+    });
+    let as_before = |before: &&Arc<Zone>| {
+        image.is_none() && before.file() == Some(&*source.path) && before.error.as_deref() == error.as_deref()
+    };
+    if let Some(before) = before.filter(as_before) {
+        return (Arc::clone(before), None);
+    }
+    let (content, since) = match (image, before, old) {
+        (Some(image), _, Some(old)) => (image.sharing(old).into(), now),
+        (Some(image), _, None) => (image.into(), now),
+        (None, Some(before), Some(_)) => (before.content.clone(), before.since),
+        (None, ..) => (Content::Missing(source.apex.clone()), now),
+    };
+    let origin = Origin::File(Arc::clone(&source.path));
+    (Arc::new(Zone { id, content, origin, error: error.map(String::into_boxed_str), since }), change)
 }
 
-/// One source for each zone. Bare names without an SOA are skipped; two different files for one zone are an error of it.
-fn choose(
-    sources: &[Source],
-    outcomes: &HashMap<Source, Outcome>,
-    skipped: &mut Vec<Skipped>,
-    reports: &mut Vec<Report>,
-) -> BTreeMap<Name, Chosen> {
-    let mut chosen: BTreeMap<Name, Chosen> = BTreeMap::new();
-    for source in sources {
-        let error = match outcomes.get(source) {
-            Some(Outcome::NoZone { reason, .. }) => {
-                skipped.push(Skipped { path: source.path.to_path_buf(), reason: reason.clone() });
-                continue;
-            }
-            Some(Outcome::Failed { error }) => Some(error.clone()),
-            Some(Outcome::Zone { .. } | Outcome::Unchanged) | None => None,
-        };
-        match chosen.entry(source.apex.to_lower()) {
-            Entry::Vacant(free) => drop(free.insert(Chosen { source: source.clone(), error })),
-            Entry::Occupied(mut taken) => {
-                let first = taken.get_mut();
-                let (a, b) = (shown_path(&first.source.path), shown_path(&source.path));
-                let message = format!("zone {} has two files, {a} and {b}: remove one of them", source.apex);
-                reports.push(Report {
-                    path: source.path.to_path_buf(),
-                    fatal: true,
-                    has_errors: true,
-                    text: format!("error: {message}\n"),
-                });
-                first.error = Some(message);
-            }
-        }
-    }
-    skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    chosen
+/// Octets of a zone's image.
+fn image_len(zone: Option<&Arc<Zone>>) -> usize {
+    zone.and_then(|zone| zone.image()).map_or(0, |image| image.len() as usize)
 }
 
 #[cfg(test)]

@@ -1,40 +1,31 @@
 //! All zones that are served, found by the name of a question.
 
+mod zone;
+
 use super::arena;
-use super::image::Image;
+use crate::wire::case::eq_lower;
 use crate::wire::lookup::LookupName;
-use crate::wire::name::Name;
+use crate::wire::name::{self, Name};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+pub use zone::{Content, Origin, State, Version, Zone};
 
-/// One zone of the set.
+/// An immutable set of zones. Cloning it shares them.
 #[derive(Clone)]
-pub struct Zone {
-    /// Stable for as long as the process runs: counters are indexed by it. Dense, from 0.
-    pub id: u32,
-    /// Apex, case as written.
-    pub name: Name,
-    /// What is served; `None` when no version of the zone could be loaded: SERVFAIL.
-    pub image: Option<Image>,
-}
-
-/// An immutable set of zones.
 pub struct Zones {
-    zones: Vec<Zone>,
-    /// Shared with the set before, as long as only images differ.
+    zones: Arc<[Arc<Zone>]>,
+    /// Shared with the set before, as long as the same names have the same numbers.
     index: Arc<Index>,
     /// Octets of all images.
     image_len: usize,
 }
 
-/// Finds a zone's number by its name.
+/// Finds a zone's number by its name, which the zone itself has.
 struct Index {
-    /// The zones' names in lower case.
-    lower: Vec<Name>,
     /// Open addressing, a power of two of slots, at most half of them used. A slot is the hash's upper half, then the zone's
     /// number plus one; 0 is free.
-    slots: Vec<u64>,
+    slots: Box<[u64]>,
     /// Secret of this index: customers choose zone names.
     seed: u64,
     /// Bit n: some zone's name has n labels. Only these suffixes of a question's name need a probe.
@@ -42,33 +33,34 @@ struct Index {
 }
 
 impl Index {
-    fn new(zones: &[Zone]) -> Index {
+    fn new(zones: &[Arc<Zone>]) -> Index {
         let seed = RandomState::new().hash_one(0);
-        let mut slots = vec![0u64; (2 * zones.len()).next_power_of_two().max(2)];
+        let mut slots = vec![0u64; (2 * zones.len()).next_power_of_two().max(2)].into_boxed_slice();
         let mask = slots.len() - 1;
-        let lower: Vec<Name> = zones.iter().map(|zone| zone.name.to_lower()).collect();
         let mut depths = 0;
-        for (number, name) in lower.iter().enumerate() {
-            depths |= 1 << name.label_count();
-            let hash = hash(seed, name.as_wire());
+        for (number, zone) in zones.iter().enumerate() {
+            let apex = zone.apex_wire();
+            depths |= 1 << name::labels(apex).count();
+            let hash = hash(seed, &apex.to_ascii_lowercase());
             let mut slot = hash as usize & mask;
             while slots[slot] != 0 {
                 slot = (slot + 1) & mask;
             }
             slots[slot] = hash & TAG | (number as u64 + 1);
         }
-        Index { lower, slots, seed, depths }
+        Index { slots, seed, depths }
     }
 
-    /// The number of the zone of exactly this name, in wire form and lower case.
-    fn find(&self, lower: &[u8]) -> Option<usize> {
+    /// The number, in these zones, of the one of exactly this name, in wire form and lower case.
+    fn find(&self, zones: &[Arc<Zone>], lower: &[u8]) -> Option<usize> {
         let hash = hash(self.seed, lower);
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         // Ends: at least half of the slots are free.
         while self.slots[slot] != 0 {
             let number = (self.slots[slot] as u32 - 1) as usize;
-            if self.slots[slot] & TAG == hash & TAG && self.lower[number].as_wire() == lower {
+            // Length octets are below 64 and so are no letters: case folding can't touch them.
+            if self.slots[slot] & TAG == hash & TAG && eq_lower(zones[number].apex_wire(), lower) {
                 return Some(number);
             }
             slot = (slot + 1) & mask;
@@ -80,25 +72,26 @@ impl Index {
 impl Zones {
     /// Builds the set. Names must differ (letters compared without case); of two equal ones the first is found. Small images
     /// move together into shared memory.
-    pub fn new(mut zones: Vec<Zone>) -> Zones {
-        arena::pack(zones.iter_mut().filter_map(|zone| zone.image.as_mut()));
+    pub fn new(zones: impl IntoIterator<Item = impl Into<Arc<Zone>>>) -> Zones {
+        let mut zones: Vec<Arc<Zone>> = zones.into_iter().map(Into::into).collect();
+        pack(&mut zones);
         let index = Arc::new(Index::new(&zones));
         Zones::over(zones, index)
     }
 
-    fn over(zones: Vec<Zone>, index: Arc<Index>) -> Zones {
-        let image_len = zones.iter().filter_map(|zone| zone.image.as_ref()).map(|image| image.len() as usize).sum();
-        Zones { zones, index, image_len }
+    fn over(zones: Vec<Arc<Zone>>, index: Arc<Index>) -> Zones {
+        let image_len = zones.iter().filter_map(|zone| zone.image()).map(|image| image.len() as usize).sum();
+        Zones { zones: zones.into(), index, image_len }
     }
 
     /// The set with these zones in place of those of the same names, or beside them, and without the zones of the names `removed`
     /// (in lower case). No other zone is touched: its image stays where it is.
-    pub fn updated(&self, mut changed: Vec<Zone>, removed: &[Name]) -> Zones {
-        arena::pack(changed.iter_mut().filter_map(|zone| zone.image.as_mut()));
-        let mut zones = self.zones.clone();
+    pub fn updated(&self, mut changed: Vec<Arc<Zone>>, removed: &[Name]) -> Zones {
+        pack(&mut changed);
+        let mut zones = self.zones.to_vec();
         let mut added = Vec::new();
         for zone in changed {
-            match self.index.find(zone.name.to_lower().as_wire()) {
+            match self.index.find(&self.zones, zone.name().to_lower().as_wire()) {
                 Some(number) => zones[number] = zone,
                 None => added.push(zone),
             }
@@ -129,8 +122,8 @@ impl Zones {
     }
 
     /// The zone of exactly this name, in wire form and lower case.
-    pub fn exact(&self, lower: &[u8]) -> Option<&Zone> {
-        self.index.find(lower).map(|number| &self.zones[number])
+    pub fn exact(&self, lower: &[u8]) -> Option<&Arc<Zone>> {
+        self.index.find(&self.zones, lower).map(|number| &self.zones[number])
     }
 
     /// Octets of all images together: what lookups are spread over.
@@ -139,7 +132,7 @@ impl Zones {
     }
 
     /// All zones, in no stated order.
-    pub fn iter(&self) -> impl Iterator<Item = &Zone> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Zone>> {
         self.zones.iter()
     }
 
@@ -154,6 +147,18 @@ impl Zones {
     }
 }
 
+impl Default for Zones {
+    /// None.
+    fn default() -> Zones {
+        Zones::new(Vec::<Zone>::new())
+    }
+}
+
+/// Moves small images together. Zones that others have, too, stay as they are there.
+fn pack(zones: &mut [Arc<Zone>]) {
+    arena::pack(zones, |zone| zone.image(), |zone, image| Arc::make_mut(zone).content = image.into());
+}
+
 /// The half of a slot that is the hash's.
 const TAG: u64 = 0xffff_ffff_0000_0000;
 
@@ -166,14 +171,17 @@ mod tests {
     use super::*;
 
     fn zones(names: &[&str]) -> Zones {
-        let zone = |(id, name): (usize, &&str)| Zone { id: id as u32, name: name.parse().unwrap(), image: None };
-        Zones::new(names.iter().enumerate().map(zone).collect())
+        Zones::new(names.iter().enumerate().map(|(id, name)| missing(id as u32, name)))
+    }
+
+    fn missing(id: u32, name: &str) -> Zone {
+        Zone::new(id, Content::Missing(name.parse().unwrap()))
     }
 
     fn find(zones: &Zones, name: &str, labels_max: usize) -> Option<String> {
         let mut lookup = LookupName::default();
         lookup.read(name.parse::<Name>().unwrap().as_wire()).unwrap();
-        zones.find(&lookup, labels_max).map(|zone| zone.name.to_string())
+        zones.find(&lookup, labels_max).map(|zone| zone.name().to_string())
     }
 
     #[test]
@@ -201,7 +209,7 @@ mod tests {
 
     #[test]
     fn an_update_finds_what_a_new_set_finds() {
-        let zone = |id, name: &str| Zone { id, name: name.parse().unwrap(), image: None };
+        let zone = |id, name| Arc::new(missing(id, name));
         let before = zones(&["a.test", "b.test", "c.test", "org"]);
         let same = before.updated(vec![zone(1, "B.test")], &[]);
         assert_eq!(find(&same, "www.b.test", 127).unwrap(), "B.test.");
@@ -214,6 +222,8 @@ mod tests {
         assert_eq!(find(&other, "org", 127).unwrap(), "org.");
         let ids: Vec<u32> = other.iter().map(|zone| zone.id).collect();
         assert_eq!(ids, [1, 2, 3, 7]);
+        let org = [&before, &other].map(|set| set.exact(b"\x03org\0").unwrap());
+        assert!(Arc::ptr_eq(org[0], org[1]), "sets share what stays");
     }
 
     #[test]

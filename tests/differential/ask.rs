@@ -58,7 +58,7 @@ impl Ours {
             assert!(!parsed.has_errors(), "{}", render(&parsed.sources, &parsed.diagnostics, false));
             let (image, findings) = compile(&name, &parsed.records);
             let image = image.unwrap_or_else(|| panic!("{apex}: {findings:?}\n{text}"));
-            ServedZone { id: id as u32, name, image: Some(image) }
+            ServedZone::new(id as u32, image.into())
         };
         let settings = Settings {
             udp_size,
@@ -72,7 +72,7 @@ impl Ours {
             cookies: Secrets::parse("generate e5e973e5a6b2a43f48e7dc849e37bfcf").expect("a secret"),
             require_cookie: false,
         };
-        Ours(Served { zones: Zones::new(zones.into_iter().enumerate().map(load).collect()), settings })
+        Ours(Served { zones: Zones::new(zones.into_iter().enumerate().map(load)), settings })
     }
 
     pub(crate) fn ask(&self, packet: &[u8], transport: Transport) -> Answer {

@@ -8,7 +8,7 @@ use catchment::wire::name::Name;
 use catchment::zone::compile::compile;
 use catchment::zone::diagnostic::render;
 use catchment::zone::parse;
-use catchment::zone::set::{Zone, Zones};
+use catchment::zone::set::{Content, Zone, Zones};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,7 +24,7 @@ impl World {
     /// Zones as text: the first line is the apex, and how it is signed, if it is ([`crate::sign`]); records follow. SOA and NS are added to those that have no SOA; `broken`
     /// in place of records is a zone that could not be loaded.
     pub(crate) fn new(zones: &[&str]) -> World {
-        let zones = zones.iter().enumerate().map(|(id, text)| zone(id as u32, text)).collect();
+        let zones = zones.iter().enumerate().map(|(id, text)| zone(id as u32, text));
         let settings = Settings {
             udp_size: 1232,
             node: Some((*b"ams1").into()),
@@ -64,7 +64,7 @@ fn zone(id: u32, text: &str) -> Zone {
     let (apex, signed) = apex.trim().split_once(' ').map_or((apex.trim(), None), |(apex, how)| (apex, Some(how)));
     let name: Name = apex.parse().unwrap();
     if records.trim() == "broken" {
-        return Zone { id, name, image: None };
+        return Zone::new(id, Content::Missing(name));
     }
     let mut full = String::from("$TTL 300\n");
     if !records.contains(" SOA ") {
@@ -80,7 +80,7 @@ fn zone(id: u32, text: &str) -> Zone {
     };
     let (image, findings) = compile(&name, &records);
     let image = image.unwrap_or_else(|| panic!("{findings:?}"));
-    Zone { id, name: image.apex(), image: Some(image) }
+    Zone::new(id, image.into())
 }
 
 /// Asks `query` and compares with `expected`.

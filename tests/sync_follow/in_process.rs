@@ -623,8 +623,7 @@ impl Node for Timed {
         let (library, zones) = &mut *state;
         let changed = update.changed.into_iter().map(|(_, image)| image).collect();
         let removed: Vec<_> = update.removed.iter().map(|zone| zone.name().clone()).collect();
-        let followed = library.follow("prod", zones, changed, &removed);
-        *zones = followed.zones;
+        *zones = library.follow("prod", changed, &removed).zones;
         self.times.lock().unwrap().push(began.elapsed());
     }
 
@@ -641,10 +640,8 @@ async fn a_hundred_thousand_zones() {
     let mut publisher = Publisher::new();
     let mut serials = vec![1; 100_000];
     publisher.release("1.1", &zones(&serials)).publish(world.store()).await;
-    let node = Arc::new(Timed {
-        state: Mutex::new((Library::new(), zone_set::Zones::new(Vec::new()))),
-        times: Mutex::default(),
-    });
+    let node =
+        Arc::new(Timed { state: Mutex::new((Library::new(), zone_set::Zones::default())), times: Mutex::default() });
     let (mut settings, parts) = world.parts();
     settings.policy.zones_max = 100_000;
     let follower = Follower::start(settings, Parts { node: node.clone(), ..parts }).await;

@@ -41,7 +41,7 @@ impl Asker {
     pub(super) fn ask(&mut self, image: &Image) -> Result<(), String> {
         let Some(settings) = self.settings.take() else { return Ok(()) };
         let name = image.apex();
-        let zones = Zones::new(vec![Zone { id: 0, name: name.clone(), image: Some(image.clone()) }]);
+        let zones = Zones::new([Zone::new(0, image.clone().into())]);
         let served = Served { zones, settings };
         let mut result = Ok(());
         let below = below(&name);

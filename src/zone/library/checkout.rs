@@ -3,14 +3,17 @@
 //! What files were found to be is remembered from one process to the next ([`Memory`]). A file that is as it was is not read again: its
 //! zone is known by its image's name. Who needs the image itself has it made ([`Checkout::compile`]). What is remembered is believed of
 //! a file only while device, inode, size and both times are those that it had when it was read, and these were old enough
-//! then that no later write could have left them as they are ([`Stamp`]); only until time alone would change what was found, as it does of
+//! then that no later write could have left them as they are ([`Stamps`]); only until time alone would change what was found, as it does of
 //! signatures that begin and end; and only for a day, so that a wrong belief does not last.
 
+use super::choose::choose;
 use super::discover::{Source, sources};
 use super::families::{Families, Gathered, Misfits, Relatives};
 use super::judge::{Judge, Judging};
-use super::read::{Outcome, Stamp, are_current};
-use super::{Places, Report, Skipped, Watch, choose, read_all};
+use super::read::Outcome;
+use super::read_all::{read_all, read_rest};
+use super::stamp::Stamps;
+use super::{Places, Report, Skipped, Watch};
 use crate::wire::name::Name;
 use crate::zone::check::dnssec::Ends;
 use crate::zone::diagnostic::{Severity, render};
@@ -18,6 +21,7 @@ use crate::zone::image::Image;
 use crate::zone::sources::Sources;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 /// How long what is remembered of a file is believed.
 const BELIEVED_SECS: u64 = 24 * 60 * 60;
@@ -55,7 +59,7 @@ struct Remembered {
     relatives: Option<Relatives>,
     ends: Option<Ends>,
     /// It, and what it includes, as they were.
-    files: Vec<Stamp>,
+    files: Stamps,
     found: Found,
     /// Warnings: they are told at each publish.
     told: Option<String>,
@@ -70,7 +74,7 @@ enum Found {
 
 /// A zone of a checkout.
 #[derive(Clone)]
-pub enum Content {
+pub enum Compiled {
     /// It was compiled.
     Image(Image),
     /// Its file is as it was when it was compiled.
@@ -79,7 +83,7 @@ pub enum Content {
 
 /// All zones of some places.
 pub struct Checkout {
-    zones: BTreeMap<Name, (Source, Content)>,
+    zones: BTreeMap<Name, (Source, Compiled)>,
     include_outside: bool,
     judging: Judging,
     /// Errors and warnings.
@@ -97,14 +101,12 @@ impl Checkout {
         let (sources, mut skipped) = sources(places, |_, _| false)?;
         let judge = Judge { judging, families: Families::new(&sources) };
         let mut gathered = Gathered::default();
-        let mut outcomes = HashMap::with_capacity(sources.len());
-        let (mut reports, mut kept, mut todo) = (Vec::new(), HashMap::new(), Vec::new());
+        let (mut reports, mut kept) = (Vec::new(), HashMap::new());
+        let mut outcomes = Vec::with_capacity(sources.len());
         for source in &sources {
-            let Some((path, remembered)) = memory.of(source, &judge) else {
-                todo.push(source);
-                continue;
-            };
-            outcomes.insert(source.clone(), remembered.outcome());
+            let remembered = memory.of(source, &judge);
+            outcomes.push(remembered.map(|(_, remembered)| remembered.outcome()));
+            let Some((path, remembered)) = remembered else { continue };
             let report = |text: &String| Report {
                 path: source.path.to_path_buf(),
                 fatal: false,
@@ -115,29 +117,31 @@ impl Checkout {
             gather(&mut gathered, source, &remembered.files, remembered.ends.as_ref());
             kept.insert(path.to_owned(), remembered.clone());
         }
-        for (source, outcome, report) in read_all(todo, places.include_outside, Some(&judge), watch) {
-            kept.extend(Remembered::of(source, &outcome, report.as_ref(), &judge));
-            if let Outcome::Zone { files, verdict, .. } = &outcome {
+        let read = |source: &Source, outcome: &Outcome, report: Option<Report>| {
+            kept.extend(Remembered::of(source, outcome, report.as_ref(), &judge));
+            if let Outcome::Zone { files, verdict, .. } = outcome {
                 gather(&mut gathered, source, files, verdict.ends.as_ref());
             }
-            outcomes.insert(source.clone(), outcome);
             reports.extend(report);
-        }
+        };
+        let outcomes = read_rest(&sources, outcomes, places.include_outside, Some(&judge), watch, read);
         for misfits in gathered.misfits(&judging) {
             add(&mut reports, &misfits);
         }
         reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));
         let chosen = choose(&sources, &outcomes, &mut skipped, &mut reports);
+        let mut found: Vec<_> = sources.into_iter().zip(outcomes).map(Some).collect();
         let zones = chosen.into_iter().filter_map(|(apex, choice)| {
-            let content = match outcomes.remove(&choice.source)? {
-                Outcome::Zone { image, .. } => Content::Image(image),
+            let (source, outcome) = found[choice.source].take()?;
+            let compiled = match outcome {
+                Outcome::Zone { image, .. } => Compiled::Image(image),
                 // Only what is remembered is called so here.
-                _ => match kept.get(choice.source.path.to_str()?)?.found {
-                    Found::Zone(known) => Content::Known(known),
+                _ => match kept.get(source.path.to_str()?)?.found {
+                    Found::Zone(known) => Compiled::Known(known),
                     Found::NoZone(_) => return None,
                 },
             };
-            Some((apex, (choice.source, content)))
+            Some((apex, (source, compiled)))
         });
         let zones = zones.collect();
         let memory = Memory { must_be_signed: judging.must_be_signed, files: kept };
@@ -145,23 +149,25 @@ impl Checkout {
     }
 
     /// All zones that could be read, by their apexes in lower case.
-    pub fn zones(&self) -> impl Iterator<Item = (&Name, &Content)> {
-        self.zones.iter().map(|(apex, (_, content))| (apex, content))
+    pub fn zones(&self) -> impl Iterator<Item = (&Name, &Compiled)> {
+        self.zones.iter().map(|(apex, (_, compiled))| (apex, compiled))
     }
 
     /// Makes the images of these zones, of which each is one of ours. `Err`: what is wrong by now with their files.
     pub fn compile(&self, zones: &[Name]) -> Result<Vec<Image>, Vec<Report>> {
         let here = zones.iter().filter_map(|apex| self.zones.get(&apex.to_lower()));
-        let (images, sources): (Vec<_>, Vec<_>) = here.partition(|(_, content)| matches!(content, Content::Image(_)));
-        let image = |(_, content): &(Source, Content)| match content {
-            Content::Image(image) => Some(image.clone()),
-            Content::Known(_) => None,
+        let (images, sources): (Vec<_>, Vec<_>) =
+            here.partition(|(_, compiled)| matches!(compiled, Compiled::Image(_)));
+        let image = |(_, compiled): &(Source, Compiled)| match compiled {
+            Compiled::Image(image) => Some(image.clone()),
+            Compiled::Known(_) => None,
         };
         let mut images: Vec<Image> = images.into_iter().filter_map(image).collect();
         let mut faults = Vec::new();
-        let sources = sources.into_iter().map(|(source, _)| source).collect();
+        let sources: Vec<&Source> = sources.into_iter().map(|(source, _)| source).collect();
         let judge = Judge { judging: self.judging, families: Families::default() };
-        for (source, outcome, report) in read_all(sources, self.include_outside, Some(&judge), None) {
+        let read = read_all(&sources, self.include_outside, Some(&judge), None);
+        for (source, (outcome, report)) in sources.iter().zip(read) {
             let fault = report.filter(|report| report.has_errors);
             match outcome {
                 Outcome::Zone { image, .. } if fault.is_none() => images.push(image),
@@ -177,11 +183,11 @@ impl Checkout {
 }
 
 /// Takes what a zone says to its relatives, if it has any.
-fn gather(gathered: &mut Gathered, source: &Source, files: &[Stamp], ends: Option<&Ends>) {
+fn gather(gathered: &mut Gathered, source: &Source, files: &Stamps, ends: Option<&Ends>) {
     let Some(ends) = ends else { return };
     // Lines are shown of delegations alone.
-    let shown = files.iter().filter(|_| !ends.delegations.is_empty());
-    let sources = Sources::of_files(shown.map(|file| file.path().to_path_buf()));
+    let shown = files.paths(&source.path).filter(|_| !ends.delegations.is_empty());
+    let sources = Sources::of_files(shown.map(Path::to_path_buf));
     gathered.add(&source.apex, &source.path, sources, ends.clone());
 }
 
@@ -212,7 +218,7 @@ impl Memory {
         let Judging { now_secs, must_be_signed } = judge.judging;
         let is_same =
             self.must_be_signed == must_be_signed && remembered.relatives.as_ref() == judge.families.of(&source.apex);
-        (is_same && remembered.holds_at(now_secs) && are_current(&remembered.files))
+        (is_same && remembered.holds_at(now_secs) && remembered.files.are_current(&source.path))
             .then_some((path.as_str(), remembered))
     }
 }
@@ -235,13 +241,12 @@ impl Remembered {
             return None;
         }
         let small = told.as_ref().is_none_or(|told| told.len() <= REPORT_MAX);
-        let certain = files.iter().all(Stamp::is_certain);
         let path = source.path.to_str()?.to_owned();
         let remembered = || {
             let (read_secs, relatives) = (judge.judging.now_secs, judge.families.of(&source.apex).cloned());
             Remembered { read_secs, holds_until_secs, relatives, ends, files: files.clone(), found, told }
         };
-        (small && certain).then(|| (path, remembered()))
+        (small && files.are_certain()).then(|| (path, remembered()))
     }
 
     /// Whether it would be said of the same files at this time, too.
@@ -253,7 +258,7 @@ impl Remembered {
     fn outcome(&self) -> Outcome {
         match &self.found {
             Found::Zone(_) => Outcome::Unchanged,
-            Found::NoZone(reason) => Outcome::NoZone { reason: reason.clone(), files: Vec::new() },
+            Found::NoZone(reason) => Outcome::NoZone { reason: reason.clone(), files: self.files.clone() },
         }
     }
 }

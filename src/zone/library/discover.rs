@@ -35,7 +35,7 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// One file to read. Two are the same when all but `certain` is.
+/// One file to read. Two are the same when apex and path are.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) apex: Name,
@@ -47,8 +47,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    fn key(&self) -> (&Name, &Path, &Path) {
-        (&self.apex, &self.path, &self.root)
+    fn key(&self) -> (&Name, &Path) {
+        (&self.apex, &self.path)
     }
 }
 
@@ -147,14 +147,14 @@ pub(super) fn sources(
                 // A file that can't be looked at is judged by its name: if it is a zone, reading it tells the error.
                 (named, _) => named,
             };
-            let (root, shared) = (Arc::clone(&root), Arc::from(path.as_path()));
+            let root = Arc::clone(&root);
             match named {
                 // `[[zone]]` names this very file for this very zone: finding it again is no second source.
                 Named::Zone(apex) | Named::Bare(apex)
                     if listed.get(&apex.to_lower()).is_some_and(|file| same_file(file, &path)) => {}
-                Named::Zone(apex) => sources.push(Source { apex, path: shared, root, certain: true }),
-                Named::Bare(apex) => sources.push(Source { apex, path: shared, root, certain: false }),
-                Named::No(reason) => skipped.push(Skipped { path, reason: reason.into() }),
+                Named::Zone(apex) => sources.push(Source { apex, path, root, certain: true }),
+                Named::Bare(apex) => sources.push(Source { apex, path, root, certain: false }),
+                Named::No(reason) => skipped.push(Skipped { path: path.to_path_buf(), reason: reason.into() }),
             }
         }
     }
@@ -175,8 +175,8 @@ pub fn apex_of(path: &Path) -> Result<Name, String> {
 }
 
 /// All that is in a directory, by name, and what each is, links followed.
-fn files(directory: &Path) -> std::io::Result<Vec<(PathBuf, Option<FileType>)>> {
-    let mut files = Vec::new();
+fn files(directory: &Path) -> std::io::Result<Vec<(Arc<Path>, Option<FileType>)>> {
+    let mut files: Vec<(Arc<Path>, _)> = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
         // Only links must be looked at: of all others the directory says what they are.
@@ -184,7 +184,7 @@ fn files(directory: &Path) -> std::io::Result<Vec<(PathBuf, Option<FileType>)>> 
             Ok(kind) if !kind.is_symlink() => Some(kind),
             Ok(_) | Err(_) => path.metadata().ok().map(|metadata| metadata.file_type()),
         };
-        files.push((path, kind));
+        files.push((path.into(), kind));
     }
     files.sort_unstable_by(|(a, _), (b, _)| a.as_os_str().cmp(b.as_os_str()));
     Ok(files)

@@ -1,8 +1,9 @@
-//! Reading one zone file, and knowing whether it changed since.
+//! Reading one zone file.
 
 use super::Report;
 use super::discover::{Source, is_image};
 use super::judge::{Judge, Verdict};
+use super::stamp::{Look, Stamps};
 use crate::wire::code::rtype;
 use crate::zone::compile;
 use crate::zone::diagnostic::{Diagnostic, Severity, render, shown_path};
@@ -12,19 +13,10 @@ use crate::zone::parse::{self, Parsed};
 use crate::zone::records::Records;
 use crate::zone::sources::Sources;
 use crate::zone::spot;
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::BufReader;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// The times of files are those of the kernel's last tick: one that changed within so long before it was read may change
-/// again without a new time.
-const TICK: Duration = Duration::from_millis(50);
-/// The same where times are whole seconds, or every second one: some file systems keep no more.
-const COARSE_TICK: Duration = Duration::from_millis(2_050);
+use std::time::SystemTime;
 
 /// Octets of an image that are read at once.
 const READ_AHEAD: usize = 64 << 10;
@@ -34,11 +26,37 @@ pub(super) enum Outcome {
     /// It is the one that is served already.
     Unchanged,
     /// A zone; the verdict is empty if it was not judged.
-    Zone { image: Image, files: Vec<Stamp>, verdict: Verdict },
+    Zone { image: Image, files: Stamps, verdict: Verdict },
     /// It should be a zone and can't be served; why, in a line.
     Failed { error: String },
     /// It is none, and need not be.
-    NoZone { reason: String, files: Vec<Stamp> },
+    NoZone { reason: String, files: Stamps },
+}
+
+impl Outcome {
+    /// The image of a zone.
+    pub(super) fn image(&self) -> Option<&Image> {
+        match self {
+            Outcome::Zone { image, .. } => Some(image),
+            Outcome::Unchanged | Outcome::Failed { .. } | Outcome::NoZone { .. } => None,
+        }
+    }
+
+    /// Takes the same image at another place.
+    pub(super) fn relocate(&mut self, moved: Image) {
+        if let Outcome::Zone { image, .. } = self {
+            *image = moved;
+        }
+    }
+}
+
+/// How files are read.
+pub(super) struct Reading<'j> {
+    /// The time before any was looked at.
+    pub(super) began: SystemTime,
+    pub(super) include_outside: bool,
+    /// Who judges signatures, if they are to be.
+    pub(super) judge: Option<&'j Judge>,
 }
 
 /// A zone's file, read.
@@ -51,21 +69,16 @@ pub(super) struct Opened {
     pub(super) image: Option<Image>,
 }
 
-/// Reads, parses and compiles a file, on so many cores if it is large, and lets its signatures be judged. The report has all that is
+/// Reads, parses and compiles a file that was looked at when `began` was past, on so many cores if it is large. The report has all that is
 /// wrong with it.
-pub(super) fn read(
-    source: &Source,
-    include_outside: bool,
-    judge: Option<&Judge>,
-    cores: usize,
-) -> (Outcome, Option<Report>) {
-    let began = SystemTime::now();
-    let mut opened = open(source, include_outside, cores);
-    let files = stamps(source, &opened.sources, began);
+pub(super) fn read(source: &Source, look: Look, reading: &Reading, cores: usize) -> (Outcome, Option<Report>) {
+    let mut opened = open(source, reading.include_outside, cores);
+    let included = (1..opened.sources.len()).filter_map(|file| opened.sources.path(file as u16));
+    let files = Stamps::take(look, included, reading.began);
     if !is_zone(source, &opened) {
         return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
     }
-    let verdict = judge.map(|judge| judge.judge(source, &mut opened, cores)).unwrap_or_default();
+    let verdict = reading.judge.map(|judge| judge.judge(source, &mut opened, cores)).unwrap_or_default();
     let Opened { sources, diagnostics, image, .. } = opened;
     let first_error = diagnostics.iter().find(|d| d.severity == Severity::Error);
     let has_errors = first_error.is_some();
@@ -111,13 +124,14 @@ pub(super) fn open(source: &Source, include_outside: bool, cores: usize) -> Open
 fn open_image(source: &Source) -> Opened {
     let mut sources = Sources::default();
     sources.add(source.path.to_path_buf(), Vec::new(), None, None);
+    let refused = |message, remedy: &str| (None, vec![Diagnostic::of_file(message, remedy)]);
     let (image, diagnostics) = match read_image(&source.path) {
         Ok(image) if image.apex().to_lower() != source.apex.to_lower() => {
             let message = format!("this is the image of zone {}, not of {}", image.apex(), source.apex);
-            (None, vec![Diagnostic::of_file(message, "give the file that zone's name, or compile this zone into it")])
+            refused(message, "give the file that zone's name, or compile this zone into it")
         }
         Ok(image) => (Some(image), Vec::new()),
-        Err(error) => (None, vec![Diagnostic::of_file(error.to_string(), "compile the zone again")]),
+        Err(error) => refused(error.to_string(), "compile the zone again"),
     };
     Opened { records: Records::default(), sources, diagnostics, image }
 }
@@ -126,7 +140,9 @@ fn open_image(source: &Source) -> Opened {
 pub fn read_image(path: &Path) -> Result<Image, FileError> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
-    Image::read_from(BufReader::with_capacity(READ_AHEAD, file), len)
+    // A small one is read at once, and takes no more memory than it must.
+    let buffer = READ_AHEAD.min(len as usize);
+    Image::read_from(BufReader::with_capacity(buffer, file), len)
 }
 
 /// Whether the file is a zone: it must be one, or has an SOA at the name that it bears.
@@ -142,77 +158,4 @@ fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {
         0 => format!("{path}: {}", error.message),
         line => format!("{path}:{line}: {}", error.message),
     }
-}
-
-/// A file as it was when it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stamp {
-    path: Arc<Path>,
-    /// `None`: unknown, or so fresh that the next change may not show.
-    seen: Option<Seen>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    /// `began`: when reading began.
-    fn take(path: Arc<Path>, began: SystemTime) -> Stamp {
-        let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let settled = |seen: &Seen| {
-            let changed = Duration::new(seen.changed.0.max(0) as u64, seen.changed.1.clamp(0, 999_999_999) as u32);
-            let tick = if seen.changed.1 == 0 { COARSE_TICK } else { TICK };
-            changed < began.saturating_sub(tick)
-        };
-        let seen = look(&path).filter(settled);
-        Stamp { path, seen }
-    }
-
-    /// The file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether a later look, of another process too, can tell a changed file.
-    pub(super) fn is_certain(&self) -> bool {
-        // Paths that are no text can't be written down.
-        self.seen.is_some() && self.path.to_str().is_some()
-    }
-
-    /// Whether the file is still as it was.
-    fn is_current(&self) -> bool {
-        self.seen.is_some() && self.seen == look(&self.path)
-    }
-}
-
-/// Whether all of a zone's files are as they were.
-pub(super) fn are_current(files: &[Stamp]) -> bool {
-    !files.is_empty() && files.iter().all(Stamp::is_current)
-}
-
-/// The zone file and all that it includes. They are looked at after they were read: a change in between shows as a
-/// fresh one.
-fn stamps(source: &Source, sources: &Sources, began: SystemTime) -> Vec<Stamp> {
-    let included = (1..sources.len()).filter_map(|file| sources.path(file as u16)).map(Arc::from);
-    // As many as there are: they stay as long as the zone does.
-    let mut stamps = Vec::with_capacity(sources.len().max(1));
-    stamps.extend(std::iter::once(Arc::clone(&source.path)).chain(included).map(|path| Stamp::take(path, began)));
-    stamps
-}
-
-fn look(path: &Path) -> Option<Seen> {
-    let metadata = path.metadata().ok()?;
-    Some(Seen {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        size: metadata.size(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
 }

@@ -1,6 +1,9 @@
+use super::super::compile::compile;
+use super::super::parse::{self, parse_text};
+use super::super::set::State;
 use super::*;
 use std::path::Path;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A directory of zones that goes with the test.
 pub(super) struct Directory(PathBuf);
@@ -47,14 +50,18 @@ pub(super) fn zone(serial: u32) -> String {
 
 /// `name serial` or `name -` of each zone, sorted.
 fn served(load: &Load) -> Vec<String> {
-    let serial = |zone: &Zone| zone.image.as_ref().map_or("-".into(), |image| image.serial().to_string());
-    let mut all: Vec<_> = load.zones.iter().map(|zone| format!("{} {}", zone.name, serial(zone))).collect();
+    answering(&load.zones)
+}
+
+fn answering(zones: &Zones) -> Vec<String> {
+    let serial = |zone: &Zone| zone.image().map_or("-".into(), |image| image.serial().to_string());
+    let mut all: Vec<_> = zones.iter().map(|zone| format!("{} {}", zone.name(), serial(zone))).collect();
     all.sort();
     all
 }
 
 fn states(library: &Library) -> Vec<(String, State)> {
-    let mut all: Vec<_> = library.statuses().iter().map(|s| (s.name.to_string(), s.state)).collect();
+    let mut all: Vec<_> = library.zones.iter().map(|zone| (zone.name().to_string(), zone.state())).collect();
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }
@@ -107,7 +114,7 @@ fn a_bad_zone_does_not_stop_the_others_and_all_errors_of_all_files_are_told() {
     assert!(load.reports.iter().all(|report| report.fatal));
     use State::*;
     assert_eq!(states(&library), [("bad.".into(), Failed), ("good.".into(), Serving), ("worse.".into(), Failed)]);
-    let errors: Vec<_> = library.statuses().iter().filter_map(|s| s.error.clone()).collect();
+    let errors: Vec<_> = library.zones.iter().filter_map(|zone| zone.error.clone()).collect();
     assert!(errors.iter().any(|error| error.contains("bad.zone:4: ")), "{errors:?}");
 }
 
@@ -117,7 +124,7 @@ fn a_reload_keeps_the_last_good_version_ids_and_ages() {
     let mut library = Library::new();
     library.load(&directory.places()).unwrap();
     let id = |library: &Library, name: &str| {
-        library.statuses().iter().find(|s| s.name.to_string() == name).map(|s| (*s.key(), s.version.unwrap().since))
+        library.zones.iter().find(|zone| zone.name().to_string() == name).map(|zone| (zone.id, zone.since))
     };
     let (a, since) = id(&library, "a.").unwrap();
 
@@ -149,6 +156,46 @@ fn a_reload_keeps_the_last_good_version_ids_and_ages() {
 }
 
 #[test]
+fn a_zone_of_the_channel_goes_before_a_file_and_leaves_it_its_place() {
+    let directory = Directory::new(&[("a.zone", &zone(1)), ("b.zone", &zone(1))]);
+    let mut library = Library::new();
+    let load = library.load(&directory.places()).unwrap();
+    let id = |zones: &Zones, name: &str| zones.exact(name.parse::<Name>().unwrap().as_wire()).map(|zone| zone.id);
+    let a = id(&load.zones, "a.");
+
+    let followed = library.follow("prod", vec![image("a", 8), image("c", 8)], &[]);
+    assert_eq!(answering(&followed.zones), ["a. 8", "b. 1", "c. 8"]);
+    assert_eq!(id(&followed.zones, "a."), a, "it is the same zone");
+    let [conflict] = &followed.conflicts[..] else { panic!("{:?}", followed.conflicts) };
+    assert!(conflict.contains("channel prod") && conflict.contains("a.zone is not served"), "{conflict}");
+    let followed = library.follow("prod", vec![image("a", 9)], &[]);
+    assert_eq!((answering(&followed.zones)[0].as_str(), followed.conflicts.len()), ("a. 9", 0), "that is known");
+
+    // Its file is kept up with meanwhile.
+    directory.write("a.zone", &zone(2));
+    let load = library.load(&directory.places()).unwrap();
+    assert_eq!(served(&load), ["a. 9", "b. 1", "c. 8"]);
+    assert!(load.reports.iter().any(|report| report.text.contains(conflict)), "{:?}", load.reports);
+    assert_eq!((load.summary.changed, load.summary.removed, load.summary.failed), (1, 0, 1));
+    assert!(states(&library).iter().all(|(_, state)| *state == State::Serving));
+
+    let c = id(&load.zones, "c.");
+    let followed = library.follow("prod", Vec::new(), &["a.".parse().unwrap(), "C.".parse().unwrap()]);
+    assert_eq!(answering(&followed.zones), ["a. 2", "b. 1"]);
+    assert_eq!(library.load(&directory.places()).unwrap().summary.failed, 0);
+    let followed = library.follow("prod", vec![image("new", 1), image("c", 9)], &[]);
+    assert_eq!(id(&followed.zones, "c."), c, "a zone that comes back has the id that it had");
+    assert_ne!(id(&followed.zones, "new."), c);
+}
+
+fn image(apex: &str, serial: u32) -> Image {
+    let apex = apex.parse().unwrap();
+    let parsed = parse_text("zone", zone(serial), &apex, &parse::Options::default());
+    let (image, findings) = compile(&apex, &parsed.records);
+    image.unwrap_or_else(|| panic!("{findings:?}"))
+}
+
+#[test]
 fn only_what_changed_is_read_again() {
     let directory = Directory::new(&[("a.zone", "$INCLUDE shared/a.inc\n"), ("b.zone", &zone(1)), ("README", "hi")]);
     std::fs::create_dir(directory.0.join("shared")).unwrap();
@@ -158,14 +205,11 @@ fn only_what_changed_is_read_again() {
     }
     let mut library = Library::new();
     library.load(&directory.places()).unwrap();
-    let known = |library: &Library| library.known.values().filter(|known| known.no_zone.is_none()).count();
-    assert_eq!(known(&library), 2);
+    assert_eq!((library.stamps.len(), library.no_zones.len()), (2, 1));
     let changed = |library: &Library| {
         let (sources, _) = sources(&directory.places(), |_, _| false).unwrap();
-        let (outcomes, _) = read_changed(&sources, &library.known, false, None);
-        let read = outcomes.into_iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Unchanged));
-        let read = read.filter(|(source, _)| source.certain);
-        read.map(|(source, _)| source.apex.to_string()).collect::<Vec<_>>()
+        let unknown = sources.iter().filter(|source| library.known(source).is_none());
+        unknown.map(|source| source.apex.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(changed(&library), Vec::<String>::new());
     directory.write("shared/a.inc", &zone(2));
@@ -281,8 +325,8 @@ fn the_name_of_a_file_forges_no_line_of_log() {
     let directory = Directory::new(&[("a\n2026 ERROR all is lost \x1b[2J.zone", "x"), ("example.com.zone", &zone(1))]);
     let mut library = Library::new();
     let load = library.load(&directory.places()).unwrap();
-    let error = library.statuses().iter().find_map(|status| status.error.clone()).unwrap();
-    for text in [&error, load.reports[0].text.lines().nth(1).unwrap()] {
+    let error = library.zones.iter().find_map(|zone| zone.error.clone()).unwrap();
+    for text in [&*error, load.reports[0].text.lines().nth(1).unwrap()] {
         assert!(text.contains("a\\0102026 ERROR all is lost \\027[2J.zone"), "{text}");
         assert!(!text.contains(['\n', '\x1b']), "{text}");
     }

@@ -7,9 +7,9 @@ const NOW_SECS: u64 = 1_800_000_000;
 
 /// `name serial` of each zone, with `*` where it was compiled.
 fn zones(checkout: &Checkout) -> Vec<String> {
-    let each = checkout.zones().map(|(apex, content)| match content {
-        Content::Image(image) => format!("{apex} {} *", image.serial()),
-        Content::Known(known) => format!("{apex} {}", known.serial),
+    let each = checkout.zones().map(|(apex, compiled)| match compiled {
+        Compiled::Image(image) => format!("{apex} {} *", image.serial()),
+        Compiled::Known(known) => format!("{apex} {}", known.serial),
     });
     each.collect()
 }
@@ -52,9 +52,9 @@ fn only_files_that_changed_are_read_again() {
     assert_eq!(second.skipped, first.skipped, "what is no zone is told each time");
     assert_eq!(second.memory, first.memory);
 
-    let image = |content: &Content| match content {
-        Content::Image(image) => image.digest(),
-        Content::Known(known) => known.digest,
+    let image = |compiled: &Compiled| match compiled {
+        Compiled::Image(image) => image.digest(),
+        Compiled::Known(known) => known.digest,
     };
     for ((_, now), (_, then)) in second.zones().zip(first.zones()) {
         assert_eq!(image(now), image(then));
