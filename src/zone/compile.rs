@@ -5,6 +5,7 @@
 //! names, glue, additional addresses, the negative TTL, and where names may be compressed.
 
 mod chain;
+mod encode;
 mod names;
 mod order;
 mod plan;
@@ -27,8 +28,6 @@ use rrsets::Rrsets;
 const SEEDS_MAX: u64 = 64;
 /// Zones with fewer records are compiled by one thread.
 const SPREAD_MIN: usize = 1 << 16;
-/// Types that one name can have.
-const TYPES_MAX: usize = 255;
 
 /// Compiles the records of the zone `apex`. Gives the image, unless a finding is fatal, and all findings in the order of the text.
 pub fn compile(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
