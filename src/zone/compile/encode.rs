@@ -1,7 +1,7 @@
 //! Encodes the RRsets of one name as the image holds them, and checks what one name can be wrong about.
 
 use super::names::{NameEntry, Names};
-use super::rrsets::Extra;
+use super::part::Extra;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;
@@ -28,12 +28,14 @@ pub(super) struct Encoder<'a, 'f> {
     pub(super) apex: &'a Name,
     pub(super) records: &'a Records,
     names: &'a Names<'a>,
-    pub(super) findings: &'f mut Findings,
+    findings: &'f mut Findings,
     /// The RRset that was encoded last, but for its extras.
     pub(super) encoded: Vec<u8>,
     pub(super) extras: Vec<Extra>,
     /// The name that is worked on, absolute.
     pub(super) owner: Vec<u8>,
+    /// The records of a name, and its signatures: kept for their memory.
+    lists: [Vec<Sorted<'a>>; 2],
     /// RDATA of an RRset and of its signatures: kept for its memory.
     unique: [Vec<&'a [u8]>; 2],
     /// The first names of an RRset, each with how much of it is written out: kept for its memory.
@@ -47,16 +49,32 @@ impl<'a, 'f> Encoder<'a, 'f> {
         names: &'a Names<'a>,
         findings: &'f mut Findings,
     ) -> Encoder<'a, 'f> {
-        let (encoded, extras, owner, unique, earlier) = Default::default();
-        Encoder { apex, records, names, findings, encoded, extras, owner, unique, earlier }
+        let (encoded, extras, owner, lists, unique, earlier) = Default::default();
+        Encoder { apex, records, names, findings, encoded, extras, owner, lists, unique, earlier }
     }
 
-    pub(super) fn content(&self) -> Content<'a> {
+    /// Checks a name, and encodes its RRsets by type. `each` is called behind each, with its type and the number of its records,
+    /// signatures among them.
+    pub(super) fn encode_name(&mut self, entry: &NameEntry, mut each: impl FnMut(&mut Self, u16, usize)) {
+        self.set_owner(entry);
+        let [mut list, mut signatures] = std::mem::take(&mut self.lists);
+        self.sort(self.names.records_of(entry), &mut list);
+        self.check_types(entry, &list);
+        check::name(&self.content(), entry, self.findings);
+        take_signatures(entry, &mut list, &mut signatures);
+        for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
+            let rtype = group[0].record.rtype;
+            let count = self.encode(entry, group, covering(&signatures, rtype));
+            each(self, rtype, count);
+        }
+        self.lists = [list, signatures];
+    }
+
+    fn content(&self) -> Content<'a> {
         Content { apex: self.apex, records: self.records, names: self.names }
     }
 
-    /// Goes on to this name.
-    pub(super) fn set_owner(&mut self, entry: &NameEntry) {
+    fn set_owner(&mut self, entry: &NameEntry) {
         self.owner.clear();
         self.owner.extend_from_slice(entry.relative);
         self.owner.extend_from_slice(self.apex.as_wire());
@@ -82,7 +100,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
 
     /// A CNAME stands alone but for DNSSEC's own records (RFC 2181 section 10.1, RFC 4035 section 2.5); there is one CNAME, and
     /// one DNAME (RFC 6672 section 2.4).
-    pub(super) fn check_types(&mut self, entry: &NameEntry, list: &[Sorted]) {
+    fn check_types(&mut self, entry: &NameEntry, list: &[Sorted]) {
         if list.len() <= TYPES_MAX && !list.iter().any(|sorted| is_alone(sorted.record.rtype)) {
             return;
         }
@@ -209,10 +227,19 @@ impl<'a, 'f> Encoder<'a, 'f> {
         }
     }
 
+    /// Adds the hashes of those names of the zone that are looked for when this one is encoded: what its records point to.
+    pub(super) fn hash_targets(&self, entry: &NameEntry, hashes: &mut Vec<u64>) {
+        for record in self.names.records_of(entry).filter(|record| has_extras(record.rtype)) {
+            let rdata = self.records.rdata(record);
+            let target = rdata::names(record.rtype, rdata).last().map(|place| &rdata[place]);
+            hashes.extend(target.and_then(|target| self.names.hash_absolute(self.apex, target)));
+        }
+    }
+
     /// Finds the names whose addresses go along.
     fn find_extras(&mut self, entry: &NameEntry, rtype: u16, items: &[&[u8]]) {
         use rtype::*;
-        if !matches!(rtype, NS | MX | SRV | SVCB | HTTPS | NAPTR) {
+        if !has_extras(rtype) {
             return;
         }
         if rtype == NS && items.len() > extra::MAX {
@@ -248,6 +275,12 @@ impl<'a, 'f> Encoder<'a, 'f> {
     }
 }
 
+/// Whether addresses of the name that a record of this type points to go along with it.
+fn has_extras(rtype: u16) -> bool {
+    use rtype::*;
+    matches!(rtype, NS | MX | SRV | SVCB | HTTPS | NAPTR)
+}
+
 /// Whether a name has at most one record of this type.
 fn is_alone(rtype: u16) -> bool {
     matches!(rtype, rtype::CNAME | rtype::DNAME)
@@ -270,7 +303,7 @@ pub(super) fn take_signatures<'a>(entry: &NameEntry, list: &mut Vec<Sorted<'a>>,
 }
 
 /// Those of the signatures, in their order, that cover a type.
-pub(super) fn covering<'s, 'a>(signatures: &'s [Sorted<'a>], rtype: u16) -> &'s [Sorted<'a>] {
+fn covering<'s, 'a>(signatures: &'s [Sorted<'a>], rtype: u16) -> &'s [Sorted<'a>] {
     let covered = |sorted: &Sorted| rdata::type_covered(sorted.rdata).unwrap_or_default();
     let start = signatures.partition_point(|sorted| covered(sorted) < rtype);
     let len = signatures[start..].partition_point(|sorted| covered(sorted) == rtype);

@@ -41,9 +41,20 @@ pub(super) enum Outcome {
     NoZone { reason: String, files: Vec<Stamp> },
 }
 
+/// What is wanted of a zone's file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Its image alone.
+    Image,
+    /// Its records too.
+    Records,
+}
+
 /// A zone's file, read.
 pub(super) struct Opened {
-    /// What its text says; of an image nothing.
+    /// Whether it is a zone at all: it must be one, or has an SOA at the name that it bears.
+    pub(super) is_zone: bool,
+    /// What its text says, if that is kept; of an image nothing.
     pub(super) records: Records,
     pub(super) sources: Sources,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -60,9 +71,11 @@ pub(super) fn read(
     cores: usize,
 ) -> (Outcome, Option<Report>) {
     let began = SystemTime::now();
-    let mut opened = open(source, include_outside, cores);
+    // A judge asks the records.
+    let keep = if judge.is_some() { Keep::Records } else { Keep::Image };
+    let mut opened = open(source, include_outside, cores, keep);
     let files = stamps(source, &opened.sources, began);
-    if !is_zone(source, &opened) {
+    if !opened.is_zone {
         return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
     }
     let verdict = judge.map(|judge| judge.judge(source, &mut opened, cores)).unwrap_or_default();
@@ -86,7 +99,7 @@ pub(super) fn read(
 }
 
 /// Reads a file, whatever it holds.
-pub(super) fn open(source: &Source, include_outside: bool, cores: usize) -> Opened {
+pub(super) fn open(source: &Source, include_outside: bool, cores: usize, keep: Keep) -> Opened {
     if is_image(&source.path) {
         return open_image(source);
     }
@@ -98,14 +111,20 @@ pub(super) fn open(source: &Source, include_outside: bool, cores: usize) -> Open
         parsed.sources.release();
     }
     let Parsed { records, sources, mut diagnostics } = parsed;
-    let (image, findings) = compile::compile(&source.apex, &records);
+    let apex = &source.apex;
+    let is_apex = |owner: &[u8]| owner.eq_ignore_ascii_case(apex.as_wire());
+    let is_zone = source.certain || records.of_type(rtype::SOA).any(|soa| is_apex(records.owner(soa)));
+    let ((image, findings), records) = match keep {
+        Keep::Image => (compile::compile_owned(apex, records), Records::default()),
+        Keep::Records => (compile::compile(apex, &records), records),
+    };
     // What could not be parsed is missing: then only what is wrong about a record that is there can be believed.
     let is_of_record =
         |finding: &Finding| finding.severity == Severity::Error && finding.line > 0 && !finding.is_absence;
     let believed = findings.into_iter().filter(|finding| parsed_well || is_of_record(finding));
     diagnostics.extend(spot::place(believed.collect(), &sources));
     let image = image.filter(|_| parsed_well);
-    Opened { records, sources, diagnostics, image }
+    Opened { is_zone, records, sources, diagnostics, image }
 }
 
 fn open_image(source: &Source) -> Opened {
@@ -119,7 +138,7 @@ fn open_image(source: &Source) -> Opened {
         Ok(image) => (Some(image), Vec::new()),
         Err(error) => (None, vec![Diagnostic::of_file(error.to_string(), "compile the zone again")]),
     };
-    Opened { records: Records::default(), sources, diagnostics, image }
+    Opened { is_zone: source.certain, records: Records::default(), sources, diagnostics, image }
 }
 
 /// Reads a file with an image.
@@ -127,13 +146,6 @@ pub fn read_image(path: &Path) -> Result<Image, FileError> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
     Image::read_from(BufReader::with_capacity(READ_AHEAD, file), len)
-}
-
-/// Whether the file is a zone: it must be one, or has an SOA at the name that it bears.
-pub(super) fn is_zone(source: &Source, opened: &Opened) -> bool {
-    let apex = source.apex.as_wire();
-    let records = &opened.records;
-    source.certain || records.iter().any(|r| r.rtype == rtype::SOA && records.owner(r).eq_ignore_ascii_case(apex))
 }
 
 fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {
