@@ -1,17 +1,36 @@
 //! Case folding, eight octets at a time (RFC 4343: ASCII letters alone). Every query pays for it, and names are too short for the
 //! wide loops that a compiler makes of the plain one.
 
-/// Each octet that is an ASCII capital becomes small; the octets don't touch one another.
+/// Bit 7 of each octet that is an ASCII capital; the octets don't touch one another.
 #[inline]
-fn lower_8(octets: [u8; 8]) -> [u8; 8] {
+fn capitals(octets: [u8; 8]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let word = u64::from_ne_bytes(octets);
     let low_7 = word & (0x7f * ONES);
     // Bit 7 of an octet is then set if its low seven bits are above `Z`, or at least `A`.
     let above_z = low_7 + (0x7f - b'Z' as u64) * ONES;
     let from_a = low_7 + (0x80 - b'A' as u64) * ONES;
-    let capital = (from_a ^ above_z) & !word & (0x80 * ONES);
-    (word | capital >> 2).to_ne_bytes()
+    (from_a ^ above_z) & !word & (0x80 * ONES)
+}
+
+/// Each octet that is an ASCII capital becomes small.
+#[inline]
+fn lower_8(octets: [u8; 8]) -> [u8; 8] {
+    (u64::from_ne_bytes(octets) | capitals(octets) >> 2).to_ne_bytes()
+}
+
+/// Whether there are ASCII capitals among these octets.
+#[inline]
+pub fn has_capitals(octets: &[u8]) -> bool {
+    let (chunks, rest) = octets.as_chunks::<8>();
+    if chunks.iter().any(|chunk| capitals(*chunk) != 0) {
+        return true;
+    }
+    match octets.last_chunk::<8>() {
+        // The last eight, some of which have been looked at before.
+        Some(last) => capitals(*last) != 0,
+        None => rest.iter().any(u8::is_ascii_uppercase),
+    }
 }
 
 /// Puts the first `len` octets of the buffer in lower case; up to seven behind them may change, too.
@@ -54,6 +73,10 @@ mod tests {
                     let mut octets = [neighbour; 8];
                     octets[place] = octet;
                     assert_eq!(lower_8(octets), octets.map(|octet| octet.to_ascii_lowercase()));
+                    for len in [place + 1, 8, 8 + place + 1] {
+                        let longer = &[octets, octets].concat()[..len];
+                        assert_eq!(has_capitals(longer), longer.iter().any(u8::is_ascii_uppercase), "{longer:?}");
+                    }
                 }
             }
         }

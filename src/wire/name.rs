@@ -208,13 +208,16 @@ pub fn wire_len(bytes: &[u8]) -> Result<usize, NameError> {
 /// Whether `name` is `ancestor` or below it; both valid wire bytes, letters compared without case.
 pub fn is_at_or_below(name: &[u8], ancestor: &[u8]) -> bool {
     let Some(skip) = name.len().checked_sub(ancestor.len()) else { return false };
+    // Length bytes are below 64 and so are no letters: case folding can't touch them. Most names that are elsewhere differ here.
+    if !name[skip..].eq_ignore_ascii_case(ancestor) {
+        return false;
+    }
     // The suffix must start at a label boundary, or `xexample.` would be below `example.`.
     let mut at = 0;
     while at < skip {
         at += 1 + name[at] as usize;
     }
-    // Length bytes are below 64 and so are no letters: case folding can't touch them.
-    at == skip && name[skip..].eq_ignore_ascii_case(ancestor)
+    at == skip
 }
 
 /// One `\X` or `\DDD` at the start of `bytes`: the octet that it stands for, and how many bytes it took.

@@ -1,5 +1,6 @@
 //! Where domain names lie in the RDATA of a type: for compression, additional data and comparison.
 
+use super::case::has_capitals;
 use super::code::rtype;
 use super::name::wire_len;
 use std::borrow::Cow;
@@ -36,7 +37,7 @@ pub fn names(rtype: u16, rdata: &[u8]) -> impl Iterator<Item = Range<usize>> + u
 /// no difference.
 pub fn canonical(rtype: u16, rdata: &[u8]) -> Cow<'_, [u8]> {
     // SVCB's target is not in that list, and so keeps its case (RFC 9460 section 2.2 adds nothing to it).
-    if matches!(rtype, rtype::SVCB | rtype::HTTPS) {
+    if !has_capitals(rdata) || matches!(rtype, rtype::SVCB | rtype::HTTPS) {
         return rdata.into();
     }
     let mut lower = Cow::Borrowed(rdata);

@@ -4,34 +4,42 @@
 //! content that can't be served. All that an answer needs is worked out here, once: cuts, empty non-terminals, occluded
 //! names, glue, additional addresses, the negative TTL, and where names may be compressed.
 
+mod apex;
 mod chain;
+mod encode;
+mod known;
 mod names;
 mod order;
+mod part;
 mod plan;
 mod rrsets;
 mod write;
 
 use super::cores::cores;
 pub use super::finding::Finding;
-use super::finding::{Findings, Part};
+use super::finding::Findings;
 use super::image::{FLAT_MAX, Image};
-use super::records::{Record, Records};
-use crate::wire::code::rtype;
-use crate::wire::name::{self, Name, Text};
+use super::records::Records;
+use crate::wire::name::Name;
+use apex::Survey;
 use chain::Chain;
 pub(in crate::zone) use names::{NameEntry, Names};
 use plan::Plan;
 use rrsets::Rrsets;
+use std::borrow::Borrow;
 
 /// Seeds tried for the index before the names are taken to be hostile.
 const SEEDS_MAX: u64 = 64;
 /// Zones with fewer records are compiled by one thread.
 const SPREAD_MIN: usize = 1 << 16;
-/// Types that one name can have.
-const TYPES_MAX: usize = 255;
 
 /// Compiles the records of the zone `apex`. Gives the image, unless a finding is fatal, and all findings in the order of the text.
 pub fn compile(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+    compile_up_to(FLAT_MAX, apex, records)
+}
+
+/// The same, and the records are gone before the image is written: those of a large zone take more memory than that.
+pub fn compile_owned(apex: &Name, records: Records) -> (Option<Image>, Vec<Finding>) {
     compile_up_to(FLAT_MAX, apex, records)
 }
 
@@ -41,25 +49,39 @@ pub fn compile_in_segments(apex: &Name, records: &Records) -> (Option<Image>, Ve
     compile_up_to(0, apex, records)
 }
 
-fn compile_up_to(flat_max: u64, apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
-    compile_on(if records.len() < SPREAD_MIN { 1 } else { cores() }, flat_max, apex, records)
+fn compile_up_to(flat_max: u64, apex: &Name, records: impl Borrow<Records>) -> (Option<Image>, Vec<Finding>) {
+    compile_on(if records.borrow().len() < SPREAD_MIN { 1 } else { cores() }, flat_max, apex, records)
 }
 
 /// On so many cores: it changes nothing in the image.
-fn compile_on(cores: usize, flat_max: u64, apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
+fn compile_on(
+    cores: usize,
+    flat_max: u64,
+    apex: &Name,
+    records: impl Borrow<Records>,
+) -> (Option<Image>, Vec<Finding>) {
     let mut findings = Findings::default();
     let image = build(cores, flat_max, apex, records, &mut findings);
     (image, findings.finish())
 }
 
 /// `None`: a finding is fatal.
-fn build(cores: usize, flat_max: u64, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Image> {
-    let apex = spelled_as_written(apex, records);
-    let soa = check_apex(&apex, records, findings)?;
+fn build(
+    cores: usize,
+    flat_max: u64,
+    apex: &Name,
+    owned_or_lent: impl Borrow<Records>,
+    findings: &mut Findings,
+) -> Option<Image> {
+    let records: &Records = owned_or_lent.borrow();
+    let survey = Survey::new(apex, records, cores);
+    let apex = survey.spelled_as_written(apex);
+    let soa = survey.check(&apex, records, findings)?;
     let chain = Chain::find(&apex, records, findings);
     if findings.fatal() {
         return None;
     }
+    let is_signed = chain::is_signed(&apex, records);
     // The choice of the seed depends on the content alone.
     for seed in 0..SEEDS_MAX {
         let Ok(names) = Names::collect(&apex, records, &chain, seed, cores) else {
@@ -82,10 +104,13 @@ fn build(cores: usize, flat_max: u64, apex: &Name, records: &Records, findings: 
         if rrsets.share_a_hash() {
             continue;
         }
-        let items = order::Items::collect(&apex, records, &chain, &names, &rrsets);
-        match Plan::new(flat_max, &apex, &names, &rrsets, &items).and_then(|plan| write::image(&apex, &soa, &plan)) {
-            Ok((root, segments)) => {
+        drop(names);
+        let items = order::Items::collect(is_signed, &chain, &rrsets);
+        match Plan::new(flat_max, &apex, &rrsets, &items) {
+            Ok(plan) => {
                 findings.append(found);
+                drop(owned_or_lent);
+                let (root, segments) = write::image(&apex, &soa, &plan);
                 let image = Image::compiled(root, segments);
                 return Some(
                     image.unwrap_or_else(|e| unreachable!("the compiler wrote an image that does not open: {e}")),
@@ -121,86 +146,6 @@ enum Unfit {
     TooLarge,
     /// It would stand for more than [`super::layout::EXPANSION_MAX`] times its octets.
     TooRepetitive,
-}
-
-/// What the header takes from the SOA and from signatures.
-struct Soa {
-    serial: u32,
-    negative_ttl_secs: u32,
-    /// When the first signature ends; 0: there is none.
-    signatures_end: u32,
-}
-
-/// The apex in the spelling that the zone gives it: of several the least bytes, as for every owner.
-fn spelled_as_written(apex: &Name, records: &Records) -> Name {
-    let lower = apex.to_lower();
-    let spellings = records.runs().map(|run| records.owner(&run[0]));
-    let least =
-        spellings.filter(|owner| owner.len() == lower.as_wire().len() && owner.eq_ignore_ascii_case(lower.as_wire()));
-    least.min().and_then(|owner| Name::from_wire(owner).ok()).unwrap_or_else(|| apex.clone())
-}
-
-/// When the first signature ends (RFC 4034 section 3.1.5). Times that wrap around (RFC 1982) are those after 2106: no clock says here
-/// what is near.
-fn first_end(records: &Records) -> u32 {
-    let signatures = records.iter().filter(|record| record.rtype == rtype::RRSIG);
-    let ends = signatures.filter_map(|record| records.rdata(record).get(8..12)?.first_chunk().copied());
-    ends.map(|end| u32::from_be_bytes(end).max(1)).min().unwrap_or(0)
-}
-
-/// Owners inside the zone, one SOA at the apex and none elsewhere, NS at the apex.
-fn check_apex(apex: &Name, records: &Records, findings: &mut Findings) -> Option<Soa> {
-    let mut soas: Vec<&Record> = Vec::new();
-    let mut has_ns = false;
-    for run in records.runs() {
-        let owner = records.owner(&run[0]);
-        if !name::is_at_or_below(owner, apex.as_wire()) {
-            let message = format!("{} is outside the zone {apex}", Text(owner));
-            let remedy = "remove the record, or mend $ORIGIN or a missing or superfluous final dot";
-            run.iter().for_each(|record| findings.error(record, message.clone(), remedy));
-            continue;
-        }
-        let at_apex = owner.len() == apex.as_wire().len();
-        for record in run {
-            match record.rtype {
-                rtype::SOA if !at_apex => {
-                    let message = format!("SOA record at {}, which is not the zone's name {apex}", Text(owner));
-                    let remedy = "move it to the zone's own name; a child zone has a file of its own";
-                    findings.error(record, message, remedy);
-                }
-                rtype::SOA => soas.push(record),
-                rtype::NS if at_apex => has_ns = true,
-                _ => {}
-            }
-        }
-    }
-    soas.sort_by(|a, b| records.rdata(a).cmp(records.rdata(b)));
-    soas.dedup_by(|a, b| records.rdata(a).eq_ignore_ascii_case(records.rdata(b)));
-    for extra in soas.iter().skip(1) {
-        findings.error(extra, format!("{apex} has more than one SOA record"), "keep one");
-    }
-    // Shown at the zone's first line, or its SOA: that is where they belong.
-    if soas.is_empty() {
-        let message = format!("{apex} has no SOA record");
-        findings.missing(true, records.iter().next(), Part::Whole, message, "add one as the zone's first record");
-    }
-    if !has_ns {
-        let at = soas.first().copied().or(records.iter().next());
-        findings.missing(true, at, Part::Whole, format!("{apex} has no NS record"), "add the zone's name servers");
-    }
-    if findings.fatal() {
-        return None;
-    }
-    let ttl_secs = records
-        .iter()
-        .filter(|record| record.rtype == rtype::SOA)
-        .map(|record| record.ttl_secs)
-        .min()
-        .unwrap_or_default();
-    let (_, numbers) = records.rdata(soas[0]).split_last_chunk::<20>()?;
-    let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
-    let signatures_end = first_end(records);
-    Some(Soa { serial: number(0), negative_ttl_secs: ttl_secs.min(number(16)), signatures_end })
 }
 
 #[cfg(test)]

@@ -135,6 +135,8 @@ pub(super) const PLACE_MAX: u64 = (1 << (8 * PLACE)) - 1;
 pub(super) const PADDING: usize = 8 - PLACE;
 /// Octets of the digest at the end.
 pub(super) const DIGEST: usize = 32;
+/// Octets of a slot in a bucket.
+pub(super) const SLOT: usize = 4;
 /// Names or far items that a bucket has on average, at most.
 pub(super) const BUCKET_MEAN: usize = 4;
 /// Most names or far items in one bucket: the stated bound on a lookup. Random names exceed it with a chance of 1e-18 a bucket;
@@ -177,6 +179,11 @@ impl Grid {
     /// How many segments.
     pub(super) fn segments(self) -> usize {
         if self.buckets == 0 { 0 } else { 1 << self.bits }
+    }
+
+    /// Octets of a segment's table beside its slots and what they stand for: the directory, and each bucket's count.
+    pub(super) fn directory_len(self) -> usize {
+        (self.buckets as usize + 1) * PLACE + self.buckets as usize
     }
 
     /// The segment of a hash, and its bucket there.

@@ -33,6 +33,8 @@ pub struct Records {
     /// Those of [`Records::append`], and one for what is pushed between them.
     arenas: Vec<Vec<u8>>,
     items: Vec<Record>,
+    /// Bit t: there are records of type t; the last bit stands for all types from there on.
+    types: u128,
     /// Where in the last arena the owner set last lies.
     owner_at: Option<u32>,
 }
@@ -41,7 +43,7 @@ impl Records {
     /// None yet, with room for those of about so many octets of text.
     pub(super) fn for_text(octets: usize) -> Records {
         let arenas = vec![Vec::with_capacity(octets)];
-        Records { arenas, items: Vec::with_capacity(octets / LINE), owner_at: None }
+        Records { arenas, items: Vec::with_capacity(octets / LINE), types: 0, owner_at: None }
     }
 
     /// Sets the owner of the records that [`Records::push`] adds from now on: an absolute name in wire form, case as written.
@@ -69,6 +71,7 @@ impl Records {
         let (Some(owner_at), Some(arena)) = (self.owner_at, self.arenas.last_mut()) else {
             unreachable!("set_owner comes first");
         };
+        self.types |= type_bit(rtype);
         let rdata_at = arena.len() as u32;
         arena.extend_from_slice(rdata);
         let (arena, rdata_len) = ((self.arenas.len() - 1) as u16, rdata.len() as u16);
@@ -86,7 +89,7 @@ impl Records {
 
     /// Adds the records of a later part of a text, whose lines were counted from 1, behind so many lines. The next record needs
     /// [`Records::set_owner`] before it.
-    pub(super) fn append(&mut self, part: Records, lines_before: u32) {
+    pub(super) fn append(&mut self, part: &Records, lines_before: u32) {
         // By copying: in large pages the compiler finds what it looks for sooner, and who reads parts gets the memory again.
         for (from, arena) in (0u16..).zip(&part.arenas) {
             let octets_before = self.arena_for(arena.len()).len() as u32;
@@ -101,7 +104,16 @@ impl Records {
                 ..*record
             }));
         }
+        self.types |= part.types;
         self.owner_at = None;
+    }
+
+    /// Forgets all records, but keeps the memory for others.
+    pub(super) fn clear(&mut self) {
+        self.arenas.truncate(1);
+        self.arenas.iter_mut().for_each(Vec::clear);
+        self.items.clear();
+        (self.types, self.owner_at) = (0, None);
     }
 
     /// The last arena, or a new one if that has no room for so many octets.
@@ -146,6 +158,12 @@ impl Records {
         self.items.is_empty()
     }
 
+    /// All records of a type in reading order; mostly known at once where there are none.
+    pub(super) fn of_type(&self, rtype: u16) -> impl Iterator<Item = &Record> {
+        let all = if self.types & type_bit(rtype) != 0 { &self.items[..] } else { &[] };
+        all.iter().filter(move |record| record.rtype == rtype)
+    }
+
     /// The owner's wire form, as written.
     #[inline]
     pub fn owner(&self, record: &Record) -> &[u8] {
@@ -167,6 +185,10 @@ impl Records {
 /// The same of some of the records.
 pub(super) fn runs(records: &[Record]) -> impl Iterator<Item = &[Record]> {
     records.chunk_by(|a, b| a.owner_at == b.owner_at && a.arena == b.arena)
+}
+
+fn type_bit(rtype: u16) -> u128 {
+    1 << rtype.min(127)
 }
 
 #[inline]
@@ -192,7 +214,9 @@ mod tests {
         part.set_owner(b"\x01a\0");
         part.push(1, 60, b"two", 0, 1);
         part.push(2, 60, b"three", 0, 3);
-        records.append(part, 10);
+        records.append(&part, 10);
+        part.clear();
+        assert_eq!((told(&part), part.of_type(1).count()), (vec![], 0));
         records.set_owner(b"\x01b\0");
         records.push(3, 60, b"", 0, 20);
         let expected: [(&[u8], u16, &[u8], u32); 4] = [

@@ -18,10 +18,8 @@ pub(super) fn owner(content: &Content, entry: &NameEntry, findings: &mut Finding
     if !is_doubled(content, entry.relative) {
         return;
     }
-    let mut records: Vec<&Record> = content.names.records_of(entry).collect();
-    records.sort_by_key(|record| (record.file, record.line));
     // Not for what lies between: it has no record to show.
-    if let Some(record) = records.first() {
+    if let Some(record) = content.first(entry, |_| true) {
         let message = format!("{} has the zone's name in it twice", content.owner_text(entry));
         findings.point(false, Some(record), Part::Owner, message, REMEDY);
     }

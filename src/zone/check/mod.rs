@@ -22,6 +22,7 @@ mod svcb;
 mod targets;
 
 use super::compile::{NameEntry, Names};
+use super::cores::in_parts;
 use super::finding::{Findings, Part};
 use super::records::{Record, Records};
 use crate::wire::name::{Name, Text};
@@ -51,6 +52,12 @@ impl<'a> Content<'a> {
     /// The record of a name with this data, as written.
     fn record(&self, entry: &NameEntry, rtype: u16, rdata: &[u8]) -> Option<&'a Record> {
         self.names.records_of(entry).find(|record| record.rtype == rtype && self.records.rdata(record) == rdata)
+    }
+
+    /// The first record in the text, of those of a name, that is so.
+    fn first(&self, entry: &NameEntry, is_so: impl Fn(&Record) -> bool) -> Option<&'a Record> {
+        let records = self.names.records_of(entry).filter(|record| is_so(record));
+        records.min_by_key(|record| (record.file, record.line))
     }
 
     /// The records of a name of one type, in the order of the text.
@@ -96,5 +103,12 @@ pub(in crate::zone) fn target(
 /// Checks for addresses below delegations that are no glue. `is_used`: by the number of a name, whether any record needs its
 /// addresses.
 pub(in crate::zone) fn glue(content: &Content, is_used: &[bool], findings: &mut Findings) {
-    occlusion::glue(content, is_used, findings);
+    let names = content.names;
+    let parts = in_parts(names.cores(), names.len(), |part| {
+        let mut findings = Findings::default();
+        part.filter(|&number| !is_used[number])
+            .for_each(|number| occlusion::glue(content, names.at(number), &mut findings));
+        findings
+    });
+    parts.into_iter().for_each(|found| findings.append(found));
 }

@@ -5,16 +5,13 @@ use crate::wire::code::rtype::{self, A, AAAA, DS, NS, NSEC, NSEC3, RRSIG};
 use crate::wire::name::Text;
 use crate::zone::compile::{NameEntry, Names};
 use crate::zone::finding::Findings;
-use crate::zone::records::Record;
 
 /// Checks a name that is a cut, or below one, or below a DNAME.
 pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Findings) {
-    let mut records: Vec<&Record> = content.names.records_of(entry).collect();
-    records.sort_by_key(|record| (record.file, record.line));
     let owner = || content.owner_text(entry);
     if entry.is_redirected {
         // The hashes of an NSEC3 chain stand below the apex whatever that has.
-        let Some(record) = records.iter().find(|record| !matches!(record.rtype, NSEC3 | RRSIG)) else { return };
+        let Some(record) = content.first(entry, |record| !matches!(record.rtype, NSEC3 | RRSIG)) else { return };
         let message = format!("{} is below the DNAME at {}", owner(), above(content, entry));
         let remedy = "remove the record, or the DNAME: it redirects all names below it (RFC 6672 section 2.4)";
         findings.point(true, Some(record), Part::Owner, message, remedy);
@@ -27,7 +24,7 @@ pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Finding
         NS | DS | NSEC => entry.is_cut && !entry.is_hidden,
         _ => false,
     };
-    if let Some(record) = records.iter().find(|record| !belongs(record.rtype)) {
+    if let Some(record) = content.first(entry, |record| !belongs(record.rtype)) {
         let kind = rtype::text(record.rtype);
         let (message, remedy) = match entry.is_hidden {
             true => (
@@ -43,20 +40,16 @@ pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Finding
     }
 }
 
-/// Checks for addresses at and below cuts that no NS record of the zone needs.
-pub(super) fn glue(content: &Content, is_used: &[bool], findings: &mut Findings) {
-    for (entry, is_used) in content.names.iter().zip(is_used) {
-        let is_beyond = entry.is_cut || (entry.is_hidden && !entry.is_redirected);
-        if *is_used || !is_beyond || !entry.has_address {
-            continue;
-        }
-        let mut addresses = content.of_type(entry, A);
-        addresses.extend(content.of_type(entry, AAAA));
-        let message =
-            format!("{} is delegated, and no NS record needs this address as glue", content.owner_text(entry));
-        let remedy = "it is never served: move it to the child zone, or remove it";
-        findings.point(false, addresses.first().copied(), Part::Owner, message, remedy);
+/// Checks a name that no NS record of the zone needs for addresses at or below a cut.
+pub(super) fn glue(content: &Content, entry: &NameEntry, findings: &mut Findings) {
+    let is_beyond = entry.is_cut || (entry.is_hidden && !entry.is_redirected);
+    if !is_beyond || !entry.has_address {
+        return;
     }
+    let address = |rtype| content.first(entry, |record| record.rtype == rtype);
+    let message = format!("{} is delegated, and no NS record needs this address as glue", content.owner_text(entry));
+    let remedy = "it is never served: move it to the child zone, or remove it";
+    findings.point(false, address(A).or_else(|| address(AAAA)), Part::Owner, message, remedy);
 }
 
 /// The cut or DNAME that hides a name: the highest.

@@ -36,7 +36,7 @@ impl Chain {
     /// Finds it: that of the first NSEC3PARAM which has a record for the apex itself. A zone may have several, one that is being
     /// made or taken down among them; and none is used if the zone's SOA is not signed.
     pub(super) fn find(apex: &Name, records: &Records, findings: &mut Findings) -> Chain {
-        if !records.iter().any(|record| record.rtype == rtype::NSEC3) || !is_signed(apex, records) {
+        if records.of_type(rtype::NSEC3).next().is_none() || !is_signed(apex, records) {
             return Chain::default();
         }
         let mut owners = BTreeMap::<Hash, Vec<u32>>::new();
@@ -47,8 +47,7 @@ impl Chain {
         }
         let lower = apex.to_lower();
         let at_apex = |record: &&Record| records.owner(record).len() == apex.as_wire().len();
-        let mut offered: Vec<&Record> =
-            records.iter().filter(|record| record.rtype == rtype::NSEC3PARAM).filter(at_apex).collect();
+        let mut offered: Vec<&Record> = records.of_type(rtype::NSEC3PARAM).filter(at_apex).collect();
         offered.sort_by_key(|record| records.rdata(record));
         for record in offered {
             // Others are to be ignored (RFC 5155 section 4.1.2).
@@ -117,9 +116,8 @@ impl Chain {
 
 /// Whether the apex has a signature of its SOA: only such a zone denies with proof.
 pub(super) fn is_signed(apex: &Name, records: &Records) -> bool {
-    records.iter().any(|record| {
-        record.rtype == rtype::RRSIG
-            && records.owner(record).len() == apex.as_wire().len()
+    records.of_type(rtype::RRSIG).any(|record| {
+        records.owner(record).len() == apex.as_wire().len()
             && rdata::type_covered(records.rdata(record)) == Some(rtype::SOA)
     })
 }

@@ -5,6 +5,7 @@
 //! names loads the records of the next ones ahead ([`Names::prefetch`]).
 
 use super::chain::{Chain, is_of_nsec3};
+use crate::wire::case::has_capitals;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
 use crate::zone::cores::in_parts;
@@ -39,6 +40,8 @@ pub(in crate::zone) struct Names<'a> {
     /// Where in the list the hashes that share their first bits start: hashes are spread evenly, so each has a few.
     starts: Vec<u32>,
     share_a_hash: bool,
+    /// Bit d: cuts or DNAMEs lie d labels below the apex. Only ancestors of these depths need a look.
+    cut_depths: u128,
     /// The runs of names that have several.
     scattered: Vec<Run>,
     /// The number of the name right above each that is deeper than one label; [`NONE`] if there is none, and for the others.
@@ -95,9 +98,10 @@ impl<'a> Names<'a> {
         let sorted = in_parts(cores, 1 << bits, |bins| sort(&read, bins));
         drop(read);
         let mut names = Names {
-            list: Vec::with_capacity(sorted.iter().map(|part| part.list.len()).sum()),
+            list: Vec::new(),
             starts: Vec::new(),
             share_a_hash: false,
+            cut_depths: 0,
             scattered: Vec::new(),
             above: Vec::new(),
             records,
@@ -105,24 +109,26 @@ impl<'a> Names<'a> {
             seed,
             cores,
         };
-        memory::prefer_huge_pages(&mut names.list);
-        for mut part in sorted {
-            let before = names.scattered.len() as u32;
-            part.list.iter_mut().filter(|name| name.is_scattered).for_each(|name| name.run.first += before);
-            names.list.append(&mut part.list);
-            names.scattered.append(&mut part.scattered);
+        for part in sorted {
+            names.append(part);
         }
         names.index();
-        names.find_above();
-        names.add_empty_non_terminals()?;
+        let lonely = names.find_above();
+        names.add_empty_non_terminals(&lonely)?;
         names.classify();
         names.above = Vec::new();
         Ok(names)
     }
 
-    /// All names, by hash.
-    pub(in crate::zone) fn iter(&self) -> impl Iterator<Item = &NameEntry<'a>> {
-        self.list.iter()
+    /// Takes the names of the bins that follow.
+    fn append(&mut self, mut part: Sorted<'a>) {
+        let before = self.scattered.len() as u32;
+        part.list.iter_mut().filter(|name| name.is_scattered).for_each(|name| name.run.first += before);
+        match self.list.is_empty() {
+            true => self.list = part.list,
+            false => self.list.append(&mut part.list),
+        }
+        self.scattered.append(&mut part.scattered);
     }
 
     /// The name with this number.
@@ -175,14 +181,6 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Starts loading the octets of the name with this number, if there is one.
-    #[inline]
-    pub(in crate::zone) fn prefetch_name(&self, number: usize) {
-        if let Some(name) = self.list.get(number) {
-            memory::prefetch_behind(name.relative);
-        }
-    }
-
     /// The number of the name `relative` (any case).
     pub(in crate::zone) fn find(&self, relative: &[u8]) -> Option<usize> {
         self.find_hashed(with_lower(relative, |lower| layout::hash(self.seed, lower)), relative)
@@ -202,43 +200,60 @@ impl<'a> Names<'a> {
         self.list[from..to].binary_search_by(order).ok().map(|offset| from + offset)
     }
 
+    /// Loads what finding the names with these hashes reads.
+    pub(super) fn prefetch_found(&self, hashes: impl Iterator<Item = u64> + Clone) {
+        let first_bits = hashes.map(|hash| (hash >> self.shift()) as usize);
+        first_bits.clone().for_each(|first_bits| memory::prefetch_item(&self.starts, first_bits));
+        let starts = first_bits.map(|first_bits| self.starts[first_bits] as usize);
+        starts.clone().for_each(|start| memory::prefetch_item(&self.list, start));
+        starts.filter_map(|start| self.list.get(start)).for_each(|name| memory::prefetch_behind(name.relative));
+    }
+
     /// Bits of a hash that `starts` ignores: about two names share the others.
     fn shift(&self) -> u32 {
         64 - self.starts.len().ilog2()
     }
 
-    /// Builds `starts` anew, after the list has changed.
+    /// Finds out anew, after the list has changed, what a walk through it tells: where the hashes that share their first bits start,
+    /// whether two are the same, and how deep cuts lie.
     fn index(&mut self) {
-        self.starts = vec![0; (self.list.len() / 2).next_power_of_two().max(2)];
-        let shift = self.shift();
-        // One start after the other, up to that of the name's own first bits.
-        let (mut next, mut last) = (0, None);
-        self.share_a_hash = false;
-        for (number, name) in self.list.iter().enumerate() {
-            while next as u64 <= name.hash >> shift {
-                self.starts[next] = number as u32;
-                next += 1;
+        let count = (self.list.len() / 2).next_power_of_two().max(2);
+        let shift = 64 - count.ilog2();
+        let list = &self.list;
+        let parts = in_parts(self.cores, count, |part| {
+            let (mut starts, mut share_a_hash, mut cut_depths) = (Vec::with_capacity(part.len()), false, 0u128);
+            let mut number = list.partition_point(|name| name.hash >> shift < part.start as u64);
+            for first_bits in part {
+                starts.push(number as u32);
+                while let Some(name) = list.get(number)
+                    && name.hash >> shift == first_bits as u64
+                {
+                    number += 1;
+                    share_a_hash |= list.get(number).is_some_and(|next| next.hash == name.hash);
+                    cut_depths |= u128::from(name.is_cut || name.has_dname) << name.depth;
+                }
             }
-            self.share_a_hash |= last == Some(name.hash);
-            last = Some(name.hash);
-        }
-        self.starts[next..].fill(self.list.len() as u32);
+            (starts, share_a_hash, cut_depths)
+        });
+        let all = parts.into_iter().reduce(|(mut starts, share_a_hash, cut_depths), (mut next, shares, depths)| {
+            starts.append(&mut next);
+            (starts, share_a_hash | shares, cut_depths | depths)
+        });
+        (self.starts, self.share_a_hash, self.cut_depths) = all.unwrap_or_default();
     }
 
     /// The number of the name with this absolute wire form; None when it is outside the zone, or not there.
     pub(in crate::zone) fn find_absolute(&self, apex: &Name, wire: &[u8]) -> Option<usize> {
-        name::is_at_or_below(wire, apex.as_wire()).then(|| self.find(&wire[..wire.len() - self.apex_len]))?
+        self.find(self.relative(apex, wire)?)
     }
 
-    /// Whether the index holds a name: all but the apex and the hidden ones.
-    pub(in crate::zone) fn is_indexed(&self, number: usize) -> bool {
-        let name = &self.list[number];
-        !name.is_hidden && !name.relative.is_empty()
+    /// The hash of the name with this absolute wire form; None when it is outside the zone.
+    pub(super) fn hash_absolute(&self, apex: &Name, wire: &[u8]) -> Option<u64> {
+        Some(with_lower(self.relative(apex, wire)?, |lower| layout::hash(self.seed, lower)))
     }
 
-    /// Names that the index holds, by hash.
-    pub(in crate::zone) fn indexed(&self) -> impl Iterator<Item = (usize, &NameEntry<'a>)> {
-        self.list.iter().enumerate().filter(|&(number, _)| self.is_indexed(number))
+    fn relative<'w>(&self, apex: &Name, wire: &'w [u8]) -> Option<&'w [u8]> {
+        name::is_at_or_below(wire, apex.as_wire()).then(|| &wire[..wire.len() - self.apex_len])
     }
 
     /// Whether two names have the same hash.
@@ -248,35 +263,34 @@ impl<'a> Names<'a> {
 
     /// Marks what cuts and DNAMEs occlude; drops empty non-terminals that are occluded.
     fn classify(&mut self) {
-        // Depths at which cuts or DNAMEs lie: only ancestors of these depths need a look. Deepest bit: 127 labels.
-        let above = self.list.iter().filter(|name| name.is_cut || name.has_dname);
-        let depths = above.fold(0u128, |depths, name| depths | 1 << name.depth);
-        if depths == 0 {
+        if self.cut_depths == 0 {
             return;
         }
         // A DNAME there is above all; the walk up ends below it.
-        let at_apex = (depths & 1 != 0).then(|| self.apex());
+        let at_apex = (self.cut_depths & 1 != 0).then(|| self.apex());
         let occluded = in_parts(self.cores, self.list.len(), |part| {
-            let found = part.filter_map(|number| {
-                let above = self.occluded_by(number, depths, at_apex)?;
+            let below_some = part.filter(|&number| self.above[number] != NONE || at_apex.is_some());
+            let found = below_some.filter_map(|number| {
+                let above = self.occluded_by(number, at_apex)?;
                 Some((number, !self.list[above].is_cut))
             });
             found.collect::<Vec<_>>()
         });
+        let mut is_empty_occluded = false;
         for (number, is_redirected) in occluded.into_iter().flatten() {
             let entry = &mut self.list[number];
             (entry.is_hidden, entry.is_redirected) = (true, is_redirected);
+            is_empty_occluded |= entry.run.count == 0;
         }
-        let before = self.list.len();
-        self.list.retain(|name| name.run.count > 0 || !name.is_hidden);
-        if self.list.len() < before {
+        if is_empty_occluded {
+            self.list.retain(|name| name.run.count > 0 || !name.is_hidden);
             self.index();
         }
     }
 
     /// The highest proper ancestor of a name that is a cut or has a DNAME.
-    fn occluded_by(&self, number: usize, depths: u128, at_apex: Option<usize>) -> Option<usize> {
-        if depths & ((1 << self.list[number].depth) - 1) == 0 {
+    fn occluded_by(&self, number: usize, at_apex: Option<usize>) -> Option<usize> {
+        if self.cut_depths & ((1 << self.list[number].depth) - 1) == 0 {
             return None;
         }
         let mut highest = None;
@@ -292,44 +306,48 @@ impl<'a> Names<'a> {
         at_apex.or(highest)
     }
 
-    /// Finds the name right above each.
-    fn find_above(&mut self) {
+    /// Finds the name right above each. Gives those that miss one.
+    fn find_above(&mut self) -> Vec<usize> {
         let parts = in_parts(self.cores, self.list.len(), |part| {
-            let mut above = vec![NONE; part.len()];
+            let (mut above, mut lonely) = (vec![NONE; part.len()], Vec::new());
             let mut deep = part.clone().filter(|&number| self.list[number].depth > 1);
+            let mut batch = Vec::with_capacity(BATCH);
             loop {
-                let mut batch = [(0, 0); BATCH];
-                let mut len = 0;
-                for (slot, number) in batch.iter_mut().zip(deep.by_ref()) {
+                batch.clear();
+                for number in deep.by_ref().take(BATCH) {
                     memory::prefetch_behind(self.list[number].relative);
-                    slot.1 = number;
-                    len += 1;
+                    batch.push((0, number));
                 }
-                let batch = &mut batch[..len];
-                for (hash, number) in batch.iter_mut() {
+                for (hash, number) in &mut batch {
                     *hash = with_lower(parent(self.list[*number].relative), |lower| layout::hash(self.seed, lower));
-                    memory::prefetch_item(&self.starts, (*hash >> self.shift()) as usize);
                 }
-                for &(hash, _) in batch.iter() {
-                    memory::prefetch_item(&self.list, self.starts[(hash >> self.shift()) as usize] as usize);
+                self.prefetch_found(batch.iter().map(|&(hash, _)| hash));
+                for &(hash, number) in &batch {
+                    match self.find_hashed(hash, parent(self.list[number].relative)) {
+                        Some(found) => above[number - part.start] = found as u32,
+                        None => lonely.push(number),
+                    }
                 }
-                for &(hash, number) in batch.iter() {
-                    let found = self.find_hashed(hash, parent(self.list[number].relative));
-                    above[number - part.start] = found.map_or(NONE, |found| found as u32);
-                }
-                if len < BATCH {
-                    return above;
+                if batch.len() < BATCH {
+                    return (above, lonely);
                 }
             }
         });
-        self.above = parts.concat();
+        let all = parts.into_iter().reduce(|(mut above, mut lonely), (mut next_above, mut next_lonely)| {
+            above.append(&mut next_above);
+            lonely.append(&mut next_lonely);
+            (above, lonely)
+        });
+        let (above, lonely) = all.unwrap_or_default();
+        self.above = above;
+        lonely
     }
 
-    /// Names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2).
-    fn add_empty_non_terminals(&mut self) -> Result<(), TooManyEmpty> {
+    /// Adds the names between an owner and the apex that own nothing themselves (RFC 4592 section 2.2.2): above those that miss one.
+    fn add_empty_non_terminals(&mut self, lonely: &[usize]) -> Result<(), TooManyEmpty> {
         let max = EMPTY_MIN + EMPTY_PER_OWNER * self.list.len();
         let mut missing = Missing::new();
-        for part in in_parts(self.cores, self.list.len(), |part| self.empty_above(part, max)) {
+        for part in in_parts(self.cores, lonely.len(), |part| self.empty_above(&lonely[part], max)) {
             let part = part?;
             if missing.is_empty() {
                 missing = part;
@@ -358,11 +376,10 @@ impl<'a> Names<'a> {
     }
 
     /// The empty non-terminals above these names, `max` at most.
-    fn empty_above(&self, names: Range<usize>, max: usize) -> Result<Missing<'a>, TooManyEmpty> {
+    fn empty_above(&self, lonely: &[usize], max: usize) -> Result<Missing<'a>, TooManyEmpty> {
         let mut missing = Missing::new();
-        let lonely = names.map(|number| (&self.list[number], self.above[number]));
-        for (entry, _) in lonely.filter(|&(entry, above)| entry.depth > 1 && above == NONE) {
-            let mut above = parent(entry.relative);
+        for &number in lonely {
+            let mut above = parent(self.list[number].relative);
             while !above.is_empty() && self.find(above).is_none() {
                 match missing.entry(Folded(above)) {
                     Entry::Vacant(free) => drop(free.insert(above)),
@@ -433,6 +450,7 @@ struct Sorted<'a> {
 fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> {
     let count = |bin: usize| read.iter().map(|bins| bins[bin].len()).sum::<usize>();
     let mut sorted = Sorted { list: Vec::with_capacity(bins.clone().map(count).sum()), scattered: Vec::new() };
+    memory::prefer_huge_pages(&mut sorted.list);
     let (mut unsorted, mut names): (Vec<NameEntry>, Vec<NameEntry>) = Default::default();
     let mut keys = Vec::new();
     for bin in bins {
@@ -503,6 +521,10 @@ impl Hash for Folded<'_> {
 
 /// Lends the name in lower case.
 fn with_lower<T>(relative: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
+    // Most names are.
+    if !has_capitals(relative) {
+        return then(relative);
+    }
     let mut lower = [0; NAME_LEN_MAX];
     let lower = &mut lower[..relative.len()];
     lower.copy_from_slice(relative);

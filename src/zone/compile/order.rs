@@ -1,13 +1,10 @@
 //! The order of a signed zone's names, or of their hashes: what denials are found in.
 
-use super::chain::{Chain, is_signed};
-use super::names::Names;
+use super::chain::Chain;
 use super::rrsets::Rrsets;
 use crate::wire::code::rtype;
-use crate::wire::name::Name;
 use crate::zone::layout::{DIGEST, denial, order};
 use crate::zone::order::OrderKey;
-use crate::zone::records::Records;
 
 /// What lies in the order, by its key.
 pub(super) enum Items<'a> {
@@ -47,25 +44,23 @@ pub(super) struct Order<'a> {
 const ENTRY_MAX: usize = 2 + 2 + 8 + 1;
 
 impl<'a> Items<'a> {
-    pub(super) fn collect(
-        apex: &Name,
-        records: &Records,
-        chain: &'a Chain,
-        names: &Names,
-        rrsets: &'a Rrsets,
-    ) -> Items<'a> {
+    /// `is_signed`: whether the zone is, so that names may be denied at all.
+    pub(super) fn collect(is_signed: bool, chain: &'a Chain, rrsets: &'a Rrsets) -> Items<'a> {
         if !chain.is_empty() {
             return Items::Chain(chain, rrsets);
         }
+        if !is_signed {
+            return Items::None;
+        }
         let mut keys = NameKeys::default();
-        for (number, name) in names.iter().enumerate().filter(|(_, name)| !name.is_hidden) {
+        for number in (0..rrsets.node_count()).filter(|&number| !rrsets.node(number).is_hidden) {
             if rrsets.of(number).iter().any(|entry| entry.rtype == rtype::NSEC) {
                 let start = keys.octets.len();
-                keys.octets.extend_from_slice(OrderKey::new(name.relative).as_bytes());
-                keys.list.push((start, keys.octets.len(), name.hash));
+                keys.octets.extend_from_slice(OrderKey::new(rrsets.name(number)).as_bytes());
+                keys.list.push((start, keys.octets.len(), rrsets.node(number).hash));
             }
         }
-        if keys.list.is_empty() || !is_signed(apex, records) {
+        if keys.list.is_empty() {
             return Items::None;
         }
         let octets = &keys.octets;

@@ -1,26 +1,26 @@
 //! What of an image lies where: beside its node, behind its cut, or among the far items; flat or in segments.
 
 use super::Unfit;
-use super::names::{Names, parent};
 use super::order::{Items, Order};
-use super::rrsets::{Entry, Extra, Rrsets};
+use super::part::{Entry, Extra};
+use super::rrsets::{Encoded, Rrsets};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
 use crate::zone::layout::{
-    BUCKET_MAX, DIGEST, EXPANSION_MAX, Grid, IMAGE_MAX, PADDING, PLACE, SEGMENT_ENTRY, extra, far, header, node,
+    BUCKET_MAX, DIGEST, EXPANSION_MAX, Grid, IMAGE_MAX, PADDING, PLACE, SEGMENT_ENTRY, SEGMENT_MAX, SLOT, extra, far,
+    header, node,
 };
-use std::collections::HashMap;
-use std::ops::Range;
+use crate::zone::memory;
 
 /// Where everything will lie.
 pub(super) struct Plan<'a> {
-    pub(super) names: &'a Names<'a>,
     pub(super) rrsets: &'a Rrsets,
     pub(super) is_flat: bool,
-    pub(super) apex: usize,
     /// The tables of names and of far items.
     pub(super) name_grid: Grid,
     pub(super) far_grid: Grid,
+    /// The names of the index, by hash.
+    pub(super) indexed: Vec<u32>,
     /// All far items, by hash.
     pub(super) far: Vec<Item>,
     /// What denials are found in.
@@ -29,11 +29,10 @@ pub(super) struct Plan<'a> {
     pub(super) segments_len: u64,
     /// Names that lie behind their cut.
     own: Vec<bool>,
-    /// The child `*` of a name.
-    pub(super) wildcards: HashMap<usize, usize>,
 }
 
 /// A far item.
+#[derive(Clone, Copy)]
 pub(super) struct Item {
     pub(super) hash: u64,
     pub(super) key: u16,
@@ -41,48 +40,52 @@ pub(super) struct Item {
     pub(super) number: u32,
 }
 
+/// So many far items ahead of the one that is measured, memory is being loaded.
+const AHEAD: usize = 16;
+
+/// Bits of a hash that tell the ranges which cores share in.
+const HASH_RANGES_BITS: u32 = 16;
+
 impl Item {
     pub(super) fn is_node(&self) -> bool {
         self.key & far::NODE != 0
     }
 }
 
+/// Octets that each of the names of the index takes, and each far item: its slot, and itself.
+#[derive(Default)]
+struct Lens {
+    names: Vec<u32>,
+    far: Vec<u32>,
+}
+
 impl<'a> Plan<'a> {
     /// An image of more than `flat_max` octets is laid out in segments.
-    pub(super) fn new(
-        flat_max: u64,
-        apex: &Name,
-        names: &'a Names<'a>,
-        rrsets: &'a Rrsets,
-        items: &'a Items<'a>,
-    ) -> Result<Plan<'a>, Unfit> {
+    pub(super) fn new(flat_max: u64, apex: &Name, rrsets: &'a Rrsets, items: &'a Items<'a>) -> Result<Plan<'a>, Unfit> {
         let mut plan = Plan {
-            names,
             rrsets,
             is_flat: true,
-            apex: names.apex(),
             name_grid: Grid::flat(0),
             far_grid: Grid { bits: 0, buckets: 0 },
+            indexed: (0..rrsets.node_count()).filter(|&number| rrsets.is_indexed(number)).map(|n| n as u32).collect(),
             far: Vec::new(),
             order: Order::default(),
             segments_len: 0,
-            own: own(names, rrsets),
-            wildcards: wildcards(names),
+            own: own(rrsets),
         };
-        plan.collect_far();
+        plan.far = plan.collect_far();
         let head_len = header::SIZE + apex.as_wire().len() + items.hashing().len();
-        let root_len = |plan: &Plan| (head_len + plan.node_len(plan.apex) + DIGEST) as u64;
-        let indexed = names.indexed().count();
-        // Each set is in the image once at least: often that alone is too much to be flat.
-        let mut len = rrsets.octets_len();
+        let root_len = |plan: &Plan| (head_len + plan.node_len(rrsets.apex) + DIGEST) as u64;
+        // Each name and set is in the image once at least: often that alone is too much to be flat.
+        let (mut len, mut lens) = (rrsets.octets_len, Lens::default());
         if len <= flat_max {
-            plan.lay_out(indexed, |_| 0);
+            lens = plan.lay_out(|_| 0);
             len = root_len(&plan) + plan.segments_len + items.len_max();
         }
         plan.is_flat = len <= flat_max;
         plan.order = items.order(plan.is_flat);
         if !plan.is_flat {
-            plan.lay_out(indexed, |octets| octets);
+            lens = plan.lay_out(|octets| octets);
             let segments = plan.name_grid.segments() + plan.far_grid.segments() + plan.order.runs.len();
             let order_len = plan.order.runs.iter().map(|run| run.len() as u64).sum::<u64>();
             len = root_len(&plan)
@@ -97,78 +100,105 @@ impl<'a> Plan<'a> {
         if rrsets.expanded_len > len.saturating_mul(EXPANSION_MAX) {
             return Err(Unfit::TooRepetitive);
         }
-        plan.check_name_buckets()?;
-        plan.assign_keys()?;
+        if !plan.fits(&lens) {
+            return Err(Unfit::Seed);
+        }
+        plan.assign_keys();
         Ok(plan)
     }
 
     /// Chooses the grids, for tables whose octets count as `counted`.
-    fn lay_out(&mut self, indexed: usize, counted: impl Fn(u64) -> u64) {
-        let is_indexed = |&number: &usize| self.names.is_indexed(number);
-        let in_names = self
-            .sum(self.names.len(), |part| part.filter(is_indexed).map(|number| 4 + self.node_len(number) as u64).sum());
-        let in_far =
-            self.sum(self.far.len(), |part| self.far[part].iter().map(|item| 4 + self.item_len(item) as u64).sum());
-        let directory = |grid: Grid| (grid.segments() * (grid.buckets as usize * (PLACE + 1) + PLACE)) as u64;
-        self.name_grid = Grid::new(indexed, counted(in_names));
+    fn lay_out(&mut self, counted: impl Fn(u64) -> u64) -> Lens {
+        let cores = self.rrsets.cores;
+        let names = in_parts(cores, self.indexed.len(), |part| {
+            let len = |&number: &u32| (SLOT + self.node_len(number as usize)) as u32;
+            self.indexed[part].iter().map(len).collect::<Vec<_>>()
+        });
+        let far = in_parts(cores, self.far.len(), |part| {
+            let len = |number: usize| {
+                self.far.get(number + AHEAD).into_iter().for_each(|ahead| self.prefetch_set(ahead));
+                (SLOT + self.item_len(&self.far[number])) as u32
+            };
+            part.map(len).collect::<Vec<_>>()
+        });
+        let lens = Lens { names: names.concat(), far: far.concat() };
+        let sum = |lens: &[u32]| lens.iter().map(|&len| u64::from(len)).sum::<u64>();
+        let (in_names, in_far) = (sum(&lens.names), sum(&lens.far));
+        self.name_grid = Grid::new(self.indexed.len(), counted(in_names));
         if !self.far.is_empty() {
             self.far_grid = Grid::new(self.far.len(), counted(in_far));
         }
-        self.segments_len = in_names + in_far + directory(self.name_grid) + directory(self.far_grid);
+        let directories = |grid: Grid| (grid.segments() * grid.directory_len()) as u64;
+        self.segments_len = in_names + in_far + directories(self.name_grid) + directories(self.far_grid);
+        lens
     }
 
-    /// Of `0..len`, on all cores.
-    fn sum(&self, len: usize, part: impl Fn(Range<usize>) -> u64 + Sync) -> u64 {
-        in_parts(self.names.cores(), len, part).into_iter().sum()
+    /// Whether no bucket and no segment is too full. Those of the order never are.
+    fn fits(&self, lens: &Lens) -> bool {
+        let names = self.indexed.iter().map(|&number| self.rrsets.node(number as usize).hash);
+        let far = self.far.iter().map(|item| far::prefix(item.hash));
+        self.fits_table(self.name_grid, names.zip(&lens.names)) && self.fits_table(self.far_grid, far.zip(&lens.far))
     }
 
-    fn collect_far(&mut self) {
-        let sets = self.rrsets.sets().iter().zip(0..).filter(|(set, _)| !set.is_inline());
-        let sets = sets.map(|(set, number)| Item { hash: set.hash, key: far::key(set.hash, false), number });
-        let hidden = (0..self.names.len()).filter(|&number| self.names.at(number).is_hidden && !self.own[number]);
-        let hidden = hidden.map(|number| {
-            let hash = self.names.at(number).hash;
-            Item { hash, key: far::key(hash, true), number: number as u32 }
-        });
-        self.far = sets.chain(hidden).collect();
+    /// The same for one table. `items`: hash and octets of each, by hash.
+    fn fits_table<'l>(&self, grid: Grid, mut items: impl Iterator<Item = (u64, &'l u32)>) -> bool {
+        let (mut last, mut in_bucket, mut octets) = (None, 0, 0);
+        items.all(|(hash, &len)| {
+            let (segment, bucket) = grid.place(hash);
+            in_bucket = if last == Some((segment, bucket)) { in_bucket + 1 } else { 1 };
+            let is_first = last.is_none_or(|(last, _)| last != segment);
+            octets = len as usize + if is_first { grid.directory_len() + PADDING } else { octets };
+            last = Some((segment, bucket));
+            in_bucket <= BUCKET_MAX && (self.is_flat || octets <= SEGMENT_MAX)
+        })
+    }
+
+    /// All far items, by hash.
+    fn collect_far(&self) -> Vec<Item> {
+        let rrsets = self.rrsets;
         // Two of one hash are rare, and in an order that the content gives.
         let content = |item: &Item| match item.is_node() {
-            true => self.names.at(item.number as usize).relative,
-            false => self.rrsets.octets(item.number),
+            true => rrsets.name(item.number as usize),
+            false => rrsets.set(item.number).octets,
         };
-        let mut far = std::mem::take(&mut self.far);
-        far.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| (a.is_node(), content(a)).cmp(&(b.is_node(), content(b)))));
-        self.far = far;
-    }
-
-    fn check_name_buckets(&self) -> Result<(), Unfit> {
-        let (mut last, mut run) = (None, 0);
-        for (_, name) in self.names.indexed() {
-            let bucket = Some(self.name_grid.place(name.hash));
-            run = if bucket == last { run + 1 } else { 1 };
-            last = bucket;
-            if run > BUCKET_MAX {
-                return Err(Unfit::Seed);
-            }
-        }
-        Ok(())
+        let order = |a: &Item, b: &Item| {
+            a.hash.cmp(&b.hash).then_with(|| (a.is_node(), content(a)).cmp(&(b.is_node(), content(b))))
+        };
+        // Each core takes the hashes of a range.
+        let sets = in_parts(rrsets.cores, 1 << HASH_RANGES_BITS, |ranges| {
+            let is_here = |hash: u64| ranges.contains(&((hash >> (64 - HASH_RANGES_BITS)) as usize));
+            let sets = rrsets.sets().filter(|(_, Encoded { set, .. })| !set.is_inline() && is_here(set.hash));
+            let item = |(number, Encoded { set, .. })| Item { hash: set.hash, key: far::key(set.hash, false), number };
+            let mut sets: Vec<Item> = sets.map(item).collect();
+            sets.sort_by(order);
+            sets
+        });
+        let nodes = in_parts(rrsets.cores, rrsets.node_count(), |part| {
+            let hidden = part.filter(|&number| rrsets.node(number).is_hidden && !self.own[number]);
+            let item = |number: usize| {
+                let hash = rrsets.node(number).hash;
+                Item { hash, key: far::key(hash, true), number: number as u32 }
+            };
+            hidden.map(item).collect::<Vec<_>>()
+        });
+        let mut far = sets.concat();
+        far.extend(nodes.concat());
+        // Two runs that are in order.
+        far.sort_by(order);
+        far
     }
 
     /// Gives each far item a key that no other of its bucket has.
-    fn assign_keys(&mut self) -> Result<(), Unfit> {
+    fn assign_keys(&mut self) {
         let grid = self.far_grid;
         let place = |item: &Item| grid.place(far::prefix(item.hash));
         for bucket in self.far.chunk_by_mut(|a, b| place(a) == place(b)) {
-            if bucket.len() > BUCKET_MAX {
-                return Err(Unfit::Seed);
-            }
             for at in 1..bucket.len() {
                 while bucket[..at].iter().any(|other| other.key == bucket[at].key) {
                     bucket[at].key = far::next_key(bucket[at].key);
                 }
             }
         }
-        Ok(())
     }
 
     /// How an extra's target is given, as its flags say it.
@@ -176,9 +206,9 @@ impl<'a> Plan<'a> {
         let target = extra.target as usize;
         let given = match () {
             () if self.own[target] => extra::PLACE | extra::OWN,
-            () if target == self.apex => extra::APEX,
+            () if target == self.rrsets.apex => extra::APEX,
             () if self.is_flat => extra::PLACE,
-            () if self.names.at(target).is_hidden => extra::FAR,
+            () if self.rrsets.node(target).is_hidden => extra::FAR,
             () => extra::HASH,
         };
         given | if extra.is_required { extra::REQUIRED } else { 0 }
@@ -186,22 +216,24 @@ impl<'a> Plan<'a> {
 
     /// Octets of a node, with all that lies behind it.
     pub(super) fn node_len(&self, number: usize) -> usize {
-        let mut len = self.head_len(number);
-        for &Entry { is_inline, set, .. } in self.rrsets.of(number) {
+        let (name, entries) = self.rrsets.name_and_entries(number);
+        let mut len = self.head_len(number, name, entries);
+        for &Entry { is_inline, set, .. } in entries {
             if is_inline {
-                len += self.set_len(set);
-                let targets = self.rrsets.extras(set).iter().map(|extra| extra.target as usize);
+                let encoded = self.rrsets.set(set);
+                len += self.set_len(encoded);
+                let targets = encoded.extras.iter().map(|extra| extra.target as usize);
                 len += targets.filter(|&target| self.own[target]).map(|target| self.node_len(target)).sum::<usize>();
             }
         }
         len
     }
 
-    /// Octets of a node before its first RRset.
-    pub(super) fn head_len(&self, number: usize) -> usize {
-        let has_place = self.is_flat && self.wildcards.contains_key(&number);
-        let entries = self.rrsets.of(number).iter().map(|entry| self.entry_len(entry)).sum::<usize>();
-        node::FIXED + self.names.at(number).relative.len() + if has_place { PLACE } else { 0 } + entries
+    /// Octets of a node with this name and these entries before its first RRset.
+    pub(super) fn head_len(&self, number: usize, name: &[u8], entries: &[Entry]) -> usize {
+        let has_place = self.is_flat && self.rrsets.wildcards.contains_key(&number);
+        let entries = entries.iter().map(|entry| self.entry_len(entry)).sum::<usize>();
+        node::FIXED + name.len() + if has_place { PLACE } else { 0 } + entries
     }
 
     fn entry_len(&self, entry: &Entry) -> usize {
@@ -209,34 +241,42 @@ impl<'a> Plan<'a> {
     }
 
     /// Octets of an RRset.
-    pub(super) fn set_len(&self, set: u32) -> usize {
-        let extras = self.rrsets.extras(set).iter();
+    pub(super) fn set_len(&self, encoded: Encoded) -> usize {
+        let extras = encoded.extras.iter();
         let extras = extras.map(|extra| extra::FIXED + extra::target_len(self.extra_flags(extra)));
-        self.rrsets.octets(set).len() + extras.sum::<usize>()
+        encoded.octets.len() + extras.sum::<usize>()
+    }
+
+    /// Starts loading what is known of a far item's RRset: their order is that of no memory.
+    pub(super) fn prefetch_set(&self, item: &Item) {
+        if !item.is_node() {
+            self.rrsets.prefetch_set(item.number);
+        }
+    }
+
+    /// Starts loading the octets of a far item's RRset.
+    pub(super) fn prefetch_octets(&self, item: &Item) {
+        if !item.is_node() {
+            memory::prefetch_behind(self.rrsets.set(item.number).octets);
+        }
     }
 
     fn item_len(&self, item: &Item) -> usize {
-        if item.is_node() { self.node_len(item.number as usize) } else { self.set_len(item.number) }
+        if item.is_node() { self.node_len(item.number as usize) } else { self.set_len(self.rrsets.set(item.number)) }
     }
 }
 
 /// Hidden names that nothing but the NS records of their own cut needs, where these lie in the cut's bucket: they may lie there
 /// too, so that such a referral is one run of cache lines. Few enough: the RRset that names them is small.
-fn own(names: &Names, rrsets: &Rrsets) -> Vec<bool> {
-    let mut own = vec![false; names.len()];
-    let mut wanted = vec![false; names.len()];
-    for (set, number) in rrsets.sets().iter().zip(0..) {
-        for extra in rrsets.extras(number) {
+fn own(rrsets: &Rrsets) -> Vec<bool> {
+    let mut own = vec![false; rrsets.node_count()];
+    let mut wanted = vec![false; rrsets.node_count()];
+    for (_, Encoded { set, extras, .. }) in rrsets.sets() {
+        for extra in extras {
             let target = extra.target as usize;
-            own[target] = !wanted[target] && extra.is_required && set.is_inline() && names.at(target).is_hidden;
+            own[target] = !wanted[target] && extra.is_required && set.is_inline() && rrsets.node(target).is_hidden;
             wanted[target] = true;
         }
     }
     own
-}
-
-/// Which name has which as its child `*`.
-fn wildcards(names: &Names) -> HashMap<usize, usize> {
-    let stars = names.indexed().filter(|(_, name)| name.is_wildcard);
-    stars.filter_map(|(number, name)| Some((names.find(parent(name.relative))?, number))).collect()
 }

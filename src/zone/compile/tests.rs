@@ -1,5 +1,7 @@
 use super::*;
+use crate::wire::code::rtype;
 use crate::wire::lookup::LookupName;
+use crate::wire::name::Text;
 use crate::zone::finding::FINDINGS_MAX;
 use crate::zone::image::{Found, Hint};
 use crate::zone::layout;

@@ -1,41 +1,40 @@
 //! Writes an image as it was planned.
 
-use super::names::NameEntry;
+use super::apex::Soa;
+use super::part::Entry;
 use super::plan::{Item, Plan};
-use super::rrsets::Entry;
-use super::{Soa, Unfit};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
 use crate::zone::image::Piece;
 use crate::zone::layout::{
-    BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, VERSION, denial, extra, far, header, node,
+    BUCKET_MAX, Grid, MAGIC, PADDING, PLACE, SEGMENT_MAX, SLOT, VERSION, denial, extra, far, header, node,
 };
 use crate::zone::memory::{self, ARENA};
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// So many names ahead of the one that is written, the octets of a name are being loaded.
-const AHEAD: usize = 16;
+/// So many names or far items ahead of the one that is written, memory is being loaded.
+const AHEAD: usize = 8;
 
 /// Writes the image: its flat bytes, or its root and segments.
-pub(super) fn image(apex: &Name, soa: &Soa, plan: &Plan) -> Result<(Vec<u8>, Vec<Piece>), Unfit> {
+pub(super) fn image(apex: &Name, soa: &Soa, plan: &Plan) -> (Vec<u8>, Vec<Piece>) {
     let refs = Refs::new(plan);
     if plan.is_flat {
         // The first time to learn the places, the second to write them.
         flat(apex, soa, plan, &refs);
-        return Ok((flat(apex, soa, plan, &refs), Vec::new()));
+        return (flat(apex, soa, plan, &refs), Vec::new());
     }
-    let segments = segments(plan, &refs)?;
+    let segments = segments(plan, &refs);
     let root = root(apex, soa, plan, &segments, &refs);
-    Ok((root, segments.into_iter().map(|(piece, _)| piece).collect()))
+    (root, segments.into_iter().map(|(piece, _)| piece).collect())
 }
 
 fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     let mut root = start_root(apex, soa, plan, refs);
     let name_table = root.len() as u32;
     let mut run = Run { plan, refs, out: root, start: 0 };
-    run.put_names(0, &mut &indexed(plan)[..]);
+    run.put_names(0, &mut &plan.indexed[..]);
     let far_table = run.out.len() as u32;
     if !plan.far.is_empty() {
         run.put_far(0, &mut &plan.far[..]);
@@ -67,13 +66,14 @@ fn root(apex: &Name, soa: &Soa, plan: &Plan, segments: &[(Piece, blake3::Hash)],
 /// Header, apex name, hashing, apex node.
 fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     let mut out = vec![0; header::SIZE];
-    let deepest = plan.names.indexed().map(|(_, name)| name.depth).max().unwrap_or(0);
+    let depth = |&number: &u32| plan.rrsets.node(number as usize).depth;
+    let deepest = plan.indexed.iter().map(depth).max().unwrap_or(0);
     let mut field = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
     field(0, &MAGIC);
     field(header::VERSION, &VERSION.to_le_bytes());
     field(header::SERIAL, &soa.serial.to_le_bytes());
     field(header::RECORDS, &plan.rrsets.record_count.to_le_bytes());
-    field(header::SEED, &plan.names.seed().to_le_bytes());
+    field(header::SEED, &plan.rrsets.seed.to_le_bytes());
     field(header::NAME_BUCKETS, &plan.name_grid.buckets.to_le_bytes());
     field(header::FAR_BUCKETS, &plan.far_grid.buckets.to_le_bytes());
     let items = plan.order.items;
@@ -95,7 +95,7 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     out.extend_from_slice(apex.as_wire());
     out.extend_from_slice(&hashing);
     let mut run = Run { plan, refs, out, start: 0 };
-    run.put_node(plan.apex);
+    run.put_node(plan.rrsets.apex);
     run.out
 }
 
@@ -111,30 +111,21 @@ fn finish_root(mut root: Vec<u8>, segments_len: u64) -> Vec<u8> {
 }
 
 /// The segments, each with its digest.
-fn segments(plan: &Plan, refs: &Refs) -> Result<Vec<(Piece, blake3::Hash)>, Unfit> {
-    let indexed = indexed(plan);
+fn segments(plan: &Plan, refs: &Refs) -> Vec<(Piece, blake3::Hash)> {
     let count = plan.name_grid.segments() + plan.far_grid.segments() + plan.order.runs.len();
-    let parts = in_parts(plan.names.cores(), count, |part| part_of_segments(plan, refs, &indexed, part));
-    let mut segments = Vec::with_capacity(count);
-    for part in parts {
-        segments.extend(part?);
-    }
-    Ok(segments)
+    let parts = in_parts(plan.rrsets.cores, count, |part| part_of_segments(plan, refs, part));
+    parts.into_iter().flatten().collect()
 }
 
 /// Some of the segments.
-fn part_of_segments(
-    plan: &Plan,
-    refs: &Refs,
-    indexed: &[u32],
-    part: Range<usize>,
-) -> Result<Vec<(Piece, blake3::Hash)>, Unfit> {
+fn part_of_segments(plan: &Plan, refs: &Refs, part: Range<usize>) -> Vec<(Piece, blake3::Hash)> {
     let name_segments = plan.name_grid.segments();
     let far_end = name_segments + plan.far_grid.segments();
     let mut left = plan.segments_len as usize / far_end * part.len();
     let mut run = Run { plan, refs, out: new_arena(&mut left), start: 0 };
     let (mut pieces, mut lens, mut digests) = (Vec::with_capacity(part.len()), Vec::new(), Vec::new());
-    let mut names = from_segment(indexed, part.start, plan.name_grid, |&number| plan.names.at(number as usize).hash);
+    let hash = |&number: &u32| plan.rrsets.node(number as usize).hash;
+    let mut names = from_segment(&plan.indexed, part.start, plan.name_grid, hash);
     let far_start = part.start.saturating_sub(name_segments);
     let mut far = from_segment(&plan.far, far_start, plan.far_grid, |item| far::prefix(item.hash));
     for segment in part {
@@ -150,15 +141,13 @@ fn part_of_segments(
         }
         run.out.extend_from_slice(&[0; PADDING]);
         let octets = &run.out[run.start..];
-        if octets.len() > SEGMENT_MAX {
-            return Err(Unfit::Seed);
-        }
+        assert!(octets.len() <= SEGMENT_MAX, "what is too large was found out when it was planned");
         digests.push(blake3::hash(octets));
         lens.push(octets.len());
     }
     run.out.shrink_to_fit();
     pieces.extend(Piece::cut(run.out, lens));
-    Ok(pieces.into_iter().zip(digests).collect())
+    pieces.into_iter().zip(digests).collect()
 }
 
 /// The items from those of a segment on, of items by hash.
@@ -175,11 +164,6 @@ fn new_arena(left: &mut usize) -> Vec<u8> {
     arena
 }
 
-/// The names of the index, by hash.
-fn indexed(plan: &Plan) -> Vec<u32> {
-    plan.names.indexed().map(|(number, _)| number as u32).collect()
-}
-
 /// What refs say: places where the image is flat, far refs where it is in segments. In segments they are known before, and all cores
 /// read them.
 struct Refs {
@@ -190,7 +174,7 @@ struct Refs {
 impl Refs {
     fn new(plan: &Plan) -> Refs {
         let none = |count: usize| std::iter::repeat_with(AtomicU64::default).take(count).collect();
-        let refs = Refs { names: none(plan.names.len()), sets: none(plan.rrsets.sets().len()) };
+        let refs = Refs { names: none(plan.rrsets.node_count()), sets: none(plan.rrsets.set_count() as usize) };
         if !plan.is_flat {
             for item in &plan.far {
                 let kind = if item.is_node() { &refs.names } else { &refs.sets };
@@ -206,6 +190,12 @@ impl Refs {
 
     fn set(&self, number: u32) -> u64 {
         self.sets[number as usize].load(Relaxed)
+    }
+
+    /// Starts loading the refs to those of a node's sets that lie elsewhere.
+    fn prefetch_sets(&self, entries: &[Entry]) {
+        let elsewhere = entries.iter().filter(|entry| !entry.is_inline);
+        elsewhere.for_each(|entry| memory::prefetch_item(&self.sets, entry.set as usize));
     }
 }
 
@@ -226,9 +216,11 @@ impl Run<'_> {
     /// The table of a segment's names: the first of `names`, which are taken off.
     fn put_names(&mut self, segment: usize, names: &mut &[u32]) {
         let plan = self.plan;
-        let hash = |&number: &u32| plan.names.at(number as usize).hash;
-        self.put_table(plan.name_grid, segment, names, hash, |run, &number| {
-            plan.names.prefetch_name(number as usize + AHEAD);
+        let hash = |&number: &u32| plan.rrsets.node(number as usize).hash;
+        self.put_table(plan.name_grid, segment, names, hash, |run, &number, behind| {
+            if let Some(&ahead) = behind.get(AHEAD) {
+                run.refs.prefetch_sets(plan.rrsets.of(ahead as usize));
+            }
             let slot = hash(&number) as u8 as u32 | (run.here() as u32) << 8;
             run.put_node(number as usize);
             slot
@@ -243,7 +235,9 @@ impl Run<'_> {
             segment,
             items,
             |item| far::prefix(item.hash),
-            |run, item| {
+            |run, item, behind| {
+                behind.get(2 * AHEAD).into_iter().for_each(|ahead| plan.prefetch_set(ahead));
+                behind.get(AHEAD).into_iter().for_each(|ahead| plan.prefetch_octets(ahead));
                 let slot = u32::from(item.key) | (run.here() as u32) << far::KEY_BITS;
                 if item.is_node() {
                     run.put_node(item.number as usize);
@@ -256,14 +250,14 @@ impl Run<'_> {
         );
     }
 
-    /// Directory and buckets. `put` writes an item and gives its slot.
+    /// Directory and buckets. `put` writes an item, is told what comes behind it, and gives its slot.
     fn put_table<T>(
         &mut self,
         grid: Grid,
         segment: usize,
         items: &mut &[T],
         hash: impl Fn(&T) -> u64,
-        put: impl Fn(&mut Self, &T) -> u32,
+        put: impl Fn(&mut Self, &T, &[T]) -> u32,
     ) {
         let directory = self.out.len();
         self.out.resize(directory + (grid.buckets as usize + 1) * PLACE, 0);
@@ -272,14 +266,14 @@ impl Run<'_> {
             self.set_place(directory + bucket * PLACE, start);
             let is_here = |item: &T| grid.place(hash(item)) == (segment, bucket);
             let count = items.iter().take(BUCKET_MAX).take_while(|item| is_here(item)).count();
-            let (members, behind) = items.split_at(count);
-            *items = behind;
             self.out.push(count as u8);
             let slots = self.out.len();
-            self.out.resize(slots + 4 * count, 0);
-            for (index, item) in members.iter().enumerate() {
-                let slot = put(self, item);
-                self.out[slots + 4 * index..][..4].copy_from_slice(&slot.to_le_bytes());
+            self.out.resize(slots + SLOT * count, 0);
+            for index in 0..count {
+                let Some((item, behind)) = items.split_first() else { break };
+                *items = behind;
+                let slot = put(self, item, behind);
+                self.out[slots + SLOT * index..][..SLOT].copy_from_slice(&slot.to_le_bytes());
             }
         }
         let end = self.here();
@@ -291,25 +285,22 @@ impl Run<'_> {
         if plan.is_flat {
             self.refs.names[number].store(start as u64, Relaxed);
         }
-        let name: &NameEntry = plan.names.at(number);
-        let wildcard = plan.wildcards.get(&number);
-        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-        let flags =
-            flag(name.is_cut, node::CUT) | flag(name.has_dname, node::DNAME) | flag(wildcard.is_some(), node::WILDCARD);
-        let entries = plan.rrsets.of(number);
-        self.out.extend_from_slice(&[flags, name.relative.len() as u8, entries.len() as u8]);
-        self.out.extend_from_slice(name.relative);
+        let (name, entries) = plan.rrsets.name_and_entries(number);
+        let wildcard = plan.rrsets.wildcards.get(&number);
+        let flags = plan.rrsets.node(number).flags | if wildcard.is_some() { node::WILDCARD } else { 0 };
+        self.out.extend_from_slice(&[flags, name.len() as u8, entries.len() as u8]);
+        self.out.extend_from_slice(name);
         if let Some(&wildcard) = wildcard
             && plan.is_flat
         {
             self.put_ref(self.refs.name(wildcard), PLACE);
         }
-        let mut beside = start + plan.head_len(number);
+        let mut beside = start + plan.head_len(number, name, entries);
         for &Entry { rtype, is_inline, set } in entries {
             self.out.extend_from_slice(&rtype.to_le_bytes());
             if is_inline {
                 self.put_ref(beside as u64, PLACE);
-                beside += plan.set_len(set);
+                beside += plan.set_len(plan.rrsets.set(set));
             } else {
                 self.put_ref(self.refs.set(set), if plan.is_flat { PLACE } else { far::LEN });
             }
@@ -328,21 +319,22 @@ impl Run<'_> {
     }
 
     /// Writes an RRset. Gives the nodes that are to lie behind it, each with where its place is to stand.
-    fn put_set(&mut self, set: u32) -> Vec<(usize, usize)> {
+    fn put_set(&mut self, number: u32) -> Vec<(usize, usize)> {
         let plan = self.plan;
+        let encoded = plan.rrsets.set(number);
         if plan.is_flat {
-            self.refs.sets[set as usize].store(self.here() as u64, Relaxed);
+            self.refs.sets[number as usize].store(self.here() as u64, Relaxed);
         }
-        self.out.extend_from_slice(plan.rrsets.octets(set));
+        self.out.extend_from_slice(encoded.octets);
         let mut own = Vec::new();
-        for extra in plan.rrsets.extras(set) {
+        for extra in encoded.extras {
             let (flags, target) = (plan.extra_flags(extra), extra.target as usize);
             self.out.extend_from_slice(&[extra.record, extra.place, flags]);
             if flags & extra::OWN != 0 {
                 own.push((self.out.len(), target));
             }
             let given = match flags & extra::TARGET {
-                extra::HASH => plan.names.at(target).hash,
+                extra::HASH => plan.rrsets.node(target).hash,
                 _ => self.refs.name(target),
             };
             self.put_ref(given, extra::target_len(flags));

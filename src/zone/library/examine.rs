@@ -3,7 +3,7 @@
 use super::discover::{Places, Skipped, Source, sources};
 use super::families::{Families, Gathered, Misfits};
 use super::judge::{Judge, Judging, Verdict};
-use super::read::{Opened, is_zone, open};
+use super::read::{Keep, Opened, open};
 use crate::wire::name::Name;
 use crate::zone::cores::cores;
 use crate::zone::diagnostic::Diagnostic;
@@ -123,8 +123,8 @@ impl<F: FnMut(Examined, usize)> Turn<F> {
 
 /// `None`: it need not be a zone, and is none.
 fn examined(source: &Source, include_outside: bool, judge: &Judge, cores: usize) -> Option<(Examined, Verdict)> {
-    let mut opened = open(source, include_outside, cores);
-    if !is_zone(source, &opened) {
+    let mut opened = open(source, include_outside, cores, Keep::Records);
+    if !opened.is_zone {
         return None;
     }
     let verdict = judge.judge(source, &mut opened, cores);

@@ -59,9 +59,20 @@ pub(super) struct Reading<'j> {
     pub(super) judge: Option<&'j Judge>,
 }
 
+/// What is wanted of a zone's file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Its image alone.
+    Image,
+    /// Its records too.
+    Records,
+}
+
 /// A zone's file, read.
 pub(super) struct Opened {
-    /// What its text says; of an image nothing.
+    /// Whether it is a zone at all: it must be one, or has an SOA at the name that it bears.
+    pub(super) is_zone: bool,
+    /// What its text says, if that is kept; of an image nothing.
     pub(super) records: Records,
     pub(super) sources: Sources,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -72,10 +83,12 @@ pub(super) struct Opened {
 /// Reads, parses and compiles a file that was looked at when `began` was past, on so many cores if it is large. The report has all that is
 /// wrong with it.
 pub(super) fn read(source: &Source, look: Look, reading: &Reading, cores: usize) -> (Outcome, Option<Report>) {
-    let mut opened = open(source, reading.include_outside, cores);
+    // A judge asks the records.
+    let keep = if reading.judge.is_some() { Keep::Records } else { Keep::Image };
+    let mut opened = open(source, reading.include_outside, cores, keep);
     let included = (1..opened.sources.len()).filter_map(|file| opened.sources.path(file as u16));
     let files = Stamps::take(look, included, reading.began);
-    if !is_zone(source, &opened) {
+    if !opened.is_zone {
         return (Outcome::NoZone { reason: format!("has no SOA record at {}", source.apex), files }, None);
     }
     let verdict = reading.judge.map(|judge| judge.judge(source, &mut opened, cores)).unwrap_or_default();
@@ -99,7 +112,7 @@ pub(super) fn read(source: &Source, look: Look, reading: &Reading, cores: usize)
 }
 
 /// Reads a file, whatever it holds.
-pub(super) fn open(source: &Source, include_outside: bool, cores: usize) -> Opened {
+pub(super) fn open(source: &Source, include_outside: bool, cores: usize, keep: Keep) -> Opened {
     if is_image(&source.path) {
         return open_image(source);
     }
@@ -111,14 +124,20 @@ pub(super) fn open(source: &Source, include_outside: bool, cores: usize) -> Open
         parsed.sources.release();
     }
     let Parsed { records, sources, mut diagnostics } = parsed;
-    let (image, findings) = compile::compile(&source.apex, &records);
+    let apex = &source.apex;
+    let is_apex = |owner: &[u8]| owner.eq_ignore_ascii_case(apex.as_wire());
+    let is_zone = source.certain || records.of_type(rtype::SOA).any(|soa| is_apex(records.owner(soa)));
+    let ((image, findings), records) = match keep {
+        Keep::Image => (compile::compile_owned(apex, records), Records::default()),
+        Keep::Records => (compile::compile(apex, &records), records),
+    };
     // What could not be parsed is missing: then only what is wrong about a record that is there can be believed.
     let is_of_record =
         |finding: &Finding| finding.severity == Severity::Error && finding.line > 0 && !finding.is_absence;
     let believed = findings.into_iter().filter(|finding| parsed_well || is_of_record(finding));
     diagnostics.extend(spot::place(believed.collect(), &sources));
     let image = image.filter(|_| parsed_well);
-    Opened { records, sources, diagnostics, image }
+    Opened { is_zone, records, sources, diagnostics, image }
 }
 
 fn open_image(source: &Source) -> Opened {
@@ -133,7 +152,7 @@ fn open_image(source: &Source) -> Opened {
         Ok(image) => (Some(image), Vec::new()),
         Err(error) => refused(error.to_string(), "compile the zone again"),
     };
-    Opened { records: Records::default(), sources, diagnostics, image }
+    Opened { is_zone: source.certain, records: Records::default(), sources, diagnostics, image }
 }
 
 /// Reads a file with an image.
@@ -143,13 +162,6 @@ pub fn read_image(path: &Path) -> Result<Image, FileError> {
     // A small one is read at once, and takes no more memory than it must.
     let buffer = READ_AHEAD.min(len as usize);
     Image::read_from(BufReader::with_capacity(buffer, file), len)
-}
-
-/// Whether the file is a zone: it must be one, or has an SOA at the name that it bears.
-pub(super) fn is_zone(source: &Source, opened: &Opened) -> bool {
-    let apex = source.apex.as_wire();
-    let records = &opened.records;
-    source.certain || records.iter().any(|r| r.rtype == rtype::SOA && records.owner(r).eq_ignore_ascii_case(apex))
 }
 
 fn one_line(source: &Source, sources: &Sources, error: &Diagnostic) -> String {

@@ -143,13 +143,14 @@ impl<'l, 'a> Fields<'l, 'a> {
                 return Err(self.unexpected(&token, what));
             }
             for (at, &octet) in token.text.iter().enumerate() {
-                let Some(digit) = (octet as char).to_digit(16) else {
+                let digit = HEX_DIGITS[octet as usize];
+                if digit == NO_DIGIT {
                     let message = format!("{} in {what} is not a hexadecimal digit", shown(&token.text[at..at + 1]));
                     return Err(self.wrong(token.spot_within(at, 1), message));
-                };
+                }
                 match high.take() {
-                    None => high = Some(digit as u8),
-                    Some(high) => out.push(high << 4 | digit as u8),
+                    None => high = Some(digit),
+                    Some(high) => out.push(high << 4 | digit),
                 }
             }
             self.bound(token.spot(), out)?;
@@ -178,6 +179,20 @@ impl<'l, 'a> Fields<'l, 'a> {
         ))
     }
 }
+
+/// The value of each hexadecimal digit. A table, as nobody can predict whether the next one is a letter.
+static HEX_DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut octet = 0;
+    while octet < digits.len() {
+        if let Some(digit) = (octet as u8 as char).to_digit(16) {
+            digits[octet] = digit as u8;
+        }
+        octet += 1;
+    }
+    digits
+};
+const NO_DIGIT: u8 = 0xff;
 
 /// A fault in a field that says which it is.
 #[cold]

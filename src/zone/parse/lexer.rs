@@ -51,6 +51,36 @@ pub(super) fn starts_word(octet: u8) -> bool {
     matches!(CLASSES[octet as usize], Class::Plain | Class::Escape) && octet != b'$'
 }
 
+/// How many octets of class [`Class::Plain`] a text starts with. Sixteen are looked at at once: most words are shorter.
+#[inline(always)]
+fn plain_len(text: &[u8]) -> usize {
+    let mut len = 0;
+    while let Some(&octets) = text[len..].first_chunk::<16>() {
+        let suspects = suspects(octets);
+        len += (suspects.trailing_zeros() / u8::BITS) as usize;
+        if suspects != 0 && CLASSES[text[len] as usize] != Class::Plain {
+            return len;
+        }
+        len += usize::from(suspects != 0);
+    }
+    let rest = &text[len..];
+    len + rest.iter().position(|&octet| CLASSES[octet as usize] != Class::Plain).unwrap_or(rest.len())
+}
+
+/// Bit 7 of the first octet that may be of another class than [`Class::Plain`]; what is said of those behind it is not to be relied on.
+/// All control characters are suspects.
+#[inline(always)]
+fn suspects(octets: [u8; 16]) -> u128 {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    let word = u128::from_le_bytes(octets);
+    let below = |word: u128, octet: u8| word.wrapping_sub(ONES * octet as u128) & !word;
+    let equal = |word: u128, octet: u8| below(word ^ (ONES * octet as u128), 1);
+    // `(` and `)` differ in their lowest bit.
+    let found =
+        below(word, b' ' + 1) | equal(word | ONES, b')') | equal(word, b'"') | equal(word, b';') | equal(word, b'\\');
+    found & (ONES << 7)
+}
+
 /// A word, or what stands between two quotes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token<'a> {
@@ -225,7 +255,7 @@ impl<'a> Lexer<'a> {
             return Ok(Some(Token { text: &self.text[start + 1..self.at - 1], quoted: true, escaped, at: start }));
         }
         let rest = &self.text[start..];
-        let len = rest.iter().position(|&octet| CLASSES[octet as usize] != Class::Plain).unwrap_or(rest.len());
+        let len = plain_len(rest);
         self.at = start + len;
         let escaped = rest.get(len) == Some(&b'\\');
         if escaped {
@@ -380,6 +410,18 @@ mod tests {
         assert_eq!(entries("a\\;b \\( c\\ d\\\\;e\n"), ["a\\;b \\( c\\ d\\\\"]);
         assert_eq!(entries("x\"y\"z(w)v\n"), ["x <y> z w v"]);
         assert_eq!(entries("a\r\nb (\r\nc)\r\nd\r"), ["a", "b c", "d"]);
+    }
+
+    #[test]
+    fn words_of_any_length_end_where_their_classes_say() {
+        for octet in 0..=u8::MAX {
+            for len in [0, 1, 7, 15, 16, 17, 31, 32, 40] {
+                let text = [&vec![b'x'; len][..], &[octet], &[b'y'; 20], b" z"].concat();
+                let expected = text.iter().position(|&octet| CLASSES[octet as usize] != Class::Plain);
+                assert_eq!(plain_len(&text), expected.unwrap(), "octet {octet} behind {len}");
+                assert_eq!(plain_len(&text[..len]), len);
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::zone::records::Records;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 /// Octets of a piece, unless a zone may have so many that it could have more pieces than this.
 const PIECE: u64 = 1 << 20;
@@ -103,9 +103,9 @@ pub(super) struct Piece {
 
 impl Piece {
     /// Reads the entries that start in `range`. `None`: the piece is given up.
-    fn read(start: Start, text: &[u8], range: Range<usize>) -> Option<Piece> {
+    fn read(start: Start, text: &[u8], range: Range<usize>, records: Records) -> Option<Piece> {
         let file = start.file;
-        let mut reader = Reader::of_piece(start, range.len());
+        let mut reader = Reader::of_piece(start, records);
         let mut lexer = Lexer::starting_at(text, range.start);
         while lexer.position().1 < range.end {
             let (line, at) = lexer.position();
@@ -118,6 +118,21 @@ impl Piece {
     }
 }
 
+/// The memory of pieces that were taken, for those that are read next: the kernel clears what it gives anew.
+#[derive(Default)]
+struct Spares(Mutex<Vec<Records>>);
+
+impl Spares {
+    fn put(&self, mut records: Records) {
+        records.clear();
+        self.0.lock().expect("nobody panics").push(records);
+    }
+
+    fn take(&self) -> Option<Records> {
+        self.0.lock().expect("nobody panics").pop()
+    }
+}
+
 impl Reader<'_> {
     /// Reads pieces from where the lexer stands, as far as that goes well. It then stands where an entry starts, or at the end.
     pub(super) fn read_pieces(&mut self, pieces: &mut Pieces, lexer: &mut Lexer, file: u16, text: &[u8]) {
@@ -127,11 +142,13 @@ impl Reader<'_> {
         let cores = self.options.cores.min(ranges.len());
         let start = self.start_of_pieces(file);
         let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let spares = Spares::default();
         let work = |done: mpsc::Sender<_>| {
             while !is_over.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(range) = ranges.get(number) else { break };
-                if done.send((number, Piece::read(start.clone(), text, range.clone()))).is_err() {
+                let records = spares.take().unwrap_or_else(|| Records::for_text(range.len()));
+                if done.send((number, Piece::read(start.clone(), text, range.clone(), records))).is_err() {
                     break;
                 }
             }
@@ -143,7 +160,7 @@ impl Reader<'_> {
                 scope.spawn(move || work(done));
             }
             drop(done);
-            let taken = self.take_pieces(lexer, &ranges, &read);
+            let taken = self.take_pieces(lexer, &ranges, &read, &spares);
             is_over.store(true, Ordering::Relaxed);
             taken
         });
@@ -156,6 +173,7 @@ impl Reader<'_> {
         lexer: &mut Lexer,
         ranges: &[Range<usize>],
         read: &mpsc::Receiver<(usize, Option<Piece>)>,
+        spares: &Spares,
     ) -> usize {
         let mut early = HashMap::new();
         for (number, range) in ranges.iter().enumerate() {
@@ -167,9 +185,9 @@ impl Reader<'_> {
                 early.insert(number, piece);
             };
             let Some(piece) = piece else { return number };
-            let end = piece.end;
-            self.take(piece, lexer);
-            if end != range.end {
+            self.take(&piece, lexer);
+            spares.put(piece.records);
+            if piece.end != range.end {
                 // The next piece starts within an entry.
                 return number + 1;
             }

@@ -117,10 +117,10 @@ impl<'o> Reader<'o> {
         }
     }
 
-    /// Reads a piece of so many octets.
-    pub(super) fn of_piece(start: Start<'o>, octets: usize) -> Reader<'o> {
+    /// Reads a piece into `records`, which has none yet.
+    pub(super) fn of_piece(start: Start<'o>, records: Records) -> Reader<'o> {
         Reader {
-            records: Records::for_text(octets),
+            records,
             origin: start.origin,
             origin_in_zone: start.origin_in_zone,
             ttl_default: start.ttl_default,
@@ -147,11 +147,11 @@ impl<'o> Reader<'o> {
     }
 
     /// Takes a piece that starts where the lexer stands, which then stands behind it.
-    pub(super) fn take(&mut self, piece: Piece, lexer: &mut Lexer) {
+    pub(super) fn take(&mut self, piece: &Piece, lexer: &mut Lexer) {
         let lines_before = lexer.position().0 - 1;
         lexer.go_to(lines_before.saturating_add(piece.lines).saturating_add(1), piece.end);
-        self.records.append(piece.records, lines_before);
-        self.owner = Some(piece.owner);
+        self.records.append(&piece.records, lines_before);
+        self.owner = Some(piece.owner.clone());
         self.owner_refused = false;
         self.owner_is_new = true;
         self.ttl_last = piece.ttl_last.or(self.ttl_last);

@@ -5,6 +5,7 @@ use crate::zone::dump;
 use crate::zone::image::{Denial, Root, Segment};
 use crate::zone::nsec3;
 use crate::zone::order::OrderKey;
+use crate::zone::records::Record;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A record: owner, type, RDATA.

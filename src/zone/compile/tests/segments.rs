@@ -3,6 +3,7 @@
 use super::*;
 use crate::zone::dump;
 use crate::zone::image::{ImageError, Root, Segment};
+use crate::zone::records::Record;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 

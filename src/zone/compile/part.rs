@@ -1,0 +1,289 @@
+//! The nodes and RRsets of some of a zone's names, encoded as the image holds them: what one core makes.
+
+use super::encode::{Encoder, expanded};
+use super::known::Known;
+use super::names::{NameEntry, Names, parent};
+use crate::wire::code::rtype;
+use crate::wire::name::Name;
+use crate::zone::finding::Findings;
+use crate::zone::layout::{self, APEX_INLINE_MAX, INLINE_MAX, SIGNED_INLINE_MAX, node, rrset};
+use crate::zone::memory;
+use crate::zone::records::Records;
+use std::ops::Range;
+
+/// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
+const SHARE_MIN: usize = 32;
+/// So many names, or RRsets, are worked on step by step together: what the next step reads of one is loaded while others are looked at.
+pub(super) const BATCH: usize = 32;
+
+/// Nodes and RRsets, each numbered from 0 here.
+#[derive(Default)]
+pub(super) struct Part {
+    /// Names, and sets but for their extras.
+    octets: Vec<u8>,
+    pub(super) nodes: Vec<Node>,
+    /// What each node has, one node after the other, each by type.
+    pub(super) entries: Vec<Entry>,
+    pub(super) sets: Vec<Set>,
+    /// The extras of all sets.
+    pub(super) extras: Vec<Extra>,
+    /// Whether two of different content have the same hash: then not all that are equal are known to be.
+    pub(super) share_a_hash: bool,
+    /// Octets of sets that have no uses.
+    pub(super) octets_in_vain: usize,
+    /// Names `*`, each behind its parent, by their numbers among all names.
+    pub(super) wildcards: Vec<(usize, usize)>,
+    /// Records after duplicates are gone.
+    pub(super) record_count: u64,
+    /// Octets of all records written out.
+    pub(super) expanded_len: u64,
+}
+
+/// A name as the image holds it.
+pub(super) struct Node {
+    pub(super) hash: u64,
+    name_at: usize,
+    entries_at: u32,
+    name_len: u8,
+    /// Labels below the apex.
+    pub(super) depth: u8,
+    /// Those of [`node`], but for the wildcard's.
+    pub(super) flags: u8,
+    /// Occluded, or of NSEC3 records that lie in no order: no answer to any question.
+    pub(super) is_hidden: bool,
+}
+
+/// An RRset of a name.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) rtype: u16,
+    /// See [`Set::is_inline`]: here too, as what many names share lies far away in memory.
+    pub(super) is_inline: bool,
+    pub(super) set: u32,
+}
+
+/// One RRset.
+pub(super) struct Set {
+    at: usize,
+    len: u32,
+    /// Of its content, its extras' targets among it.
+    pub(super) hash: u64,
+    /// How many names have it; 0: it is equal to one of an earlier part, which all have instead.
+    pub(super) uses: u32,
+    /// Whether a name with the same one uses it too.
+    pub(super) may_be_shared: bool,
+    /// Whether it lies beside its node, if no other name has it.
+    may_be_inline: bool,
+    extras_at: u32,
+    extras: u8,
+}
+
+impl Set {
+    /// Whether it lies beside its node. Its length counts with each extra's target by hash, so that where it lies does not depend on
+    /// where they do.
+    pub(super) fn is_inline(&self) -> bool {
+        self.uses == 1 && self.may_be_inline
+    }
+}
+
+/// A name whose addresses go along with an RRset.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extra {
+    pub(super) record: u8,
+    pub(super) place: u8,
+    pub(super) is_required: bool,
+    /// Number of the name.
+    pub(super) target: u32,
+}
+
+/// Octets of an extra as they are hashed: record, place, whether it is required, hash of the target.
+const HASHED_EXTRA: usize = 3 + 8;
+
+impl Part {
+    /// Sorts, checks and encodes the records of these names. Gives, too, the sets that may be shared by the hash of their content, and
+    /// what was found to be wrong.
+    pub(super) fn of(apex: &Name, records: &Records, names: &Names, numbers: Range<usize>) -> (Part, Known, Findings) {
+        let (mut part, mut known) = (Part::with_room(numbers.len()), Known::with_room(numbers.len() / 2));
+        let mut findings = Findings::default();
+        let mut encoder = Encoder::new(apex, records, names, &mut findings);
+        let (mut targets, mut drafts) = (Vec::new(), Drafts::default());
+        let end = numbers.end;
+        (numbers.start..end.min(numbers.start + BATCH)).for_each(|number| names.prefetch(number));
+        for start in numbers.step_by(BATCH) {
+            let batch = start..end.min(start + BATCH);
+            targets.clear();
+            for entry in batch.clone().map(|number| names.at(number)).filter(|entry| !entry.is_hidden) {
+                encoder.hash_targets(entry, &mut targets);
+            }
+            names.prefetch_found(targets.iter().copied());
+            for number in batch {
+                names.prefetch(number + BATCH);
+                let entry = names.at(number);
+                part.add_node(entry, part.entries.len() + drafts.list.len());
+                if entry.is_wildcard && !entry.is_hidden {
+                    part.wildcards.extend(names.find(parent(entry.relative)).map(|parent| (parent, number)));
+                }
+                encoder.encode_name(entry, |encoder, rtype, count| {
+                    part.record_count += count as u64;
+                    part.expanded_len += expanded(encoder.owner.len(), &encoder.encoded);
+                    drafts.add(names, entry, rtype, &mut encoder.encoded, &encoder.extras);
+                });
+            }
+            part.keep(&mut drafts, &mut known);
+        }
+        (part, known, findings)
+    }
+
+    /// Nothing yet, with room for what so many names mostly have.
+    fn with_room(names: usize) -> Part {
+        let mut none = Part {
+            octets: Vec::with_capacity(48 * names),
+            nodes: Vec::with_capacity(names),
+            entries: Vec::with_capacity(names + names / 2),
+            sets: Vec::with_capacity(names),
+            ..Part::default()
+        };
+        memory::prefer_huge_pages(&mut none.octets);
+        memory::prefer_huge_pages(&mut none.nodes);
+        memory::prefer_huge_pages(&mut none.entries);
+        memory::prefer_huge_pages(&mut none.sets);
+        none
+    }
+
+    fn add_node(&mut self, entry: &NameEntry, entries_at: usize) {
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        self.nodes.push(Node {
+            hash: entry.hash,
+            name_at: self.octets.len(),
+            entries_at: entries_at as u32,
+            name_len: entry.relative.len() as u8,
+            depth: entry.depth,
+            flags: flag(entry.is_cut, node::CUT) | flag(entry.has_dname, node::DNAME),
+            is_hidden: entry.is_hidden,
+        });
+        self.octets.extend_from_slice(entry.relative);
+    }
+
+    /// Keeps what was encoded: again, or as one that is known.
+    fn keep(&mut self, drafts: &mut Drafts, known: &mut Known) {
+        let hashes = drafts.list.iter().filter(|draft| draft.may_be_shared).map(|draft| draft.hash);
+        hashes.clone().for_each(|hash| known.prefetch(hash));
+        let guesses = hashes.filter_map(|hash| known.guess(hash)).map(|set| set as usize);
+        guesses.clone().for_each(|set| memory::prefetch_item(&self.sets, set));
+        guesses.for_each(|set| memory::prefetch_behind(self.octets(set)));
+        for draft in &drafts.list {
+            let (octets, extras) = (&drafts.octets[draft.octets.clone()], &drafts.extras[draft.extras.clone()]);
+            let first = draft.may_be_shared.then(|| self.first(known, draft.hash, octets, extras)).flatten();
+            let set = first.unwrap_or(self.sets.len() as u32);
+            self.entries.push(Entry { rtype: draft.rtype, is_inline: false, set });
+            if let Some(first) = first {
+                self.sets[first as usize].uses += 1;
+                continue;
+            }
+            self.sets.push(Set {
+                at: self.octets.len(),
+                len: octets.len() as u32,
+                hash: draft.hash,
+                uses: 1,
+                may_be_shared: draft.may_be_shared,
+                may_be_inline: draft.may_be_inline,
+                extras_at: self.extras.len() as u32,
+                extras: extras.len() as u8,
+            });
+            self.octets.extend_from_slice(octets);
+            self.extras.extend_from_slice(extras);
+        }
+        drafts.clear();
+    }
+
+    /// The set of this content, if there is one; if not, the next one will be it.
+    fn first(&mut self, known: &mut Known, hash: u64, octets: &[u8], extras: &[Extra]) -> Option<u32> {
+        let first = known.find_or_add(hash, self.sets.len() as u32, |set| self.sets[set as usize].hash)?;
+        let is_same = self.octets(first as usize) == octets && self.extras(first as usize) == extras;
+        self.share_a_hash |= !is_same;
+        is_same.then_some(first)
+    }
+
+    /// Octets of all names, and of all sets that have uses.
+    pub(super) fn octets_len(&self) -> u64 {
+        (self.octets.len() - self.octets_in_vain) as u64
+    }
+
+    /// The name of a node, without the apex and the root, case as written.
+    pub(super) fn name(&self, node: usize) -> &[u8] {
+        let Node { name_at, name_len, .. } = self.nodes[node];
+        &self.octets[name_at..name_at + name_len as usize]
+    }
+
+    /// The RRsets of a node, by type.
+    pub(super) fn entries(&self, node: usize) -> &[Entry] {
+        let end = self.nodes.get(node + 1).map_or(self.entries.len(), |next| next.entries_at as usize);
+        &self.entries[self.nodes[node].entries_at as usize..end]
+    }
+
+    /// The octets of a set but for its extras: its number of extras is the last one, if it has any.
+    pub(super) fn octets(&self, set: usize) -> &[u8] {
+        let set = &self.sets[set];
+        &self.octets[set.at..set.at + set.len as usize]
+    }
+
+    /// The extras of a set.
+    pub(super) fn extras(&self, set: usize) -> &[Extra] {
+        let set = &self.sets[set];
+        &self.extras[set.extras_at as usize..set.extras_at as usize + set.extras as usize]
+    }
+}
+
+/// RRsets that were encoded, one after the other, and are not kept yet.
+#[derive(Default)]
+struct Drafts {
+    list: Vec<Draft>,
+    octets: Vec<u8>,
+    extras: Vec<Extra>,
+}
+
+struct Draft {
+    rtype: u16,
+    hash: u64,
+    may_be_shared: bool,
+    may_be_inline: bool,
+    octets: Range<usize>,
+    extras: Range<usize>,
+}
+
+impl Drafts {
+    /// Adds what the encoder made, and works out how it may be kept.
+    fn add(&mut self, names: &Names, entry: &NameEntry, rtype: u16, encoded: &mut Vec<u8>, extras: &[Extra]) {
+        let len = encoded.len();
+        for extra in extras {
+            encoded.extend_from_slice(&[extra.record, extra.place, extra.is_required as u8]);
+            encoded.extend_from_slice(&names.at(extra.target as usize).hash.to_le_bytes());
+        }
+        let hash = layout::hash(names.seed(), encoded);
+        // No two names have the same signatures, digests of keys (RFC 4034 section 5.1.4 puts the name into them), or glue of their own.
+        let is_signed = encoded[rrset::FIXED - 1] & rrset::SIGNATURES != 0;
+        let is_own = is_signed || rtype == rtype::DS || extras.iter().any(|extra| extra.is_required);
+        let max = match () {
+            () if entry.relative.is_empty() => APEX_INLINE_MAX,
+            () if is_signed => SIGNED_INLINE_MAX,
+            () => INLINE_MAX,
+        };
+        let (octets_at, extras_at) = (self.octets.len(), self.extras.len());
+        self.octets.extend_from_slice(&encoded[..len]);
+        self.extras.extend_from_slice(extras);
+        self.list.push(Draft {
+            rtype,
+            hash,
+            may_be_shared: len >= SHARE_MIN && !is_own,
+            may_be_inline: len + extras.len() * HASHED_EXTRA <= max,
+            octets: octets_at..self.octets.len(),
+            extras: extras_at..self.extras.len(),
+        });
+    }
+
+    fn clear(&mut self) {
+        self.list.clear();
+        self.octets.clear();
+        self.extras.clear();
+    }
+}
