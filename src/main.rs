@@ -1,11 +1,14 @@
 //! The `catchment` command.
 
 use catchment::cli::{self, Cli, Command};
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match cli.command {
         Command::Serve(arguments) => cli::serve::run(arguments),
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Compile(arguments) => cli::compile::run(&arguments),
@@ -17,6 +20,7 @@ fn main() -> ExitCode {
         Command::Health(arguments) => cli::health::run(&arguments),
         Command::Keygen(arguments) => cli::keygen::run(&arguments),
         Command::Keyset(arguments) => cli::keyset::run(&arguments),
+        Command::Plan(arguments) => cli::plan::run(&arguments),
         Command::Publish(arguments) => cli::publish::run(&arguments),
         Command::Refresh(arguments) => cli::publish::refresh(&arguments),
         Command::Releases(arguments) => cli::releases::run(&arguments),

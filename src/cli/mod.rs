@@ -10,7 +10,9 @@ pub mod health;
 pub mod keygen;
 pub mod keyset;
 mod memory;
+pub mod plan;
 mod progress;
+mod proposed;
 pub mod publish;
 pub mod releases;
 pub mod reload;
@@ -23,6 +25,7 @@ pub mod verify;
 mod zones;
 
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -36,7 +39,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, also if there was nothing to do; 1 failed; 2 the command line is wrong; \
-    3 another publisher was faster (publish, rollback); 4 published, but not all nodes serve it in time (--wait).";
+    3 another publisher was faster (publish, rollback); 4 published, but not all nodes serve it in time (--wait); \
+    5 guards object (publish). Of plan: 0 nothing would change, 1 failed, 2 changes.";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -63,6 +67,8 @@ pub enum Command {
     Keygen(keygen::Arguments),
     /// Look at a channel's key sets, make the next one, and put it into force
     Keyset(keyset::Arguments),
+    /// Print what a publish would change, and what guards say to it
+    Plan(plan::Arguments),
     /// Make zone files the newest release of a channel
     Publish(publish::Arguments),
     /// Say again, signed, what a channel's newest release is
@@ -77,6 +83,22 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Remove what no release of a store uses
     Gc(gc::Arguments),
+}
+
+impl Cli {
+    /// Reads a command line. `Err`: it is wrong, or asks for help, which is told; the exit code.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, ExitCode> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        Cli::try_parse_from(&arguments).map_err(|error| {
+            let _ = error.print();
+            match error.exit_code() {
+                0 => ExitCode::SUCCESS,
+                // Its other codes say whether there are changes.
+                _ if arguments.get(1).is_some_and(|command| command == "plan") => ExitCode::FAILURE,
+                code => ExitCode::from(code as u8),
+            }
+        })
+    }
 }
 
 /// Prints an error and gives the code of failure.

@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             publisher.progress.end();
             let generation = generation(&outcome);
             let wait = arguments.wait.wait(&publisher, generation).await?;
-            tell(&outcome, wait.as_ref(), arguments.json);
+            tell(&outcome, wait.as_ref(), arguments.json, None);
             Ok(waited(wait.as_ref(), generation))
         })
     };

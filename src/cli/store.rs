@@ -24,6 +24,9 @@ pub(super) const CONFLICT: u8 = 3;
 /// Exit code: published, but not all nodes serve it in time.
 pub(super) const TIMED_OUT: u8 = 4;
 
+/// Exit code: guards object.
+pub(super) const GUARDED: u8 = 5;
+
 /// Whose channel it is, for commands that read.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Trusted {
@@ -140,6 +143,7 @@ pub(super) fn failed(error: &Error) -> ExitCode {
     }
     match error {
         Error::Conflict { .. } => ExitCode::from(CONFLICT),
+        Error::Guarded { .. } => ExitCode::from(GUARDED),
         _ => ExitCode::FAILURE,
     }
 }
@@ -178,6 +182,7 @@ impl Progress for Bars {
             bar.finish_and_clear();
             *bar = ProgressBar::new(0).with_prefix(match step {
                 Step::Reading => "reading pages",
+                Step::Comparing => "comparing",
                 Step::Building => "building",
                 Step::Uploading => "uploading",
                 Step::Checking => "checking",

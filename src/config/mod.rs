@@ -4,6 +4,7 @@
 //! remedy. Called by `cli`; opens no socket and looks at no zone. `docs/configuration.md` describes every key.
 
 pub(crate) mod document;
+pub mod publish;
 mod settings;
 mod sync;
 

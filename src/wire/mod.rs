@@ -8,4 +8,5 @@ pub mod lookup;
 pub mod name;
 pub mod query;
 pub mod rdata;
+pub mod serial;
 pub mod writer;

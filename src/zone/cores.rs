@@ -11,7 +11,7 @@ pub(crate) fn cores() -> usize {
 }
 
 /// Cuts `0..len` into a part for each core and works on all of them at once. Gives what came of them, in their order.
-pub(super) fn in_parts<T: Send>(cores: usize, len: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+pub(crate) fn in_parts<T: Send>(cores: usize, len: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
     let cores = cores.clamp(1, len.max(1));
     if cores == 1 {
         return vec![work(0..len)];

@@ -32,18 +32,24 @@ pub struct Change<'a> {
 }
 
 /// Calls `each` with all changes: names in canonical order, at a name by type, the SOA first. `None` is a zone that is not there.
-pub fn diff(old: Option<&Image>, new: Option<&Image>, mut each: impl FnMut(Change)) -> Result<(), ImageError> {
+pub fn diff(old: Option<&Image>, new: Option<&Image>, each: impl FnMut(Change)) -> Result<(), ImageError> {
     if let (Some(old), Some(new)) = (old, new)
         && old.digest() == new.digest()
     {
         return Ok(());
     }
     let records = |image: Option<&Image>| image.map_or(Ok(Records::default()), Image::to_records);
-    let (old, new) = (Names::new(records(old)?), Names::new(records(new)?));
+    diff_records(records(old)?, records(new)?, each);
+    Ok(())
+}
+
+/// The same of two versions as [`Image::to_records`] gives them.
+pub fn diff_records(old: Records, new: Records, mut each: impl FnMut(Change)) {
+    let (old, new) = (Names::new(old), Names::new(new));
     let (mut a, mut b) = (0, 0);
     loop {
         let order = match (old.list.get(a), new.list.get(b)) {
-            (None, None) => return Ok(()),
+            (None, None) => return,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(old), Some(new)) => old.0.cmp(&new.0),

@@ -12,6 +12,7 @@
 //! order     what denies names and types
 //! ahead     loads the memory of a probe before it is made
 //! records   all records, for dumps and differences
+//! serial    the same zone under another serial
 //! file      an image in a file
 //! ```
 
@@ -23,6 +24,7 @@ mod order;
 mod records;
 mod root;
 mod segment;
+mod serial;
 
 pub use ahead::Ahead;
 pub use file::FileError;

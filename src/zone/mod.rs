@@ -9,7 +9,7 @@ mod arena;
 mod base32;
 pub mod check;
 pub mod compile;
-mod cores;
+pub(crate) mod cores;
 pub mod diagnostic;
 pub mod diff;
 pub mod dump;

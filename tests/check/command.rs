@@ -148,7 +148,8 @@ fn serve_and_publish_say_the_same() {
         &["compile", "zones", "-o", "images"],
     ] {
         let (code, said, error) = run(command, dir.path());
-        assert_eq!(code, 1, "{command:?}");
+        // A publish could be told to go on.
+        assert_eq!(code, if command[0] == "publish" { 5 } else { 1 }, "{command:?}");
         let said = said + &error;
         assert!(said.contains(words) && said.contains("mail.bad. is not in the zone"), "{command:?}: {said}");
     }

@@ -10,6 +10,7 @@ use super::zones::{self, Content};
 use catchment::sync::channel::Generation;
 use catchment::sync::codec::Digest;
 use catchment::sync::publish::images::{Brought, Images};
+use catchment::sync::publish::proposal::Proposal;
 use catchment::sync::publish::tip::Anchor;
 use catchment::sync::publish::{Error, OnConflict, Options, Outcome, Published, Publisher, Silent, gc};
 use catchment::sync::store::Store;
@@ -245,7 +246,7 @@ impl Desk {
                 world.log(format_args!("{name} goes back to {to}: {}", said(&done)));
                 done.err()
             }
-            _ => match publisher.publish_zones(&key, brought(&wanted, &mut chance), &made(&wanted), &options).await {
+            _ => match self.publish(&publisher, &wanted, &mut chance, &options).await {
                 Ok(Outcome::Published(published)) => {
                     let (generation, rebased) = (published.generation, published.rebased);
                     world.log(format_args!("{name} has published {generation}, {rebased} rebased"));
@@ -267,6 +268,19 @@ impl Desk {
             press.hindered();
             self.judge(&error);
         }
+    }
+
+    /// Publishes a checkout of which some images are made only when they are needed.
+    async fn publish(
+        &self,
+        publisher: &Publisher,
+        wanted: &Content,
+        chance: &mut Chance,
+        options: &Options,
+    ) -> Result<Outcome, Error> {
+        let make = made(wanted);
+        let mut proposal = Proposal::new(brought(wanted, chance), &make);
+        publisher.publish_zones(&self.press.office.release_key(), &mut proposal, options).await
     }
 
     /// What is checked in, with some changes of its own; and these alone.
@@ -307,7 +321,9 @@ impl Desk {
             Error::Key { .. } | Error::Refused { .. } => plan.has(Trouble::Roll) || plan.has(Trouble::Theft),
             Error::Vanished { .. } => plan.has(Trouble::Collect),
             Error::LastGeneration(_) => plan.has(Trouble::Theft),
-            Error::State { .. } | Error::Zones(_) | Error::KeySet(_) | Error::Format(_) => false,
+            Error::State { .. } | Error::Zones(_) | Error::KeySet(_) | Error::Format(_) | Error::Guarded { .. } => {
+                false
+            }
         };
         if !explained {
             self.press.world.violated(format_args!("{} failed for no reason: {error}", self.name));
@@ -342,6 +358,7 @@ fn label(error: &Error) -> &'static str {
         Error::Key { .. } => "not with this key",
         Error::Conflict { .. } => "another was faster",
         Error::Zones(_) => "zones can't be made",
+        Error::Guarded { .. } => "guards object",
         Error::KeySet(_) => "not with this key set",
         Error::Release(_) => "no such release",
         Error::Vanished { .. } => "blobs vanished",

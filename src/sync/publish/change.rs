@@ -3,8 +3,9 @@
 use super::Counts;
 use super::content::Content;
 use super::images::{Images, Named};
+use crate::counted::listed;
 use crate::sync::codec::Digest;
-use crate::sync::page::Place;
+use crate::sync::page::{Leaf, Place};
 use crate::sync::zone_name::ZoneName;
 use std::collections::BTreeMap;
 
@@ -19,6 +20,12 @@ pub struct Wanted {
     pub len: u64,
     /// Where the parent has the image; `None`: nowhere.
     pub place: Option<Place>,
+}
+
+impl From<Named> for Wanted {
+    fn from(Named { serial, image, len }: Named) -> Wanted {
+        Wanted { serial, image, len, place: None }
+    }
 }
 
 /// Zones that are to be another way than they are in a base.
@@ -37,9 +44,9 @@ impl Changes {
     /// What must change so that exactly the zones of `images` are there.
     pub fn between(base: &Content, images: &Images) -> Changes {
         let mut zones = BTreeMap::new();
-        for (name, Named { serial, image, len }) in images.zones() {
-            if base.zones.get(name).is_none_or(|leaf| leaf.image != image) {
-                zones.insert(name.clone(), Some(Wanted { serial, image, len, place: None }));
+        for (name, named) in images.zones() {
+            if base.zones.get(name).is_none_or(|leaf| leaf.image != named.image) {
+                zones.insert(name.clone(), Some(Wanted::from(named)));
             }
         }
         let gone = base.zones.keys().filter(|name| !images.has_zone(name));
@@ -48,38 +55,57 @@ impl Changes {
         Changes { zones, base }
     }
 
-    /// Makes them changes of another head, if that changed none of the same zones in another way.
-    pub fn rebase(&mut self, head: &Content) -> Result<(), String> {
+    /// Whether a zone is among them.
+    pub fn has(&self, zone: &ZoneName) -> bool {
+        self.zones.contains_key(zone)
+    }
+
+    /// Makes them changes of another head, if that changed none of the same zones in another way. Of `images` the serials may be
+    /// others than before.
+    pub fn rebase(&mut self, head: &Content, images: &Images) -> Result<(), String> {
+        for (name, wanted) in &mut self.zones {
+            if let (Some(wanted), Some(named)) = (wanted, images.named(name)) {
+                *wanted = Wanted::from(named);
+            }
+        }
         let now = |name: &ZoneName| head.zones.get(name).map(|leaf| leaf.image);
         let changed_by_both = self.zones.iter().filter(|(name, wanted)| {
             let theirs = now(name);
             theirs != self.base.get(name).copied() && theirs != wanted.map(|wanted| wanted.image)
         });
-        let both: Vec<String> = changed_by_both.map(|(name, _)| name.to_string()).collect();
+        let both: Vec<&ZoneName> = changed_by_both.map(|(name, _)| name).collect();
         if both.is_empty() {
             self.base = head.zones.iter().map(|(name, leaf)| (name.clone(), leaf.image)).collect();
             return Ok(());
         }
-        let more = match both.len().saturating_sub(NAMED_MAX) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let named = both.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
-        Err(format!("and changed zones that this publish changes too: {named}{more}"))
+        Err(format!("and changed zones that this publish changes too: {}", listed(&both, NAMED_MAX)))
+    }
+
+    /// Those that are changes of this head, by zone: what it has, and what is wanted.
+    pub fn of<'a>(
+        &'a self,
+        head: &'a Content,
+    ) -> impl Iterator<Item = (&'a ZoneName, Option<&'a Leaf>, Option<&'a Wanted>)> {
+        let both = self.zones.iter().map(|(name, wanted)| (name, head.zones.get(name), wanted.as_ref()));
+        both.filter(|(_, has, wanted)| has.map(|leaf| leaf.image) != wanted.map(|wanted| wanted.image))
     }
 
     /// How many there are, seen from this head.
     pub fn counts(&self, head: &Content) -> Counts {
         let mut counts = Counts::default();
-        for (name, wanted) in &self.zones {
-            match (head.zones.get(name), wanted) {
-                (None, Some(_)) => counts.added += 1,
-                (Some(leaf), Some(wanted)) if leaf.image != wanted.image => counts.changed += 1,
+        for (_, has, wanted) in self.of(head) {
+            match (has, wanted) {
+                (None, _) => counts.added += 1,
+                (Some(_), Some(_)) => counts.changed += 1,
                 (Some(_), None) => counts.removed += 1,
-                (Some(_), Some(_)) | (None, None) => {}
             }
         }
         counts
+    }
+
+    /// Whether the release to be made of this head has a zone.
+    pub fn will_have(&self, head: &Content, zone: &ZoneName) -> bool {
+        self.zones.get(zone).map_or_else(|| head.zones.contains_key(zone), Option::is_some)
     }
 
     /// The zones of the release to be made: the head's, with the changes. What the head has, keeps its place, unless that is lost.

@@ -92,15 +92,7 @@ pub(super) async fn read_root(blobs: &dyn Blobs, leaf: &Leaf) -> Result<RootRead
 impl Publisher {
     /// What a new release is built upon: the head's zones, and which of its blobs are lost. Roots of `images` are not read again.
     pub(super) async fn content(&self, tip: &Tip, images: &Images) -> Result<Content, Error> {
-        let head = match (&tip.state.head, &tip.disowned) {
-            (Some(head), None) => head,
-            (Some(_), Some(refusal)) => {
-                self.progress.note(&format!("the head is not built upon: {refusal}; all zones are packed anew"));
-                return Ok(Content::default());
-            }
-            (None, _) => return Ok(Content::default()),
-        };
-        let mut content = self.read_content(&head.manifest.claims().root, |_| false).await?;
+        let mut content = self.zones(tip).await?;
         for fault in &content.faults {
             let page = fault.page.digest;
             let what = fault.error.as_ref().map_or("missing".into(), |error| error.to_string());
@@ -127,6 +119,18 @@ impl Publisher {
             self.progress.note(&format!("the head has lost {lost} of images: made again"));
         }
         Ok(content)
+    }
+
+    /// The zones of a head that is built upon; no more of it is read than its pages.
+    pub(super) async fn zones(&self, tip: &Tip) -> Result<Content, Error> {
+        match (&tip.state.head, &tip.disowned) {
+            (Some(head), None) => self.read_content(&head.manifest.claims().root, |_| false).await,
+            (Some(_), Some(refusal)) => {
+                self.progress.note(&format!("the head is not built upon: {refusal}; all zones are packed anew"));
+                Ok(Content::default())
+            }
+            (None, _) => Ok(Content::default()),
+        }
     }
 
     /// Reads the roots of images that are blobs of their own, but not those whose segments are `known`.

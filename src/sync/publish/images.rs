@@ -36,6 +36,15 @@ pub enum Brought {
     Named(Named),
 }
 
+impl Brought {
+    fn named(&self) -> Named {
+        match self {
+            Brought::Image(image) => image.into(),
+            Brought::Named(named) => *named,
+        }
+    }
+}
+
 /// Makes the images of zones, each of which was brought by its name alone. `Err`: why that can't be done any more, for the operator.
 pub type Make<'a> = dyn Fn(&[ZoneName]) -> Result<Vec<Image>, String> + Sync + 'a;
 
@@ -61,10 +70,30 @@ impl Images {
 
     /// All, in canonical order.
     pub fn zones(&self) -> impl Iterator<Item = (&ZoneName, Named)> {
-        self.zones.iter().map(|(name, zone)| match zone {
-            Brought::Image(image) => (name, image.into()),
-            Brought::Named(named) => (name, *named),
+        self.zones.iter().map(|(name, zone)| (name, zone.named()))
+    }
+
+    /// Those whose images are here.
+    pub(super) fn images(&self) -> impl Iterator<Item = (&ZoneName, &Image)> {
+        self.zones.iter().filter_map(|(name, zone)| match zone {
+            Brought::Image(image) => Some((name, image)),
+            Brought::Named(_) => None,
         })
+    }
+
+    /// Takes a zone's image in place of what there is of it.
+    pub(super) fn insert(&mut self, image: Image) {
+        let name = ZoneName::from(&image.apex());
+        if let Some(Brought::Image(before)) = self.zones.get(&name) {
+            self.by_digest.remove(&Digest(before.digest()));
+        }
+        self.by_digest.insert(Digest(image.digest()), name.clone());
+        self.zones.insert(name, Brought::Image(image));
+    }
+
+    /// What pages say of this zone, if it is among them.
+    pub fn named(&self, name: &ZoneName) -> Option<Named> {
+        self.zones.get(name).map(Brought::named)
     }
 
     /// Whether this zone is among them.
@@ -93,11 +122,7 @@ impl Images {
         if lacking.is_empty() {
             return Ok(());
         }
-        for image in make(&lacking).map_err(Error::Zones)? {
-            let name = ZoneName::from(&image.apex());
-            self.by_digest.insert(Digest(image.digest()), name.clone());
-            self.zones.insert(name, Brought::Image(image));
-        }
+        make(&lacking).map_err(Error::Zones)?.into_iter().for_each(|image| self.insert(image));
         match lacking.iter().find(|name| matches!(self.zones.get(name), Some(Brought::Named(_)))) {
             Some(name) => Err(Error::Zones(format!("error: zone {name} can't be compiled any more: publish again"))),
             None => Ok(()),

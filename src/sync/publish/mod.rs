@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! read the state, judge it as a node would -> page through the head's tree, and the roots of its large images -> what changed
+//!   -> compare with the head's images, record by record -> guards
 //!   -> plan packs, build pages; of large images the segments that the head has not
 //!   -> put blobs -> sign -> are all blobs there? -> compare-and-set of the state
 //! ```
@@ -11,7 +12,10 @@
 //! top of it, or stops where both changed a zone.
 //!
 //! - [`tip`]: a channel's state, judged, and how it is replaced
-//! - [`images`]: what a publish brings; [`content`]: the zones of a release; [`change`]: what one publish changes of them, also on another head; [`assemble`]: packs and pages
+//! - [`images`]: what a publish brings; [`serials`]: under which serials; [`content`]: the zones of a release; [`change`]: what one publish
+//!   changes of them, also on another head; [`assemble`]: packs and pages
+//! - [`proposal`]: all that together, for whoever looks at it first: [`plan`], what differs, of which `before` fetches the old side;
+//!   [`guard`], what should not happen by accident
 //! - [`transfer`]: many requests at once, bounded and tried again
 //! - [`history`]: releases, newest first, and going back to one
 //! - [`gc`], [`verify`]: a store's blobs, those too many and those amiss
@@ -27,13 +31,18 @@
 //! have been in a collector's list already: hence all are looked for again before the head moves, and these once more afterwards.
 
 pub mod assemble;
+mod before;
 pub mod change;
 pub mod content;
 pub mod fleet;
 pub mod gc;
+pub mod guard;
 pub mod history;
 pub mod images;
 pub mod keys;
+pub mod plan;
+pub mod proposal;
+pub mod serials;
 pub mod tip;
 pub mod transfer;
 pub mod verify;
@@ -49,11 +58,12 @@ use super::signed::Signed;
 use super::store::{Store, StoreError, Version};
 use super::tree::Root;
 use super::trust::Refusal;
-use crate::counted::counted;
+use crate::counted::{counted, listed};
 use crate::zone::image::Image;
 use assemble::{Octets, Release};
 use change::Changes;
-use images::{Images, Make};
+use guard::Guard;
+use proposal::Proposal;
 use std::collections::HashSet;
 use std::sync::Arc;
 use tip::{Anchor, Tip};
@@ -81,6 +91,8 @@ pub struct Publisher {
 pub enum Step {
     /// Pages of the head are read.
     Reading,
+    /// Zones that change are compared with the head's.
+    Comparing,
     /// Packs and pages are built.
     Building,
     /// Blobs are put.
@@ -233,6 +245,15 @@ pub enum Error {
     /// Zones can't be compiled any more: what is wrong with them, as the operator reads it.
     #[error("{0}")]
     Zones(String),
+    /// Guards stopped it. What they said was told to the reviewer.
+    #[error(
+        "nothing was published, as guards object: {}; mend that, or allow what is meant by name, with --allow",
+        listed(.by, usize::MAX)
+    )]
+    Guarded {
+        /// Which, each once.
+        by: Vec<Guard>,
+    },
     /// A key set can't be laid out or rolled.
     #[error("{0}")]
     KeySet(String),
@@ -272,15 +293,15 @@ impl Error {
 impl Publisher {
     /// Makes the zones of these images, and no others, the channel's newest release.
     pub async fn publish(&self, key: &KeyPair, images: Vec<Image>, options: &Options) -> Result<Outcome, Error> {
-        self.publish_zones(key, images.into(), &|_| Ok(Vec::new()), options).await
+        let mut proposal = Proposal::new(images.into(), &|_| Ok(Vec::new()));
+        self.publish_zones(key, &mut proposal, options).await
     }
 
-    /// Makes these zones, and no others, the channel's newest release. Images that are needed and not among them are made by `make`.
+    /// Makes the zones of the proposal, and no others, the channel's newest release.
     pub async fn publish_zones(
         &self,
         key: &KeyPair,
-        mut images: Images,
-        make: &Make<'_>,
+        proposal: &mut Proposal<'_>,
         options: &Options,
     ) -> Result<Outcome, Error> {
         // What our changes are relative to: the first head that was seen.
@@ -289,15 +310,20 @@ impl Publisher {
         loop {
             let tip = self.tip_or_first(options.first_key_set.as_ref()).await?;
             tip.may_sign(key, &[Use::Releases], "releases")?;
-            let content = self.content(&tip, &images).await?;
-            images.complete(&content, make)?;
+            let content = self.content(&tip, &proposal.images).await?;
+            proposal.complete(&content, changes.as_ref(), options.now_secs)?;
+            let images = &proposal.images;
             let mine = match &mut changes {
-                None => changes.insert(Changes::between(&content, &images)),
+                None => changes.insert(Changes::between(&content, images)),
                 Some(mine) => {
-                    mine.rebase(&content).map_err(|why| tip.conflict(why))?;
+                    mine.rebase(&content, images).map_err(|why| tip.conflict(why))?;
                     mine
                 }
             };
+            if let Some((review, listing)) = proposal.review {
+                let head = tip.held().map(|held| held.generation);
+                review(&self.plan_of(head, &content, mine, images, listing).await?)?;
+            }
             let counts = mine.counts(&content);
             if let Some(held) = tip.held().filter(|_| counts.none() && content.is_whole()) {
                 if !self.refresh_tip(key, tip, options.now_secs).await? {
@@ -310,7 +336,7 @@ impl Publisher {
                 let zones = content.zones.len() as u64;
                 return Ok(Outcome::Unchanged { generation: held.generation, manifest: held.manifest, zones });
             }
-            let release = assemble::release(self, mine.applied_to(&content), &images, &content).await?;
+            let release = assemble::release(self, mine.applied_to(&content), images, &content).await?;
             let before = tip.generation();
             let version = tip.version.clone();
             let signed = sign(&tip, key, release.root, options.now_secs)?;

@@ -223,6 +223,11 @@ impl<'a> Rrset<'a> {
         items(self.items)
     }
 
+    /// Where the last record's RDATA ends in the run.
+    pub(super) fn rdata_end(&self) -> usize {
+        self.behind
+    }
+
     /// Where it lies: no two RRsets of what is served have the same.
     #[inline]
     pub fn id(&self) -> usize {

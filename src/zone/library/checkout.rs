@@ -61,6 +61,8 @@ struct Remembered {
     /// It, and what it includes, as they were.
     files: Stamps,
     found: Found,
+    /// What its zone was published as, if that was under another serial.
+    released: Option<Known>,
     /// Warnings: they are told at each publish.
     told: Option<String>,
 }
@@ -151,6 +153,20 @@ impl Checkout {
     /// All zones that could be read, by their apexes in lower case.
     pub fn zones(&self) -> impl Iterator<Item = (&Name, &Compiled)> {
         self.zones.iter().map(|(apex, (_, compiled))| (apex, compiled))
+    }
+
+    /// What this zone was published as while its file was as it is, if that was under another serial and is remembered.
+    pub fn released(&self, apex: &Name) -> Option<Known> {
+        let (source, _) = self.zones.get(&apex.to_lower())?;
+        self.memory.files.get(source.path.to_str()?)?.released
+    }
+
+    /// Remembers what this zone is published as, for the next time.
+    pub fn release(&mut self, apex: &Name, published: Known) {
+        let path = self.zones.get(&apex.to_lower()).and_then(|(source, _)| source.path.to_str());
+        if let Some(remembered) = path.and_then(|path| self.memory.files.get_mut(path)) {
+            remembered.released = (remembered.found != Found::Zone(published)).then_some(published);
+        }
     }
 
     /// Makes the images of these zones, of which each is one of ours. `Err`: what is wrong by now with their files.
@@ -244,7 +260,8 @@ impl Remembered {
         let path = source.path.to_str()?.to_owned();
         let remembered = || {
             let (read_secs, relatives) = (judge.judging.now_secs, judge.families.of(&source.apex).cloned());
-            Remembered { read_secs, holds_until_secs, relatives, ends, files: files.clone(), found, told }
+            let (files, released) = (files.clone(), None);
+            Remembered { read_secs, holds_until_secs, relatives, ends, files, found, released, told }
         };
         (small && files.are_certain()).then(|| (path, remembered()))
     }

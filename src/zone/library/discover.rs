@@ -66,6 +66,9 @@ impl Hash for Source {
     }
 }
 
+/// The settings of who publishes the zones of a directory: no zone, and nothing to tell of.
+pub const PUBLISH_SETTINGS: &str = "publish.toml";
+
 /// What a file's name says.
 #[derive(Debug, PartialEq, Eq)]
 enum Named {
@@ -139,7 +142,9 @@ pub(super) fn sources(
     let mut skipped = Vec::new();
     if let Some(directory) = &places.directory {
         let root: Arc<Path> = directory.as_path().into();
-        for (path, kind) in files(directory).map_err(|e| unreadable(directory, &e))? {
+        let is_settings = |path: &Path| path.file_name() == Some(OsStr::new(PUBLISH_SETTINGS));
+        let files = files(directory).map_err(|e| unreadable(directory, &e))?;
+        for (path, kind) in files.into_iter().filter(|(path, _)| !is_settings(path)) {
             let named = match (name_of(path.file_name().unwrap_or_default()), kind) {
                 (Named::Zone(apex) | Named::Bare(apex), _) if is_served(&apex, &path) => Named::Zone(apex),
                 (_, Some(kind)) if kind.is_dir() => Named::No("is a directory; name its zones with [[zone]]"),
@@ -261,6 +266,18 @@ mod tests {
             assert_eq!(name_of(OsStr::new(&file)), Named::Zone(apex.to_lower()), "{file}");
         }
         assert!(!is_image(Path::new("example.com.zone")));
+    }
+
+    #[test]
+    fn the_settings_of_a_publish_are_no_zone() {
+        let directory = std::env::temp_dir().join(format!("catchment-discover-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        ["a.zone", PUBLISH_SETTINGS].iter().for_each(|file| std::fs::write(directory.join(file), "").unwrap());
+        let places = Places { directory: Some(directory.clone()), listed: Vec::new(), include_outside: false };
+        let (sources, skipped) = super::sources(&places, |_, _| false).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let paths: Vec<_> = sources.iter().map(|source| source.path.to_path_buf()).collect();
+        assert_eq!((paths, skipped), (vec![directory.join("a.zone")], Vec::new()));
     }
 
     #[test]

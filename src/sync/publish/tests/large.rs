@@ -5,10 +5,10 @@ use crate::sync::page::Place;
 use std::collections::HashSet;
 use std::fmt::Write;
 
-const ZONE: &str = "big.example.";
+pub(super) const ZONE: &str = "big.example.";
 
 /// So many delegations, with a server below each; some have an address more.
-fn large(serial: u32, delegations: usize, changed: &[usize]) -> Image {
+pub(super) fn large(serial: u32, delegations: usize, changed: &[usize]) -> Image {
     let mut text = format!("$TTL 1h\n@ SOA ns h {serial} 1h 1h 1w 1h\n@ NS ns\nns A 192.0.2.1\n");
     for n in 0..delegations {
         let [.., a, b] = (n as u32).to_be_bytes();
@@ -27,7 +27,7 @@ fn large(serial: u32, delegations: usize, changed: &[usize]) -> Image {
     compile::compile(&apex, &parsed.records).0.unwrap()
 }
 
-fn segments(image: &Image) -> HashSet<Digest> {
+pub(super) fn segments(image: &Image) -> HashSet<Digest> {
     image.segments().map(|segment| Digest(*segment.digest())).collect()
 }
 

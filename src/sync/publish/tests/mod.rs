@@ -1,8 +1,11 @@
 mod large;
 mod memory;
+mod plan;
 mod scale;
+mod serials;
 
 use super::gc::{YOUNG, collect};
+use super::images::Images;
 use super::keys::{self, Laid};
 use super::verify::verify;
 use super::*;

@@ -4,6 +4,7 @@ use super::{ENDS_SOON_SECS, Part, Zone, algorithm_text, near, text, time_text};
 use crate::calendar;
 use crate::wire::code::{class, rtype};
 use crate::wire::name;
+use crate::wire::serial::is_before;
 use crate::zone::check::order::{Owner, Rrset};
 use crate::zone::finding::Findings;
 use crate::zone::records::Record;
@@ -260,11 +261,6 @@ fn judge(
         return Ok(Some((message + ", within 3 days", at(signature.expires))));
     }
     Ok(None)
-}
-
-/// RFC 1982: serial number arithmetic.
-fn is_before(a: u32, b: u32) -> bool {
-    (a.wrapping_sub(b) as i32) < 0
 }
 
 fn set_text(owner: &Owner, set: &Rrset) -> String {
