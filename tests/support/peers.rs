@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a start is tried again on another port, when the one found free was taken meanwhile.
@@ -219,15 +220,21 @@ impl Running {
     }
 }
 
-/// A port that is free for UDP and TCP at this moment.
+/// A port that is free for UDP and TCP at this moment, and given to nobody else here. Not one that the kernel gives to whoever asks for any
+/// (from 32768 on, as Linux is set up): connections take these all the time.
 pub(crate) fn free_port(address: IpAddr) -> u16 {
-    loop {
-        let tcp = TcpListener::bind((address, 0)).expect("a free TCP port");
-        let port = tcp.local_addr().expect("a bound socket has an address").port();
-        if UdpSocket::bind((address, port)).is_ok() {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Processes begin at different places.
+    let start = std::process::id().wrapping_mul(7919);
+    for _ in 0..COUNT {
+        let port = (FIRST + start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT) as u16;
+        if TcpListener::bind((address, port)).is_ok() && UdpSocket::bind((address, port)).is_ok() {
             return port;
         }
     }
+    panic!("no port of {COUNT} is free at {address}");
 }
 
 /// A query for (name, type) in class IN, without EDNS. For probes; tests that judge answers use hickory-proto.
