@@ -89,6 +89,7 @@ pub struct Arguments {
 
 /// Serves until a signal ends it.
 pub fn run(arguments: Arguments) -> ExitCode {
+    memory::keep_little();
     let config = match arguments.read_config() {
         Ok(config) => config,
         Err(message) => return fail(&message),

@@ -8,6 +8,10 @@ const HUGE_PAGE: usize = 2 << 20;
 /// yet that are small; and it is given back when later versions of a zone share little with it.
 pub(super) const ARENA: usize = 32 << 20;
 
+/// Octets of an allocation that is a mapping of its own, and most free octets at the end of a heap.
+#[cfg(target_env = "gnu")]
+const FREED_KEPT: libc::c_int = 1 << 20;
+
 /// Asks for huge pages under `buffer`'s capacity, before it is filled: a lookup in a large image is all cache misses, and a
 /// page-table walk beside each costs as much again.
 pub fn prefer_huge_pages<T>(buffer: &mut Vec<T>) {
@@ -30,6 +34,18 @@ fn advise(start: usize, len: usize, advice: libc::c_int) {
     // content. A failure means that the kernel has no transparent huge pages, or none to spare, which is no error.
     unsafe {
         libc::madvise(from as *mut libc::c_void, to - from, advice);
+    }
+}
+
+/// Has the allocator keep little of what is freed, from now on. As it stands, glibc's raises two bounds while large allocations come and go:
+/// from which size on one is a mapping of its own (to 32 MiB), and how much free memory stays at the end of each thread's heap (to 64 MiB),
+/// which [`return_freed`] doesn't reach. So a server of one large zone would keep as much again. Setting a bound keeps it where it is.
+pub fn keep_little() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes any values; nothing else calls it.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, FREED_KEPT);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, FREED_KEPT);
     }
 }
 
