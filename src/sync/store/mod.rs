@@ -99,7 +99,7 @@ pub struct Blob {
     pub name: Digest,
     /// Its octets.
     pub len: u64,
-    /// How long ago it was put, by the store's clock.
+    /// How long ago it was put: from the store's time of writing to this machine's clock.
     pub age: Duration,
 }
 
@@ -123,7 +123,8 @@ impl Versioned {
     }
 }
 
-/// What nodes reported: the node's name, the report's octets, and how old it is by the store's clock.
+/// What nodes reported: the node's name, the report's octets, and how old it is: from the store's time of
+/// writing to this machine's clock, or by etcd's lease.
 pub type Reports = Vec<(String, Vec<u8>, Duration)>;
 
 /// Channels of a store.

@@ -69,7 +69,7 @@ pub struct Listed {
     pub key: String,
     /// Its octets.
     pub len: u64,
-    /// How long ago it was written, by the store's clock.
+    /// How long ago it was written: from the store's time of writing to this machine's clock.
     pub age: Duration,
 }
 
