@@ -12,7 +12,7 @@ use crate::sync::store::Result as StoreResult;
 use crate::sync::tree::{self, Root, Shape};
 use crate::sync::zone_name::ZoneName;
 use crate::zone::image::Segment;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A blob's octets. Those of segments stay where the image has them: a large zone's are as many as fit into memory once.
@@ -48,7 +48,7 @@ pub struct Release {
     /// What must be put: packs, roots and segments, then pages.
     pub blobs: Vec<(Digest, Octets)>,
     /// What must be there already.
-    pub kept: HashSet<Digest>,
+    pub kept: BTreeSet<Digest>,
 }
 
 impl Release {
@@ -91,7 +91,7 @@ pub(super) async fn release(
     }
     let there: HashSet<Digest> =
         parent.segments.values().flatten().filter(|segment| !parent.lost.contains(segment)).copied().collect();
-    let mut kept = HashSet::new();
+    let mut kept = BTreeSet::new();
     for wanted in zones.values_mut() {
         if wanted.place.is_none() {
             let image = images.by_name(&wanted.image).ok_or_else(|| lost(&wanted.image))?;
@@ -145,7 +145,7 @@ async fn others(
     parent: &Content,
 ) -> Result<HashMap<Digest, Vec<u8>>, Error> {
     let moved: HashSet<usize> = packs.iter().flatten().copied().collect();
-    let mut wanted: HashMap<Digest, HashSet<Digest>> = HashMap::new();
+    let mut wanted: BTreeMap<Digest, HashSet<Digest>> = BTreeMap::new();
     for (index, (name, zone)) in zones.iter().enumerate() {
         let needed = moved.contains(&index) || zone.place.is_none();
         if needed && images.by_name(&zone.image).is_none() {

@@ -9,7 +9,7 @@ use crate::sync::page::{Leaf, PAGE_MAX, Page, PageError, PageRef, Place};
 use crate::sync::store::{Blobs, StoreError};
 use crate::sync::tree::{Crawl, Root};
 use crate::sync::zone_name::ZoneName;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -46,7 +46,7 @@ impl Content {
     }
 
     /// The blobs that hold images: packs, roots, segments. Roots must have been read.
-    pub fn image_blobs(&self) -> HashSet<Digest> {
+    pub fn image_blobs(&self) -> BTreeSet<Digest> {
         let whole = self.zones.values().map(|leaf| leaf.pack().unwrap_or(leaf.image));
         whole.chain(self.segments.values().flatten().copied()).collect()
     }

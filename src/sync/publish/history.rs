@@ -15,7 +15,7 @@ use crate::sync::key_set::Use;
 use crate::sync::manifest::Manifest;
 use crate::sync::page::IMAGE_MAX;
 use crate::sync::signed::{DOCUMENT_LEN_MAX, Signed};
-use std::collections::{HashMap, HashSet, hash_map};
+use std::collections::{BTreeSet, HashMap, HashSet, hash_map};
 use std::sync::Arc;
 
 /// A release that was the head once, or is.
@@ -128,9 +128,9 @@ impl Publisher {
                 continue;
             }
             let content = self.whole(to, &root).await?;
-            let kept: HashSet<Digest> = content.pages.iter().copied().chain(content.image_blobs()).collect();
+            let kept: BTreeSet<Digest> = content.pages.iter().copied().chain(content.image_blobs()).collect();
             // What the head does not use, a collector may be about to remove.
-            let used: HashSet<Digest> = head.pages.iter().copied().chain(head.image_blobs()).collect();
+            let used: BTreeSet<Digest> = head.pages.iter().copied().chain(head.image_blobs()).collect();
             self.renew(kept.difference(&used).copied().collect()).await?;
             let (before, version) = (tip.generation(), tip.version.clone());
             let signed = sign(&tip, key, root, now_secs)?;

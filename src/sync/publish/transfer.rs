@@ -32,7 +32,8 @@ pub async fn persist<T, F: Future<Output = Result<T>>>(mut ask: impl FnMut() -> 
     ask().await
 }
 
-/// Runs `job` for each item, [`PARALLEL`] at once, and gives each result to `each`. Ends at the first error.
+/// Runs `job` for each item, [`PARALLEL`] at once, and gives each result to `each`. Ends at the first error. Items come in an order of
+/// their own, not a hash table's: what a store is asked for would not be the same twice, and a simulated run could not be repeated.
 pub async fn each<T, O, F, E>(
     items: impl IntoIterator<Item = T>,
     job: impl Fn(T) -> F,

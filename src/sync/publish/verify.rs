@@ -67,7 +67,7 @@ impl Publisher {
             verified.faults.push(format!("channel {channel}: nodes refuse its head: {refusal}; publish a release"));
         }
         let history = self.history(&tip, usize::MAX).await?;
-        let mut members: HashMap<Digest, HashMap<Digest, Member>> = HashMap::new();
+        let mut members: BTreeMap<Digest, HashMap<Digest, Member>> = BTreeMap::new();
         let mut pages: HashSet<Digest> = HashSet::new();
         for entry in &history.entries {
             let generation = entry.generation();
