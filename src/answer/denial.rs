@@ -2,44 +2,12 @@
 //! records, and none twice.
 
 use super::emit::{Stop, read_name_at};
-use super::resolve::{CHAIN_MAX, Step};
+use super::step::{Expansion, Step, Subject};
 use crate::wire::code::rtype;
 use crate::wire::lookup::LookupName;
 use crate::wire::name::{self, NAME_LEN_MAX};
-use crate::zone::image::{Denial, Image, Node, Nsec3, Rrset};
+use crate::zone::image::{Denial, Node, Nsec3, Rrset};
 use crate::zone::order::OrderKey;
-
-/// Records of denial in one response: one for each alias that a wildcard gave, three for the last name.
-const SHOWN_MAX: usize = CHAIN_MAX + 1 + 3;
-
-/// The proofs of one response.
-#[derive(Default)]
-pub(super) struct Proofs<'z> {
-    /// The RRsets that are there, by where they lie.
-    shown: [usize; SHOWN_MAX],
-    shown_count: usize,
-    /// Aliases that wildcards gave: their proofs come when the answer section is complete.
-    expansions: [Option<Expansion<'z>>; CHAIN_MAX + 1],
-    expansion_count: usize,
-}
-
-/// A name whose records a wildcard gave.
-#[derive(Clone, Copy)]
-struct Expansion<'z> {
-    image: &'z Image,
-    /// Where the name stands.
-    at: u16,
-    /// Labels of its closest encloser.
-    encloser: u8,
-}
-
-/// The name that is proved about.
-#[derive(Clone, Copy)]
-pub(super) struct Subject<'n> {
-    pub(super) name: &'n LookupName,
-    /// Where it stands in the message.
-    pub(super) at: usize,
-}
 
 impl<'z> Step<'_, '_, 'z> {
     /// The name does not exist. `encloser` is its closest encloser, `depth` labels below the apex.

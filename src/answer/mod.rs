@@ -19,6 +19,7 @@ mod denial;
 mod edns;
 mod emit;
 mod resolve;
+mod step;
 mod tsig;
 
 use crate::wire::code::{class, ede, opcode, rcode, rtype};

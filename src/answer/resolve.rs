@@ -1,9 +1,9 @@
 //! From a question to the RRsets that answer it: the algorithm of RFC 1034 section 4.3.2, as amended by RFC 4592 (wildcards),
 //! RFC 6672 (DNAME) and RFC 4035 section 3.1.4.1 (DS).
 
-use super::denial::{Proofs, Subject};
 use super::edns::Reply;
-use super::emit::{Section, Stop, Suffixes, is_name_at, suffix_at};
+use super::emit::{Section, Stop, Suffixes, is_name_at};
+use super::step::{CHAIN_MAX, Proofs, Step, Subject};
 use super::{Response, Served};
 use crate::wire::code::{class, ede, rcode, rtype};
 use crate::wire::lookup::LookupName;
@@ -12,9 +12,6 @@ use crate::wire::query::{HEADER_LEN, Question};
 use crate::wire::writer::POINTER_MAX;
 use crate::zone::image::{Found, Image, Node, Rrset};
 use crate::zone::set::{Zone, Zones};
-
-/// Aliases followed in one response; a longer chain ends there, and the client asks for its last name.
-pub(super) const CHAIN_MAX: usize = 16;
 
 pub(super) fn resolve(response: &mut Response, question: &Question, served: &Served, reply: &mut Reply) {
     match follow(response, question, served, reply) {
@@ -146,23 +143,6 @@ struct Alias {
     wire: [u8; NAME_LEN_MAX],
     /// Where it stands in the message.
     at: usize,
-}
-
-/// One name of a chain.
-pub(super) struct Step<'r, 'q, 'z> {
-    pub(super) response: &'r mut Response<'q>,
-    /// What is proved, if it is wanted.
-    pub(super) proofs: Option<&'r mut Proofs<'z>>,
-    qtype: u16,
-    /// Whether the name is the question's own: it decides AA.
-    is_first: bool,
-    /// Whether AA may be set at all: not for class ANY (RFC 1035 section 6.2).
-    authoritative: bool,
-    pub(super) image: &'z Image,
-    /// Where the owners of the DNAMEs stand that are in the answer.
-    dnames: [u16; CHAIN_MAX + 1],
-    dname_count: u8,
-    suffixes: Suffixes,
 }
 
 impl Step<'_, '_, '_> {
@@ -356,24 +336,5 @@ impl Step<'_, '_, '_> {
         let ttl_secs = self.image.negative_ttl_secs();
         self.response.put_rrset(Section::Authority, owner_at, &soa, ttl_secs, &mut self.suffixes)?;
         Ok(())
-    }
-
-    /// Where the last `labels` labels of the name at `at` stand.
-    pub(super) fn suffix_at(&self, name: &LookupName, at: usize, labels: usize) -> Result<usize, Stop> {
-        let skip = name.label_count().saturating_sub(labels);
-        suffix_at(self.response.writer.written(), at, skip)
-    }
-
-    /// Remembers where the owner stands, if the question spells it as the zone does: RDATA may then point to it.
-    fn note_owner(&mut self, node: &Node, wire: &[u8], at: usize) {
-        if self.is_first && self.suffixes.apex.is_some() {
-            self.suffixes.owner = wire.starts_with(node.name).then_some(at);
-        }
-    }
-
-    fn set_authoritative(&mut self) {
-        if self.is_first {
-            self.response.authoritative = self.authoritative;
-        }
     }
 }
