@@ -19,7 +19,7 @@
 //! - [`signed`]: the envelope of all that is signed; [`extension`]: how fields are added later
 //! - [`key_set`], [`manifest`], [`freshness`]: the three signed documents
 //! - [`page`]: a page of zones; [`tree`]: building a tree of them, fetching it, comparing two
-//! - [`pack`]: small images together in one blob
+//! - [`pack`]: small images together in one blob; [`packing`] settles which
 //! - [`trust`]: what a node accepts, and why not
 //! - [`head`]: a channel's state, the one object that is replaced; [`report`]: what a node says of itself
 //!
@@ -50,6 +50,7 @@ pub mod key;
 pub mod key_set;
 pub mod manifest;
 pub mod pack;
+pub mod packing;
 pub mod page;
 pub mod publish;
 pub mod report;

@@ -127,7 +127,7 @@ impl Checkout {
             reports.extend(report);
         };
         let outcomes = read_rest(&sources, outcomes, places.include_outside, Some(&judge), watch, read);
-        for misfits in gathered.misfits(&judging) {
+        for misfits in gathered.misfits(judging.must_be_signed) {
             add(&mut reports, &misfits);
         }
         reports.sort_by(|a: &Report, b| a.path.cmp(&b.path));

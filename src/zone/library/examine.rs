@@ -3,7 +3,7 @@
 use super::discover::{Places, Skipped, Source, sources};
 use super::families::{Families, Gathered, Misfits};
 use super::judge::{Judge, Judging, Verdict};
-use super::read::{Keep, Opened, open};
+use super::open::{Keep, Opened, open};
 use crate::wire::name::Name;
 use crate::zone::cores::cores;
 use crate::zone::diagnostic::Diagnostic;
@@ -69,7 +69,7 @@ pub fn examine(
     });
     let Turn { gathered, mut skipped, .. } = turn.into_inner().expect("nobody panics");
     skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Rest { misfits: gathered.misfits(&judge.judging), skipped })
+    Ok(Rest { misfits: gathered.misfits(judge.judging.must_be_signed), skipped })
 }
 
 fn take<'s, T>(next: &AtomicUsize, all: &'s [T]) -> Option<(usize, &'s T)> {

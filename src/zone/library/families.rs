@@ -1,7 +1,6 @@
 //! Parents and children among the zones of a run: whether what a parent's DS records say fits the children's keys.
 
 use super::discover::Source;
-use super::judge::Judging;
 use crate::wire::name::Name;
 use crate::zone::check::dnssec::Ends;
 use crate::zone::diagnostic::{Diagnostic, Severity};
@@ -85,8 +84,8 @@ impl Gathered {
         self.0.entry(apex.to_lower()).or_insert_with(|| Member { path: path.into(), sources, ends });
     }
 
-    /// Compares parents with those of their children that were added.
-    pub(super) fn misfits(self, judging: &Judging) -> Vec<Misfits> {
+    /// Compares parents with those of their children that were added. Where zones `must_be_signed`, what is wrong is an error, not a warning.
+    pub(super) fn misfits(self, must_be_signed: bool) -> Vec<Misfits> {
         let of = |(zone, parent): (&Name, &Member)| {
             let mut findings = Findings::default();
             for (child, delegation) in &parent.ends.delegations {
@@ -95,7 +94,7 @@ impl Gathered {
                 }
             }
             let mut findings = findings.finish();
-            if !judging.must_be_signed {
+            if !must_be_signed {
                 findings.iter_mut().for_each(|finding| finding.severity = Severity::Warning);
             }
             let diagnostics = spot::place(findings, &parent.sources);

@@ -2,7 +2,7 @@
 
 use super::discover::Source;
 use super::families::Families;
-use super::read::Opened;
+use super::open::Opened;
 use crate::zone::check::dnssec::{self, Ends};
 use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::spot;

@@ -1,7 +1,7 @@
 //! Figures for 100,000 zones: `cargo test --release --lib publish::tests::scale -- --ignored --nocapture --test-threads 1`.
 
 use super::*;
-use crate::sync::pack::{Candidate, plan};
+use crate::sync::packing::{Candidate, plan};
 use crate::sync::page::{Leaf, Place};
 use crate::sync::store::address::Address;
 use crate::sync::tree;
