@@ -25,7 +25,7 @@ struct Push {
 /// `plain`, but its channels are watched.
 pub(crate) fn store(plain: Store, shelf: &Arc<Shelf>, link: Link) -> Store {
     let remote = Remote { shelf: Arc::clone(shelf), link };
-    let channels = Arc::new(Push { remote, plain: plain.channels });
+    let channels = Arc::new(Push { remote, plain: plain.channels, permits: None });
     Store { name: plain.name, blobs: plain.blobs, channels }
 }
 

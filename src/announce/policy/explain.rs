@@ -43,6 +43,8 @@ pub struct LeaseReport {
     pub drops: u64,
     /// Its flags that are set.
     pub flags: Vec<&'static str>,
+    /// Seconds that its permit to withdraw for staleness lasts if it is not renewed.
+    pub permit_secs: Option<f64>,
 }
 
 /// One prefix.
@@ -147,12 +149,7 @@ impl Policy {
     pub fn explain(&self, now: Moment) -> Explanation {
         let around = around(now, &self.settings, &self.flow, self.asked.as_ref());
         let lease = self.flow.newest().map(|lease| {
-            let flags = [
-                ("stale", lease.stale),
-                ("stopping", lease.stopping),
-                ("draining", lease.draining),
-                ("permit", lease.permit),
-            ];
+            let flags = [("stale", lease.stale), ("stopping", lease.stopping), ("draining", lease.draining)];
             LeaseReport {
                 valid: lease.valid(now),
                 age_secs: secs(lease.age(now)),
@@ -163,6 +160,7 @@ impl Policy {
                 answers_per_sec: self.flow.answers_per_sec().map(|answers| (answers * 10.0).round() / 10.0),
                 drops: lease.drops,
                 flags: flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag).collect(),
+                permit_secs: lease.permits(now).then(|| secs(lease.permit_until.saturating_sub(now))),
             }
         });
         let prefixes = self.prefixes.values().map(|route| {

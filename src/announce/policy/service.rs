@@ -5,7 +5,7 @@ use super::flow::Flow;
 use super::health::{Check, Health, Result};
 use crate::announce::Moment;
 use crate::announce::prefix::Family;
-use crate::announce::settings::{self, Overload, ProbeId, Transport};
+use crate::announce::settings::{self, Overload, ProbeId, Stale, Transport};
 use crate::lease;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -57,6 +57,15 @@ impl Verdict {
     pub(super) fn may_begin(self) -> bool {
         matches!(self, Verdict::Up | Verdict::Stale)
     }
+}
+
+/// A verdict with its reason.
+#[derive(Debug, Clone)]
+pub(super) struct Judgement {
+    pub(super) verdict: Verdict,
+    pub(super) cause: Cause,
+    /// It is stale, and the fleet can do without it: a permit says so, and the settings let it be used.
+    pub(super) excused: bool,
 }
 
 /// What a verdict needs besides the service itself.
@@ -230,7 +239,7 @@ impl Service {
     }
 
     /// What can be said of it at this moment in one family, and why.
-    pub(super) fn verdict(&mut self, around: &Around<'_>, family: Family) -> (Verdict, Cause) {
+    pub(super) fn verdict(&mut self, around: &Around<'_>, family: Family) -> Judgement {
         let (verdict, cause) = self.judge(around, family);
         let memory = &mut self.memory[index(family)];
         match verdict {
@@ -240,7 +249,13 @@ impl Service {
             Verdict::Up | Verdict::Stale => memory.proven = true,
             _ => {}
         }
-        (verdict, cause)
+        Judgement { verdict, cause, excused: self.excused(around) }
+    }
+
+    /// Whether it is stale, may withdraw for that, and has a permit.
+    fn excused(&self, around: &Around<'_>) -> bool {
+        let lease = around.flow.valid(around.now).filter(|lease| self.settings.lease && lease.stale);
+        self.settings.stale == Stale::Withdraw && lease.is_some_and(|lease| lease.permits(around.now))
     }
 
     /// The same for who only wants to know.
@@ -295,7 +310,13 @@ impl Service {
             return say(verdict, CauseKind::Overload, why);
         }
         if stale {
-            return say(Verdict::Stale, CauseKind::Stale, "the server serves a release that is too old".into());
+            let more = match self.settings.stale {
+                Stale::Depreference => "",
+                Stale::Withdraw if self.excused(around) => ", and has a permit to withdraw",
+                Stale::Withdraw => ", and has no permit to withdraw",
+            };
+            let text = format!("the server serves a release that is too old{more}");
+            return say(Verdict::Stale, CauseKind::Stale, text);
         }
         (Verdict::Up, Cause::new(CauseKind::Healthy, "healthy"))
     }
