@@ -25,8 +25,8 @@ struct Push {
 /// `plain`, but its channels are watched.
 pub(crate) fn store(plain: Store, shelf: &Arc<Shelf>, link: Link) -> Store {
     let remote = Remote { shelf: Arc::clone(shelf), link };
-    let channels = Arc::new(Push { remote, plain: plain.channels, permits: None });
-    Store { name: plain.name, blobs: plain.blobs, channels }
+    let channels = Arc::new(Push { remote, plain: plain.channels });
+    Store { name: plain.name, blobs: plain.blobs, channels, permits: None }
 }
 
 #[async_trait]
