@@ -58,6 +58,9 @@ pub struct Lease {
     /// Whether a newer release that is meant for this node is known and not served.
     #[serde(default)]
     pub stale: bool,
+    /// Whether the node runs behind on purpose, to be there if the others fail.
+    #[serde(default)]
+    pub standby: bool,
     /// Whether the server will end as soon as nothing is announced and nobody asks any more.
     #[serde(default)]
     pub stopping: bool,
@@ -265,7 +268,7 @@ mod tests {
         assert_eq!(
             String::from_utf8(lease.line()).unwrap(),
             "{\"seq\":7,\"sent\":1000000,\"beat\":1000000,\"node\":\"ams1\",\"generation\":0,\"zones\":0,\"failed\":0,\
-             \"queries\":12,\"qps\":0,\"drops\":0,\"stale\":false,\"stopping\":true,\"draining\":false,\"permit_until\":0}\n"
+             \"queries\":12,\"qps\":0,\"drops\":0,\"stale\":false,\"standby\":false,\"stopping\":true,\"draining\":false,\"permit_until\":0}\n"
         );
         let word = Word { name: "ams1".into(), announced: 2, ..Word::default() };
         assert_eq!(

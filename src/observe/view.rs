@@ -44,6 +44,8 @@ pub struct View {
 pub struct Following {
     /// What the follower does.
     pub status: Arc<Status>,
+    /// Whether it runs behind on purpose.
+    pub standby: bool,
     /// The permit to withdraw for staleness; `None`: none is asked for.
     pub permit: Option<Arc<Permit>>,
     /// The head's age from which on there is an alarm.

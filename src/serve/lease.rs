@@ -192,6 +192,7 @@ impl Writer {
             qps: self.rate.of(sent, totals.foreign),
             drops: totals.kernel_drops,
             stale,
+            standby: following.is_some_and(|sync| sync.standby),
             stopping: self.view.stopping.load(Relaxed),
             draining: self.view.draining.load(Relaxed),
             permit_until,

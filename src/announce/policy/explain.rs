@@ -83,7 +83,7 @@ pub struct ServiceReport {
     pub service: String,
     /// The family.
     pub family: String,
-    /// What can be said of it in a word: `up`, `absorbing`, `stale`, `depreferenced`, `draining`, `drained`, `unknown`, `down`.
+    /// What can be said of it in a word: `up`, `absorbing`, `standby`, `stale`, `depreferenced`, `draining`, `drained`, `unknown`, `down`.
     pub verdict: &'static str,
     /// More about it.
     pub detail: String,
@@ -149,7 +149,12 @@ impl Policy {
     pub fn explain(&self, now: Moment) -> Explanation {
         let around = around(now, &self.settings, &self.flow, self.asked.as_ref());
         let lease = self.flow.newest().map(|lease| {
-            let flags = [("stale", lease.stale), ("stopping", lease.stopping), ("draining", lease.draining)];
+            let flags = [
+                ("stale", lease.stale),
+                ("standby", lease.standby),
+                ("stopping", lease.stopping),
+                ("draining", lease.draining),
+            ];
             LeaseReport {
                 valid: lease.valid(now),
                 age_secs: secs(lease.age(now)),

@@ -15,6 +15,7 @@
 //! | probe failed or the kernel drops queries, and answers flow | overload: UP with an alarm, DEPREF or WITHDRAWN, as is set |
 //! | drain asked, of the sidecar or of the server | DRAIN until it is quiet or `drain-timeout`, then WITHDRAWN |
 //! | stale | DEPREF; WITHDRAWN where the settings say so, for as long as the lease has a permit and no longer |
+//! | the server runs behind on purpose | DEPREF |
 //! | zones failed, or anything else | nothing but an alarm |
 //!
 //! Never in here: sockets, files, clocks, randomness. Nothing that a peer says reaches the policy: a router that is away

@@ -90,7 +90,7 @@ impl Route {
         let was_away = self.away();
         let aim = match verdict {
             Verdict::Up | Verdict::Absorbing => State::Up,
-            Verdict::Stale | Verdict::Depreferenced => State::Depref,
+            Verdict::Standby | Verdict::Stale | Verdict::Depreferenced => State::Depref,
             Verdict::Draining => State::Drain,
             Verdict::Drained | Verdict::Down => State::Withdrawn,
             Verdict::Unknown => State::Init,

@@ -24,6 +24,8 @@ pub(super) enum Verdict {
     Up,
     /// Overloaded, and to be kept announced as it is.
     Absorbing,
+    /// It answers, with data that is old on purpose: for when nobody else does.
+    Standby,
     /// It answers, with data that is too old.
     Stale,
     /// Overloaded, and to be announced as worse.
@@ -44,6 +46,7 @@ impl Verdict {
         match self {
             Verdict::Up => "up",
             Verdict::Absorbing => "absorbing",
+            Verdict::Standby => "standby",
             Verdict::Stale => "stale",
             Verdict::Depreferenced => "depreferenced",
             Verdict::Draining => "draining",
@@ -55,7 +58,7 @@ impl Verdict {
 
     /// Whether a prefix that is not announced may be. What is overloaded keeps its routes; it gets no new ones.
     pub(super) fn may_begin(self) -> bool {
-        matches!(self, Verdict::Up | Verdict::Stale)
+        matches!(self, Verdict::Up | Verdict::Standby | Verdict::Stale)
     }
 }
 
@@ -246,7 +249,7 @@ impl Service {
             // Taken away because of the flood, it is looked at until the flood is over.
             Verdict::Down if cause.kind == CauseKind::Overload => {}
             Verdict::Down | Verdict::Unknown => *memory = Memory::default(),
-            Verdict::Up | Verdict::Stale => memory.proven = true,
+            Verdict::Up | Verdict::Standby | Verdict::Stale => memory.proven = true,
             _ => {}
         }
         Judgement { verdict, cause, excused: self.excused(around) }
@@ -293,7 +296,8 @@ impl Service {
         if let Some(missing) = self.missing(family) {
             return say(Verdict::Unknown, CauseKind::Starting, missing);
         }
-        let stale = self.settings.lease && lease.is_some_and(|lease| lease.stale);
+        let lease = lease.filter(|_| self.settings.lease);
+        let (stale, standby) = lease.map_or((false, false), |lease| (lease.stale, lease.standby));
         if memory.flood.is_some() && memory.proven {
             let why = match failing {
                 Some((id, _)) => format!("overloaded: {} fails, but answers flow", self.title(id)),
@@ -304,7 +308,7 @@ impl Service {
             let verdict = match self.settings.overload {
                 Overload::Withdraw if confirmed => Verdict::Down,
                 Overload::Depreference if confirmed => Verdict::Depreferenced,
-                _ if stale => Verdict::Depreferenced,
+                _ if stale || standby => Verdict::Depreferenced,
                 _ => Verdict::Absorbing,
             };
             return say(verdict, CauseKind::Overload, why);
@@ -317,6 +321,10 @@ impl Service {
             };
             let text = format!("the server serves a release that is too old{more}");
             return say(Verdict::Stale, CauseKind::Stale, text);
+        }
+        if standby {
+            let text = "the server runs behind on purpose, to be there if the others fail";
+            return say(Verdict::Standby, CauseKind::Standby, text.into());
         }
         (Verdict::Up, Cause::new(CauseKind::Healthy, "healthy"))
     }

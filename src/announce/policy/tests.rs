@@ -658,6 +658,29 @@ fn a_stale_node_that_starts_with_a_permit_waits_for_its_end() {
 }
 
 #[test]
+fn a_node_that_runs_behind_on_purpose_is_the_last_resort_and_no_alarm() {
+    let mut node = Node::new(dns("100ms", "stale = \"withdraw\""));
+    node.lease.standby = true;
+    // It is not stale, so that a permit is nothing to it.
+    node.lease.permit_until = Duration::MAX;
+    node.run(ms(5000));
+    assert_eq!(node.states(), format!("{V4} DEPREF, {V6} DEPREF"));
+    assert!(node.alarms().is_empty());
+    let report = node.policy.explain(node.now);
+    assert_eq!(report.prefixes[0].cause, "dns: the server runs behind on purpose, to be there if the others fail");
+    assert_eq!((report.prefixes[0].cause_kind, report.services[0].verdict), ("standby", "standby"));
+    // The others are gone: what comes then is answered.
+    node.qps = 1000;
+    node.run(ms(2000));
+    node.deaf = vec!["192.0.2.53".into(), "2001:db8:53::53".into()];
+    node.run(ms(5000));
+    assert_eq!(node.states(), format!("{V4} DEPREF, {V6} DEPREF"));
+    node.deaf.clear();
+    node.lease.standby = false;
+    node.until(V4, State::Up, ms(15_000));
+}
+
+#[test]
 fn bad_zones_are_an_alarm_and_nothing_more() {
     let mut node = Node::up(dns("1s", ""));
     node.lease.failed = 2;
