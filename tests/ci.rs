@@ -144,7 +144,7 @@ fn a_change_goes_its_way(label: &str, jobs: &Jobs, findings: impl Fn(&str)) {
     let plan = || std::fs::read_to_string(repository.dir.join("plan.md")).unwrap();
 
     // The channel's first release.
-    assert_eq!(all("check").0, true);
+    assert!(all("check").0);
     let (done, text) = all("publish");
     assert!(done && text.contains("published 1.1"), "{text}");
     let node = Node::start(&repository.publisher, 0).unwrap();
