@@ -58,15 +58,18 @@ pub struct Lease {
     /// Whether a newer release that is meant for this node is known and not served.
     #[serde(default)]
     pub stale: bool,
+    /// Whether the node runs behind on purpose, to be there if the others fail.
+    #[serde(default)]
+    pub standby: bool,
     /// Whether the server will end as soon as nothing is announced and nobody asks any more.
     #[serde(default)]
     pub stopping: bool,
     /// Whether an operator asked for traffic to be moved away.
     #[serde(default)]
     pub draining: bool,
-    /// Whether the fleet can do without this node: only then may staleness withdraw.
-    #[serde(default)]
-    pub permit: bool,
+    /// Until when the fleet can do without this node, boot clock: only until then may staleness withdraw. 0: it has no permit.
+    #[serde(default, with = "nanos")]
+    pub permit_until: Duration,
 }
 
 impl Lease {
@@ -90,6 +93,11 @@ impl Lease {
         now < self.valid_until()
     }
 
+    /// Whether it tells at `now`, boot clock, of a permit to withdraw for staleness that is in force.
+    pub fn permits(&self, now: Duration) -> bool {
+        now < self.permit_until
+    }
+
     /// Its line, with the newline.
     pub fn line(&self) -> Vec<u8> {
         line(self)
@@ -109,6 +117,9 @@ pub struct Word {
     /// waits for this.
     #[serde(default)]
     pub withdrawn: bool,
+    /// Whether it would withdraw for staleness if it had a permit: else the server asks for none.
+    #[serde(default)]
+    pub wants_permit: bool,
 }
 
 impl Word {
@@ -257,12 +268,12 @@ mod tests {
         assert_eq!(
             String::from_utf8(lease.line()).unwrap(),
             "{\"seq\":7,\"sent\":1000000,\"beat\":1000000,\"node\":\"ams1\",\"generation\":0,\"zones\":0,\"failed\":0,\
-             \"queries\":12,\"qps\":0,\"drops\":0,\"stale\":false,\"stopping\":true,\"draining\":false,\"permit\":false}\n"
+             \"queries\":12,\"qps\":0,\"drops\":0,\"stale\":false,\"standby\":false,\"stopping\":true,\"draining\":false,\"permit_until\":0}\n"
         );
-        let word = Word { name: "ams1".into(), announced: 2, withdrawn: false };
+        let word = Word { name: "ams1".into(), announced: 2, ..Word::default() };
         assert_eq!(
             String::from_utf8(word.line()).unwrap(),
-            "{\"name\":\"ams1\",\"announced\":2,\"withdrawn\":false}\n"
+            "{\"name\":\"ams1\",\"announced\":2,\"withdrawn\":false,\"wants_permit\":false}\n"
         );
     }
 

@@ -5,7 +5,7 @@ use catchment::announce::prefix::Family;
 use catchment::announce::probe::dns::Expect;
 use catchment::announce::route::Attributes;
 use catchment::announce::settings::{
-    AoAlgorithm, Authentication, Bfd, Damping, Overload, Peer, Probe, ProbeKind, Require, Settings, Transport,
+    AoAlgorithm, Authentication, Bfd, Damping, Overload, Peer, Probe, ProbeKind, Require, Settings, Stale, Transport,
     Warnings, load, parse,
 };
 use catchment::config::{Endpoint, LogFormat};
@@ -74,6 +74,7 @@ fn the_least_that_is_needed_and_the_defaults() {
     assert_eq!(settings.damping, Damping { hold_down: secs(5), hold_down_max: secs(300), forget: secs(600) });
     let service = &settings.services[0];
     assert_eq!((service.lease, service.overload, service.rise, service.fall), (true, Overload::Absorb, 3, 3));
+    assert_eq!(service.stale, Stale::Depreference);
     assert!(service.probes.is_empty(), "the lease alone may do");
     assert_eq!(settings.prefixes[0].require, Require::All);
     assert_eq!(
@@ -106,7 +107,7 @@ fn every_other_key() {
         "local-as = 4200000000\nnode = \"ams1\"\nlease = \"l.sock\"\nserver-user = \"dns\"\ncontrol = \"none\"\n\
          admin = \"[::1]:9000\"\ndrain-timeout = \"1500ms\"\nlog-format = \"json\"\nlog-level = \"debug\"\n\
          [damping]\nhold-down = \"1s\"\nhold-down-max = \"1m\"\nforget = \"2m\"\n\
-         [[service]]\nname = \"dns\"\naddresses = [\"192.0.2.53\"]\noverload = \"withdraw\"\nrise = 2\nfall = 5\n\
+         [[service]]\nname = \"dns\"\naddresses = [\"192.0.2.53\"]\noverload = \"withdraw\"\nstale = \"withdraw\"\nrise = 2\nfall = 5\n\
          [[service.probe]]\ntype = \"dns\"\ninterval = \"100ms\"\nport = 5300\ntransports = [\"tcp\"]\n\
          question = \"a.example TYPE65280\"\nexpect = \"NXDOMAIN\"\n\
          [[service.probe]]\ntype = \"dns\"\ntimeout = \"1s\"\nquestion = \". SOA\"\n\
@@ -133,7 +134,7 @@ fn every_other_key() {
     assert_eq!(settings.damping.forget, Duration::from_secs(120));
 
     let [dns, web] = &settings.services[..] else { panic!() };
-    assert_eq!((dns.overload, dns.rise, dns.fall), (Overload::Withdraw, 2, 5));
+    assert_eq!((dns.overload, dns.stale, dns.rise, dns.fall), (Overload::Withdraw, Stale::Withdraw, 2, 5));
     let (ms, name) = (Duration::from_millis, |text| catchment::wire::name::Name::from_text(text).unwrap());
     let kinds = |service: &catchment::announce::settings::Service| -> Vec<ProbeKind> {
         service.probes.iter().map(|probe| probe.kind.clone()).collect()
@@ -299,6 +300,7 @@ fn faults_of_single_keys_name_place_and_remedy() {
     let service = |line: &str| with(line, "", "");
     wrong(&service("over-load = 1"), &["unknown key `over-load`", ":7:1", "did you mean `overload`?"]);
     wrong(&service("overload = \"no\""), &["\"absorb\", \"depreference\", \"withdraw\""]);
+    wrong(&service("stale = \"absorb\""), &["\"depreference\", \"withdraw\""]);
     wrong(&service("rise = 0"), &["0 is out of bounds", "from 1 to 1000"]);
     wrong(&service("probe = []"), &["the list is empty"]);
     for (addresses, part) in [
@@ -471,13 +473,14 @@ fn warnings_have_their_place() {
             "/etc/c/announcer.toml:6:14: 192.0.3.53 lies in no prefix that names service dns; add its prefix, or remove the address: nothing leads clients to it",
         ],
     );
-    let unused = "[[service]]\nname = \"web\"\naddresses = [\"192.0.2.80\"]\nlease = false\noverload = \"absorb\"\n\
+    let unused = "[[service]]\nname = \"web\"\naddresses = [\"192.0.2.80\"]\nlease = false\noverload = \"absorb\"\nstale = \"withdraw\"\n\
                   [[service.probe]]\ntype = \"tcp\"\nport = 80\n";
     warned(
         &with(unused, "", ""),
         &[
             "/etc/c/announcer.toml:8:8: no prefix is announced for service web; name it in the `services` of a `[[prefix]]`",
             "/etc/c/announcer.toml:11:12: service web has no lease, so that nobody knows when it is overloaded; remove `overload`: a failing probe withdraws",
+            "/etc/c/announcer.toml:12:9: service web has no lease, so that nobody knows when it is stale; remove `stale`",
         ],
     );
     warned(

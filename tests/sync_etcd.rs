@@ -6,7 +6,7 @@ use catchment::sync::channel::Channel;
 use catchment::sync::head::STATE_LEN_MAX;
 use catchment::sync::report::REPORT_LEN_MAX;
 use catchment::sync::store::etcd::{Auth, Etcd, Identity, Secret, Settings, Tls};
-use catchment::sync::store::{Channels, StoreError, Version, Versioned};
+use catchment::sync::store::{Channels, Permits, StoreError, Version, Versioned};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -541,7 +541,7 @@ fn users_roles_and_tokens() {
             cluster.ctl(&command.split_whitespace().collect::<Vec<_>>()).unwrap();
             commands += 1;
         }
-        assert_eq!(commands, 12, "docs/sync.md has them");
+        assert_eq!(commands, 13, "docs/sync.md has them");
         let denied = |result: Result<(), StoreError>, says: &str| match result {
             Err(StoreError::Denied(why)) => assert!(why.contains(says), "{why}"),
             other => panic!("{other:?} and not: {says}"),
@@ -563,6 +563,12 @@ fn users_roles_and_tokens() {
         assert_eq!(state.bytes, b"second");
         node.report(&prod(), "ams1", b"{}".to_vec(), Duration::from_secs(60)).await.unwrap();
         assert_eq!(node.reports(&prod()).await.unwrap().len(), 1);
+        let ttl = Duration::from_secs(10);
+        assert_eq!(node.take(&prod(), "ams1 0", 1, ttl).await, Ok(Some(0)));
+        assert_eq!(node.take(&prod(), "ams1 0", 1, ttl).await, Ok(Some(0)), "it goes on with it");
+        assert_eq!(node.take(&prod(), "ams2 0", 1, ttl).await, Ok(None), "it is another's");
+        assert_eq!(node.take(&prod(), "ams2 0", 2, ttl).await, Ok(Some(1)));
+        denied(node.take(&"other".parse().unwrap(), "ams1 0", 1, ttl).await.map(drop), "permission denied");
         denied(node.replace(&prod(), Some(&state.version), b"mine".to_vec()).await.map(drop), "permission denied");
         denied(node.put_key_set(&prod(), 1, b"mine".to_vec()).await.map(drop), "permission denied");
         let other: Channel = "other".parse().unwrap();

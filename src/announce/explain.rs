@@ -134,6 +134,9 @@ pub struct Lease {
     pub age: Option<f64>,
     /// In words: what it says, or why there is none.
     pub detail: String,
+    /// How long its permit to withdraw for staleness lasts if it is not renewed; `None`: there is none.
+    #[serde(default)]
+    pub permit: Option<f64>,
     /// Leases that were ignored: unreadable, from the future, or older than one that was seen.
     pub ignored: u64,
 }
@@ -486,7 +489,13 @@ pub(in crate::announce) mod tests {
                     error: Some("UDP: refused".into()),
                 }],
             }],
-            lease: Some(Lease { valid: true, age: Some(0.1), detail: "generation 3".into(), ignored: 0 }),
+            lease: Some(Lease {
+                valid: true,
+                age: Some(0.1),
+                detail: "generation 3".into(),
+                permit: Some(4.5),
+                ignored: 0,
+            }),
             routers: vec![Router {
                 router: "r1".into(),
                 address: "10.0.0.1".into(),

@@ -348,7 +348,7 @@ mod tests {
     async fn words_are_sent_when_they_change_and_repeated() {
         let mut setting = Setting::new("words");
         let listener = setting.listen();
-        let announced = |announced| Word { name: "ams1".into(), announced, withdrawn: false };
+        let announced = |announced| Word { name: "ams1".into(), announced, ..Word::default() };
         setting.client.say(announced(1));
         let server = setting.accepted(&listener).await;
         let mut lines = BufReader::new(server).lines();
@@ -400,7 +400,7 @@ mod tests {
         assert_eq!(setting.seq().await, 1);
         // Far more than the buffers hold.
         for announced in 0..20_000 {
-            setting.client.say(Word { name: "x".repeat(200), announced, withdrawn: false });
+            setting.client.say(Word { name: "x".repeat(200), announced, ..Word::default() });
         }
         server.write_all(&lease(2)).await.unwrap();
         assert_eq!(setting.seq().await, 2);

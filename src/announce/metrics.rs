@@ -176,6 +176,11 @@ impl Scrape<'_> {
         if let Some(age) = lease.age {
             self.gauge("catchment_announcer_lease_age_seconds", "Age of the lease's oldest stamp", age);
         }
+        self.gauge(
+            "catchment_announcer_permit_seconds",
+            "How long the permit to withdraw for staleness lasts if it is not renewed; 0 without one",
+            lease.permit.unwrap_or(0.0),
+        );
         let ignored = Counter::<u64>::default();
         ignored.inc_by(lease.ignored);
         let help = "Leases that were unreadable, from the future, or old";
@@ -311,6 +316,7 @@ mod tests {
             "catchment_announcer_prefix_flaps_total{prefix=\"192.0.2.0/24\"} 2",
             "catchment_announcer_announced{prefix=\"192.0.2.0/24\",router=\"r2\"} 0.0",
             "catchment_announcer_lease_age_seconds 0.1",
+            "catchment_announcer_permit_seconds 4.5",
             "catchment_announcer_alarm{alarm=\"stale\"} 1.0",
             "catchment_announcer_alarm{alarm=\"overload\",service=\"dns\",family=\"ipv4\"} 1.0",
             "catchment_announcer_probes_total{service=\"dns\",address=\"192.0.2.53\",probe=\"1\",type=\"dns-udp\",result=\"failed\"} 1",

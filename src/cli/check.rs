@@ -1,5 +1,6 @@
 //! `catchment check`: all that is wrong with zones, as a compiler tells it.
 
+use super::annotations::{self, Annotation};
 use super::zones::{bar, places};
 use super::{complain, fail};
 use crate::calendar;
@@ -11,7 +12,7 @@ use crate::zone::sources::Sources;
 use clap::ValueEnum;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -52,6 +53,10 @@ enum Format {
     Text,
     /// One JSON document.
     Json,
+    /// Workflow commands of GitHub Actions: findings at their lines of a pull request.
+    Github,
+    /// A Code Quality report of GitLab CI: findings at their lines of a merge request.
+    Gitlab,
 }
 
 fn time(text: &str) -> Result<u64, String> {
@@ -173,12 +178,14 @@ struct Teller {
     zones: u64,
     records: u64,
     document: Document,
+    annotations: Vec<Annotation>,
 }
 
 impl Default for Teller {
     fn default() -> Teller {
         let document = Document { totals: Totals::default(), zones: Vec::new(), skipped: Vec::new() };
-        Teller { format: Format::Text, color: false, totals: Totals::default(), zones: 0, records: 0, document }
+        let (totals, annotations) = (Totals::default(), Vec::new());
+        Teller { format: Format::Text, color: false, totals, zones: 0, records: 0, document, annotations }
     }
 }
 
@@ -201,6 +208,24 @@ impl Teller {
                 totals,
                 findings: diagnostics.iter().map(|found| finding(found, sources)).collect(),
             }),
+            Format::Github | Format::Gitlab => self.annotate(path, sources, diagnostics),
+        }
+    }
+
+    /// At lines of files, for a code host.
+    fn annotate(&mut self, zone_file: &Path, sources: &Sources, diagnostics: &[Diagnostic]) {
+        let annotations = diagnostics.iter().map(|found| Annotation {
+            error: found.severity == Severity::Error,
+            file: shown_path(sources.path(found.file).unwrap_or(zone_file)),
+            line: found.line,
+            column: found.column,
+            width: found.width,
+            message: found.message.clone(),
+            remedy: found.remedy.clone(),
+        });
+        match self.format {
+            Format::Github => annotations.for_each(|annotation| print(&annotations::github(&annotation))),
+            _ => self.annotations.extend(annotations),
         }
     }
 
@@ -218,13 +243,16 @@ impl Teller {
                     zone.findings.extend(diagnostics.iter().map(|found| finding(found, sources)));
                 }
             }
+            Format::Github | Format::Gitlab => self.annotate(path, sources, diagnostics),
         }
     }
 
     fn skip(&mut self, skipped: Vec<Skipped>) {
         for Skipped { path, reason } in skipped {
             match self.format {
-                Format::Text => complain(&format!("note: no zone: {}: it {reason}", shown_path(&path))),
+                Format::Text | Format::Github | Format::Gitlab => {
+                    complain(&format!("note: no zone: {}: it {reason}", shown_path(&path)))
+                }
                 Format::Json => self.document.skipped.push(NoZone { file: shown_path(&path), reason }),
             }
         }
@@ -234,7 +262,8 @@ impl Teller {
     fn end(mut self) -> Result<(), serde_json::Error> {
         let Totals { errors, warnings } = self.totals;
         match self.format {
-            Format::Text => print(&format!(
+            Format::Gitlab => print(&annotations::gitlab(&self.annotations)?),
+            Format::Text | Format::Github => print(&format!(
                 "{}, {}: {}, {}\n",
                 counted(self.zones, "zone"),
                 counted(self.records, "record"),

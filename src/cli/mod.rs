@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its arguments and a `run` that gives the exit code.
 
+mod annotations;
 pub mod check;
 pub mod compile;
 pub mod control;

@@ -21,7 +21,8 @@ use crate::serve::drain::Drain;
 use crate::serve::privileges::{self, Identity};
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
-use crate::serve::{self, Running, descriptors, expiry, follow, lease};
+use crate::serve::{self, Running, descriptors, expiry, follow, lease, permit};
+use crate::sync::permit::Permit;
 use crate::zone::diagnostic::shown_path;
 use crate::zone::library::{Library, Load, Summary, apex_of};
 use crate::zone::memory;
@@ -235,7 +236,9 @@ async fn live(
     let mut signals = Signals::new().map_err(|error| format!("no signals: {error}"))?;
     let view = Arc::new(View::new(config.node_name(), config.metrics_zones));
     if let Some(sync) = &config.sync {
-        let following = Following { status: Arc::default(), head_age_alarm: sync.head_age_alarm };
+        let permit = sync.withdraw_stale.map(|_| Arc::new(Permit::new(Arc::new(serve::boot_time))));
+        let following =
+            Following { status: Arc::default(), standby: false, permit, head_age_alarm: sync.head_age_alarm };
         assert!(view.sync.set(following).is_ok(), "a server follows one channel");
     }
     if let Some(admin) = sockets.admin {
@@ -282,6 +285,7 @@ async fn live(
         None => None,
         Some(sync) => {
             let follow::Started { served, go } = follow::start(sync, &view, updates)?;
+            permit::start(sync, &view)?;
             tokio::select! {
                 // What the cache has is served from the first answer on.
                 _ = served => {}

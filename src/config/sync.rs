@@ -1,10 +1,11 @@
 //! The table `[sync]`: which channel a node follows, and whom it believes.
 
-use super::document::{Fault, Keys, Read, Value, duration, integer, list, path, placed, string};
+use super::document::{Fault, Keys, Read, Value, duration, integer, list, path, placed, string, table as any_table};
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::key::{KEY_FILE_MAX, PublicKey};
 use crate::sync::key_set::{ROOTS_MAX, Roots};
 use crate::sync::page::{IMAGE_MAX, ZONES_MAX};
+use crate::sync::permit::Terms;
 use crate::sync::store::address::Address;
 use crate::sync::trust::Policy;
 use std::io::Read as _;
@@ -16,6 +17,10 @@ use std::time::Duration;
 pub const DEFAULT_CACHE: &str = "/var/lib/catchment";
 /// Stores that can be named.
 const STORES_MAX: usize = 16;
+/// Nodes of a fleet.
+const FLEET_MAX: u32 = 100_000;
+/// Hundredths of a fleet that may be away: more than half would carry more than twice their traffic.
+const SHARE_MAX: u8 = 50;
 
 /// Following a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct SyncSettings {
     pub report_interval: Duration,
     /// A newer release that is known and not served for so long makes the node stale.
     pub stale_after: Duration,
+    /// How many nodes may withdraw because they are stale; `None`: none.
+    pub withdraw_stale: Option<Terms>,
     /// The head's age from which on there is an alarm.
     pub head_age_alarm: Duration,
 }
@@ -56,7 +63,9 @@ pub(super) fn read(
     let report_interval = keys.read("report-interval", duration(SECOND..=HOUR)).unwrap_or(30 * SECOND);
     let stale_after = keys.read("stale-after", duration(SECOND..=24 * HOUR)).unwrap_or(60 * SECOND);
     let head_age_alarm = keys.read("head-age-alarm", duration(SECOND..=MONTH)).unwrap_or(24 * HOUR);
+    let terms = keys.read("withdraw-stale", placed(any_table));
     keys.finish();
+    let withdraw_stale = terms.and_then(|(table, at)| Some((terms_of(table, at.clone(), faults)?, at)));
 
     let (follow, follow_at) = follow?;
     if follow.is_empty() || follow.len() > STORES_MAX {
@@ -64,6 +73,19 @@ pub(super) fn read(
         faults.push(Fault::new(follow_at, message, format!("write 1 to {STORES_MAX}, the best first")));
         return None;
     }
+    let quorums = follow.iter().filter(|address| matches!(address, Address::Etcd(_))).count();
+    if let (Some((_, at)), 0 | 2..) = (&withdraw_stale, quorums) {
+        let (message, remedy) = match quorums {
+            0 => (
+                "`withdraw-stale` without a store in etcd: no permit could ever be given",
+                "follow etcd://..., whose quorum can count, or remove `withdraw-stale`: stale nodes then stay announced",
+            ),
+            _ => ("`withdraw-stale` with two stores in etcd: the permits of both would add up", "follow one of them"),
+        };
+        faults.push(Fault::new(at.clone(), message, remedy));
+        return None;
+    }
+    let withdraw_stale = withdraw_stale.map(|(terms, _)| terms);
     let ((roots, roots_at), channel) = (roots?, channel?);
     let (threshold, threshold_at) = threshold.unwrap_or((1, roots_at.clone()));
     if usize::from(threshold) > roots.len() && !roots.is_empty() {
@@ -80,7 +102,30 @@ pub(super) fn read(
         }
     };
     let policy = Policy { roots, channel, min_generation, zones_max, octets_max };
-    Some(SyncSettings { follow, policy, cache, report_interval, stale_after, head_age_alarm })
+    Some(SyncSettings { follow, policy, cache, report_interval, stale_after, withdraw_stale, head_age_alarm })
+}
+
+/// How many nodes may withdraw.
+fn terms_of(table: toml::de::DeTable<'_>, at: Range<usize>, faults: &mut Vec<Fault>) -> Option<Terms> {
+    let mut keys = Keys::new(table, faults);
+    let fleet = keys.require("fleet", at.clone(), integer(1..=FLEET_MAX));
+    let share_percent = keys.require("share", at, share);
+    keys.finish();
+    Some(Terms { fleet: fleet?, share_percent: share_percent? })
+}
+
+/// Hundredths of a fleet.
+fn share(value: Value<'_>) -> Read<u8> {
+    let at = value.span();
+    let text = string(value)?;
+    match text.strip_suffix('%').and_then(|number| number.parse().ok()) {
+        Some(percent @ 1..=SHARE_MAX) => Ok(percent),
+        _ => {
+            let message = format!("\"{text}\" is no share of a fleet that may be missing");
+            let remedy = format!("write \"1%\" to \"{SHARE_MAX}%\", such as \"10%\"");
+            Err(vec![Fault::new(at, message, remedy)])
+        }
+    }
 }
 
 /// A store's address; a directory that is relative starts at `base`.
@@ -172,6 +217,38 @@ mod tests {
         assert_eq!((sync.policy.zones_max, sync.policy.octets_max), (5, 6));
         assert_eq!(sync.policy.min_generation, Generation { key_set: 2, counter: 7 });
         assert_eq!(sync.head_age_alarm, Duration::from_secs(600));
+        assert_eq!(sync.withdraw_stale, None);
+    }
+
+    #[test]
+    fn who_may_withdraw_for_staleness() {
+        let with = |follow: &str, terms: &str| {
+            read(&format!(
+                "[sync]\nfollow = [{follow}]\nchannel = \"prod\"\nroot-keys = [\"KEY\"]\nwithdraw-stale = {terms}\n"
+            ))
+        };
+        let etcd = "\"etcd://a:2379?blobs=dir:/b\", \"dir:/b\"";
+        let terms = with(etcd, "{ fleet = 20, share = \"10%\" }").unwrap().sync.unwrap().withdraw_stale.unwrap();
+        assert_eq!((terms, terms.slots()), (Terms { fleet: 20, share_percent: 10 }, 2));
+        let good = "{ fleet = 20, share = \"10%\" }";
+        for (follow, terms, parts) in [
+            ("\"dir:/b\"", good, ["without a store in etcd: no permit could ever be given", ":5:18", "follow etcd://"]),
+            (
+                "\"etcd://a:1?blobs=dir:/b\", \"etcd://b:1?blobs=dir:/b\"",
+                good,
+                ["two stores in etcd", ":5:18", "follow one of them"],
+            ),
+            (etcd, "{ fleet = 20 }", ["`share` is missing", ":5:18", "add a line"]),
+            (etcd, "{ fleet = 0, share = \"10%\" }", ["0 is out of bounds", ":5:28", "from 1 to 100000"]),
+            (etcd, "{ fleet = 20, share = \"60%\" }", ["\"60%\" is no share", ":5:40", "\"1%\" to \"50%\""]),
+            (etcd, "{ fleet = 20, share = \"10\" }", ["\"10\" is no share", ":5:40", "such as \"10%\""]),
+            (etcd, "{ fleets = 20, share = \"10%\" }", ["unknown key `fleets`", ":5:20", "did you mean `fleet`?"]),
+        ] {
+            let message = with(follow, terms).unwrap_err();
+            for part in parts {
+                assert!(message.contains(part), "`{part}` is not in:\n{message}");
+            }
+        }
     }
 
     #[test]

@@ -153,6 +153,10 @@ fn sync(following: &Following, out: &mut Out<'_>) -> Result<(), Error> {
     out.gauge("catchment_sync_head_age_alarm", "1 when the head's age is head-age-alarm or more", flag(old))?;
     let help = "1 when a newer signed release is known and was not served within stale-after";
     out.gauge("catchment_sync_stale", help, flag(figures.stale()))?;
+    if let Some(permit) = &following.permit {
+        let help = "1 while this node has a permit to withdraw because it is stale";
+        out.gauge("catchment_sync_permit", help, flag(permit.in_force()))?;
+    }
     let help = "1 when what is served is not in the cache";
     out.gauge("catchment_sync_unkept", help, flag(figures.unkept.is_some()))?;
     out.counter("catchment_sync_applied", "Releases applied", figures.applied)?;

@@ -44,6 +44,11 @@ impl Sidecars {
         words.filter(|word| !word.withdrawn).collect()
     }
 
+    /// Whether one of them would withdraw for staleness if it had a permit.
+    pub fn want_permit(&self) -> bool {
+        self.connected().words.values().flatten().any(|word| word.wants_permit)
+    }
+
     fn connected(&self) -> MutexGuard<'_, Connected> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,7 +60,7 @@ impl Sidecar<'_> {
         let mut connected = self.all.connected();
         let Some(last) = connected.words.get_mut(&self.id) else { return };
         if last.as_ref() != Some(&word) {
-            let Word { name, announced, withdrawn } = &word;
+            let Word { name, announced, withdrawn, .. } = &word;
             tracing::info!(announced, withdrawn, "sidecar {name:?}");
             *last = Some(word);
         }
@@ -77,15 +82,16 @@ mod tests {
         let all = Sidecars::default();
         let (first, second) = (all.join(), all.join());
         assert_eq!((all.count(), all.announcing().len()), (2, 2), "who said nothing may announce anything");
-        first.says(Word { name: "a".into(), announced: 0, withdrawn: true });
-        second.says(Word { name: "b".into(), announced: 3, withdrawn: false });
-        assert_eq!(all.announcing(), [Word { name: "b".into(), announced: 3, withdrawn: false }]);
-        first.says(Word { name: "a".into(), announced: 1, withdrawn: false });
+        let word = |name: &str, announced| Word { name: name.into(), announced, ..Word::default() };
+        first.says(Word { withdrawn: true, ..word("a", 0) });
+        assert!(!all.want_permit());
+        second.says(Word { wants_permit: true, ..word("b", 3) });
+        assert!(all.want_permit());
+        assert_eq!(all.announcing(), [Word { wants_permit: true, ..word("b", 3) }]);
+        first.says(word("a", 1));
         drop(second);
-        assert_eq!(
-            (all.count(), all.announcing()),
-            (1, vec![Word { name: "a".into(), announced: 1, withdrawn: false }])
-        );
+        assert!(!all.want_permit());
+        assert_eq!((all.count(), all.announcing()), (1, vec![word("a", 1)]));
         drop(first);
         assert_eq!((all.count(), all.announcing().len()), (0, 0));
     }

@@ -3,6 +3,7 @@
 use super::counters::Registry;
 use super::sidecars::Sidecars;
 use crate::sync::follow::Status;
+use crate::sync::permit::Permit;
 use crate::zone::set::Zones;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -43,6 +44,10 @@ pub struct View {
 pub struct Following {
     /// What the follower does.
     pub status: Arc<Status>,
+    /// Whether it runs behind on purpose.
+    pub standby: bool,
+    /// The permit to withdraw for staleness; `None`: none is asked for.
+    pub permit: Option<Arc<Permit>>,
     /// The head's age from which on there is an alarm.
     pub head_age_alarm: Duration,
 }

@@ -172,7 +172,9 @@ impl Writer {
         let beat = self.running.oldest_beat();
         let totals = self.running.counters().totals();
         let served = self.view.served.counts();
-        let sync = self.view.sync.get().map(|sync| &sync.status);
+        let following = self.view.sync.get();
+        let permit_until = following.and_then(|sync| Some(sync.permit.as_ref()?.until())).unwrap_or_default();
+        let sync = following.map(|sync| &sync.status);
         let generation = sync.and_then(|status| status.generation());
         let stale = sync.is_some_and(|status| status.stale());
         // Last: what took its time before this must not make the lease look younger.
@@ -190,9 +192,10 @@ impl Writer {
             qps: self.rate.of(sent, totals.foreign),
             drops: totals.kernel_drops,
             stale,
+            standby: following.is_some_and(|sync| sync.standby),
             stopping: self.view.stopping.load(Relaxed),
             draining: self.view.draining.load(Relaxed),
-            permit: false,
+            permit_until,
         };
         lease.line().into()
     }

@@ -10,7 +10,7 @@
 //! plane holds afterwards. What is served is read through one [`ArcSwap`]; the control plane swaps it and passes what it
 //! replaced to [`retire`], so that no worker ever frees a set of zones.
 //!
-//! Beside the data plane: [`control`] (the socket for commands), [`reload`], [`follow`] (a channel's releases), [`lease`] and [`drain`] (what the sidecar is told),
+//! Beside the data plane: [`control`] (the socket for commands), [`reload`], [`follow`] (a channel's releases), [`lease`] and [`drain`] (what the sidecar is told), [`permit`],
 //! [`privileges`]; the service manager is told by [`crate::notify`].
 //!
 //! Never in the data plane: waiting for anything but sockets, a lock, a log line or an allocation for a UDP query, knowledge
@@ -23,6 +23,7 @@ pub mod expiry;
 pub mod follow;
 pub mod lease;
 mod limits;
+pub mod permit;
 pub mod privileges;
 mod query_log;
 pub mod reload;

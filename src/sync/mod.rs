@@ -26,6 +26,7 @@
 //! Around them, with I/O:
 //!
 //! - [`disk`]: files of one directory; [`store`]: where releases live
+//! - [`permit`]: how many nodes may withdraw because they are stale
 //! - [`publish`]: making releases, and looking after a store
 //!
 //! # Why these formats
@@ -52,6 +53,7 @@ pub mod manifest;
 pub mod pack;
 pub mod packing;
 pub mod page;
+pub mod permit;
 pub mod publish;
 pub mod report;
 pub mod signed;

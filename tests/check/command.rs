@@ -185,3 +185,47 @@ fn a_parent_beside_its_child() {
     let (_, said, _) = run(&["check", "zones/com.zone"], dir.path());
     assert!(!said.contains(words), "{said}");
 }
+
+#[test]
+fn findings_at_the_lines_of_a_change_under_review() {
+    let dir = directory("check-annotate", &[("bad.zone", BAD), ("doubtful.zone", DOUBTFUL), ("README", "hello")]);
+    let (code, said, error) = run(&["check", "zones", "--format", "github"], dir.path());
+    assert_eq!((code, error.as_str()), (1, "note: no zone: zones/README: it has no SOA record at README.\n"));
+    let lines: Vec<&str> = said.lines().collect();
+    for line in [
+        "::error file=zones/bad.zone,line=4,col=6,endColumn=13::expected an IPv4 address such as 192.0.2.1, found `192.0.2`; \
+         the form is: A <address>",
+        "::error file=zones/bad.zone,line=6::x.bad. has a CNAME record and other data (TXT); \
+         keep either the CNAME or the other records",
+        "::warning file=zones/doubtful.zone,line=5,col=9,endColumn=13::doubtful. MX: mail.doubtful. is not in the zone; \
+         add it, or mend the name",
+    ] {
+        assert!(lines.contains(&line), "{line} is not in:\n{said}");
+    }
+    assert!(lines.last().unwrap().starts_with("2 zones, "), "{said}");
+
+    let (code, said, _) = run(&["check", "zones", "--format", "gitlab", "--zone", "doubtful"], dir.path());
+    assert_eq!(code, 0);
+    let expected = r#"[
+  {
+    "description": "doubtful. MX: mail.doubtful. is not in the zone; add it, or mend the name",
+    "check_name": "catchment-check",
+    "fingerprint": "FINGERPRINT",
+    "severity": "minor",
+    "location": {
+      "path": "zones/doubtful.zone",
+      "lines": {
+        "begin": 5
+      }
+    }
+  }
+]
+"#;
+    let fingerprint = said.split("\"fingerprint\": \"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(fingerprint.len(), 32);
+    assert_eq!(said.replace(fingerprint, "FINGERPRINT"), expected);
+    let (code, said, _) = run(&["check", "zones", "--format", "gitlab"], dir.path());
+    let report: Vec<serde_json::Value> = serde_json::from_str(&said).unwrap();
+    let errors = report.iter().filter(|entry| entry["severity"] == "critical").count();
+    assert_eq!((code, errors, report.len()), (1, 2, 3));
+}

@@ -26,7 +26,7 @@ struct Push {
 pub(crate) fn store(plain: Store, shelf: &Arc<Shelf>, link: Link) -> Store {
     let remote = Remote { shelf: Arc::clone(shelf), link };
     let channels = Arc::new(Push { remote, plain: plain.channels });
-    Store { name: plain.name, blobs: plain.blobs, channels }
+    Store { name: plain.name, blobs: plain.blobs, channels, permits: None }
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@
 // Each test is a crate of its own and uses only a part.
 #![allow(dead_code)]
 
+pub(crate) mod announcer;
 pub(crate) mod catchment;
 pub(crate) mod etcd;
 pub(crate) mod fleet;

@@ -42,7 +42,7 @@ impl Sidecar {
 
     /// Says that it announces so many prefixes, and by none that it withdrew.
     pub(crate) fn announce(&self, prefixes: u64) {
-        let word = Word { name: "test".into(), announced: prefixes, withdrawn: prefixes == 0 };
+        let word = Word { name: "test".into(), announced: prefixes, withdrawn: prefixes == 0, ..Word::default() };
         self.words.as_ref().unwrap().send(word).unwrap();
     }
 

@@ -32,6 +32,8 @@ pub enum CauseKind {
     Drain,
     /// The node is stale.
     Stale,
+    /// The node runs behind on purpose.
+    Standby,
     /// It was withdrawn a short time ago.
     HoldDown,
     /// The settings changed.
@@ -40,7 +42,7 @@ pub enum CauseKind {
 
 impl CauseKind {
     /// All.
-    pub const ALL: [CauseKind; 11] = [
+    pub const ALL: [CauseKind; 12] = [
         CauseKind::Healthy,
         CauseKind::Starting,
         CauseKind::LeaseLost,
@@ -50,6 +52,7 @@ impl CauseKind {
         CauseKind::Overload,
         CauseKind::Drain,
         CauseKind::Stale,
+        CauseKind::Standby,
         CauseKind::HoldDown,
         CauseKind::Settings,
     ];
@@ -66,6 +69,7 @@ impl CauseKind {
             CauseKind::Overload => "overload",
             CauseKind::Drain => "drain",
             CauseKind::Stale => "stale",
+            CauseKind::Standby => "standby",
             CauseKind::HoldDown => "hold-down",
             CauseKind::Settings => "settings",
         }

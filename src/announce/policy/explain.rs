@@ -43,6 +43,8 @@ pub struct LeaseReport {
     pub drops: u64,
     /// Its flags that are set.
     pub flags: Vec<&'static str>,
+    /// Seconds that its permit to withdraw for staleness lasts if it is not renewed.
+    pub permit_secs: Option<f64>,
 }
 
 /// One prefix.
@@ -81,7 +83,7 @@ pub struct ServiceReport {
     pub service: String,
     /// The family.
     pub family: String,
-    /// What can be said of it in a word: `up`, `absorbing`, `stale`, `depreferenced`, `draining`, `drained`, `unknown`, `down`.
+    /// What can be said of it in a word: `up`, `absorbing`, `standby`, `stale`, `depreferenced`, `draining`, `drained`, `unknown`, `down`.
     pub verdict: &'static str,
     /// More about it.
     pub detail: String,
@@ -149,9 +151,9 @@ impl Policy {
         let lease = self.flow.newest().map(|lease| {
             let flags = [
                 ("stale", lease.stale),
+                ("standby", lease.standby),
                 ("stopping", lease.stopping),
                 ("draining", lease.draining),
-                ("permit", lease.permit),
             ];
             LeaseReport {
                 valid: lease.valid(now),
@@ -163,6 +165,7 @@ impl Policy {
                 answers_per_sec: self.flow.answers_per_sec().map(|answers| (answers * 10.0).round() / 10.0),
                 drops: lease.drops,
                 flags: flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag).collect(),
+                permit_secs: lease.permits(now).then(|| secs(lease.permit_until.saturating_sub(now))),
             }
         });
         let prefixes = self.prefixes.values().map(|route| {

@@ -143,7 +143,7 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::announce::settings::{Overload, ProbeKind};
+    use crate::announce::settings::{Overload, ProbeKind, Stale};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -154,6 +154,7 @@ mod tests {
             addresses: vec!["192.0.2.1".parse().unwrap()],
             lease: false,
             overload: Overload::Absorb,
+            stale: Stale::Depreference,
             rise,
             fall,
             probes: vec![probe.clone()],

@@ -14,7 +14,8 @@
 //! | lease over, address missing, probe failed `fall` times while hardly any answers flow | WITHDRAWN at once |
 //! | probe failed or the kernel drops queries, and answers flow | overload: UP with an alarm, DEPREF or WITHDRAWN, as is set |
 //! | drain asked, of the sidecar or of the server | DRAIN until it is quiet or `drain-timeout`, then WITHDRAWN |
-//! | stale | DEPREF, never less: there is no permit that would allow it |
+//! | stale | DEPREF; WITHDRAWN where the settings say so, for as long as the lease has a permit and no longer |
+//! | the server runs behind on purpose | DEPREF |
 //! | zones failed, or anything else | nothing but an alarm |
 //!
 //! Never in here: sockets, files, clocks, randomness. Nothing that a peer says reaches the policy: a router that is away
@@ -47,7 +48,7 @@ use super::settings::{self, ProbeId, ProbeKind, Settings};
 use crate::lease::Lease;
 use flow::Flow;
 use prefix::Route;
-use service::{Around, Service, Verdict};
+use service::{Around, Judgement, Service};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -305,7 +306,7 @@ impl Policy {
         let Policy { settings, flow, services, prefixes, asked, .. } = self;
         let around = around(now, settings, flow, asked.as_ref());
         services.values_mut().for_each(|service| service.refresh(&around));
-        let mut verdicts: BTreeMap<(&str, Family), (Verdict, Cause)> = BTreeMap::new();
+        let mut verdicts: BTreeMap<(&str, Family), Judgement> = BTreeMap::new();
         for (name, service) in services.iter_mut() {
             for family in Family::ALL {
                 if service.settings().has(family) {
@@ -373,7 +374,9 @@ impl Policy {
                 alarms.insert(Alarm::ZonesFailed, text);
             }
             if lease.stale {
-                alarms.insert(Alarm::Stale, format!("it serves generation {}", lease.generation));
+                let away = self.prefixes.values().any(Route::away);
+                let more = if away { ", and is withdrawn by a permit" } else { "" };
+                alarms.insert(Alarm::Stale, format!("it serves generation {}{more}", lease.generation));
             }
         }
         let over = self.alarms.iter().filter(|(alarm, _)| !alarms.contains_key(*alarm)).map(|entry| (entry, false));
@@ -399,6 +402,7 @@ impl Policy {
         };
         if let Some(lease) = self.flow.newest() {
             at(lease.valid_until());
+            at(lease.permit_until);
         }
         self.services.values().for_each(|service| service.deadlines(&around, &mut at));
         self.prefixes.values().filter_map(|route| route.damper.held(now)).for_each(at);

@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, CauseKind};
 use super::damping::Damper;
-use super::service::Verdict;
+use super::service::{Judgement, Verdict};
 use crate::announce::Moment;
 use crate::announce::prefix::Prefix;
 use crate::announce::settings::{Announced, Damping, Require};
@@ -32,6 +32,9 @@ pub struct Transition {
 pub(super) struct Route {
     pub(super) settings: Announced,
     pub(super) state: State,
+    /// Where it would be if there were no permits: all but what it is announced with goes by that. Another than `state` only while
+    /// it is away: it would be announced, and is not.
+    pub(super) under: State,
     pub(super) since: Moment,
     pub(super) cause: Cause,
     pub(super) damper: Damper,
@@ -43,6 +46,7 @@ impl Route {
         Route {
             settings,
             state: State::Init,
+            under: State::Init,
             since: now,
             cause: Cause::new(CauseKind::Starting, "nothing is known yet"),
             damper: Damper::default(),
@@ -50,22 +54,28 @@ impl Route {
         }
     }
 
+    /// Whether a permit keeps it from being announced.
+    pub(super) fn away(&self) -> bool {
+        self.under.announced() && !self.state.announced()
+    }
+
     /// What its services' verdicts mean for it together. `verdicts`: of those that have an address of its family.
-    pub(super) fn combine(&self, verdicts: &[(Verdict, Cause)]) -> (Verdict, Cause) {
-        let known = |(verdict, _): &&(Verdict, Cause)| *verdict != Verdict::Unknown;
-        let may_begin = |(verdict, _): &&(Verdict, Cause)| verdict.may_begin();
-        let rank = |(verdict, _): &&(Verdict, Cause)| *verdict;
+    pub(super) fn combine(&self, verdicts: &[Judgement]) -> Judgement {
+        let known = |judged: &&Judgement| judged.verdict != Verdict::Unknown;
+        let may_begin = |judged: &&Judgement| judged.verdict.may_begin();
+        let rank = |judged: &&Judgement| judged.verdict;
         let decisive = match self.settings.require {
             // A service that the settings added is no reason to withdraw until it is known to be down.
-            Require::All if self.state.announced() => verdicts.iter().filter(known).max_by_key(rank),
+            Require::All if self.under.announced() => verdicts.iter().filter(known).max_by_key(rank),
             Require::All => verdicts.iter().max_by_key(rank),
-            Require::Any if self.state.announced() => verdicts.iter().min_by_key(rank),
+            Require::Any if self.under.announced() => verdicts.iter().min_by_key(rank),
             Require::Any => {
                 verdicts.iter().filter(may_begin).min_by_key(rank).or_else(|| verdicts.iter().min_by_key(rank))
             }
         };
         decisive.or(verdicts.first()).cloned().unwrap_or_else(|| {
-            (Verdict::Unknown, Cause::new(CauseKind::Settings, "no service has an address of its family"))
+            let cause = Cause::new(CauseKind::Settings, "no service has an address of its family");
+            Judgement { verdict: Verdict::Unknown, cause, excused: false }
         })
     }
 
@@ -73,13 +83,14 @@ impl Route {
     pub(super) fn step(
         &mut self,
         now: Moment,
-        (verdict, cause): (Verdict, Cause),
+        Judgement { verdict, cause, excused }: Judgement,
         damping: &Damping,
     ) -> Option<Transition> {
-        let announced = self.state.announced();
+        let announced = self.under.announced();
+        let was_away = self.away();
         let aim = match verdict {
             Verdict::Up | Verdict::Absorbing => State::Up,
-            Verdict::Stale | Verdict::Depreferenced => State::Depref,
+            Verdict::Standby | Verdict::Stale | Verdict::Depreferenced => State::Depref,
             Verdict::Draining => State::Drain,
             Verdict::Drained | Verdict::Down => State::Withdrawn,
             Verdict::Unknown => State::Init,
@@ -89,14 +100,29 @@ impl Route {
             Some(until) if verdict.may_begin() => (State::Withdrawn, held(now, until, self.damper.flaps(now, damping))),
             None if verdict.may_begin() => (aim, cause),
             // Overloaded or about to be drained: no time to begin.
-            _ if self.state == State::Init && verdict != Verdict::Draining => (State::Init, cause),
+            _ if self.under == State::Init && verdict != Verdict::Draining => (State::Init, cause),
             _ => (State::Withdrawn, cause),
         };
         // Who is being drained was about to go anyway: only what is taken away from traffic by surprise is a flap.
-        if verdict == Verdict::Down && matches!(self.state, State::Up | State::Depref) {
+        if verdict == Verdict::Down && matches!(self.under, State::Up | State::Depref) {
             self.damper.flap(now, damping);
         }
-        self.go(now, to, cause)
+        self.under = to;
+        let away = to.announced()
+            && match verdict {
+                Verdict::Stale => excused,
+                // Nobody leaves in a flood: it would walk on to the next node. Who is away already is not drawn into it.
+                Verdict::Absorbing | Verdict::Depreferenced => excused && was_away,
+                // Nor comes anybody back for the time of a drain.
+                Verdict::Draining => was_away,
+                _ => false,
+            };
+        match away {
+            true if verdict == Verdict::Stale => self.go(now, State::Withdrawn, cause),
+            // Still for what it left for.
+            true => None,
+            false => self.go(now, to, cause),
+        }
     }
 
     /// Goes to a state, or stays there for another reason.

@@ -19,6 +19,8 @@ enum Op {
         drops: u64,
         age_ms: u64,
         lag_ms: u64,
+        /// How long a permit is to last from now on; 0: there is none.
+        permit_ms: u64,
         stale: bool,
         draining: bool,
         stopping: bool,
@@ -58,11 +60,14 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let flag = || prop::bool::weighted(0.1);
     prop_oneof![
-        6 => (0..2000u64, prop_oneof![Just(0), 0..2000u64], 0..2000u64, 0..2000u64, flag(), flag(), flag()).prop_map(
-            |(queries, drops, age_ms, lag_ms, stale, draining, stopping)| {
-                Op::Lease { queries, drops, age_ms: age_ms / 4, lag_ms: lag_ms / 4, stale, draining, stopping }
-            }
-        ),
+        6 => (
+            (0..2000u64, prop_oneof![Just(0), 0..2000u64], 0..2000u64, 0..2000u64, prop_oneof![Just(0), 0..8000u64]),
+            (flag(), flag(), flag()),
+        )
+            .prop_map(|((queries, drops, age_ms, lag_ms, permit_ms), (stale, draining, stopping))| {
+                let (age_ms, lag_ms) = (age_ms / 4, lag_ms / 4);
+                Op::Lease { queries, drops, age_ms, lag_ms, permit_ms, stale, draining, stopping }
+            }),
         1 => Just(Op::Future),
         1 => Just(Op::Lost),
         8 => (0..8usize, any::<bool>()).prop_map(|(which, ok)| Op::Probe { which, ok }),
@@ -83,6 +88,7 @@ fn files() -> [Arc<Settings>; 3] {
         settings(&format!(
             "drain-timeout = \"10s\"\n\
              [[service]]\nname = \"dns\"\naddresses = [\"192.0.2.53\", \"2001:db8:53::53\"]\noverload = \"{overload}\"\n\
+             stale = \"withdraw\"\n\
              [[service.probe]]\ntype = \"dns\"\ninterval = \"100ms\"\ntransports = [\"udp\"]\nquestion = \". SOA\"\n\
              [[service]]\nname = \"web\"\naddresses = [\"192.0.2.80\"]\nlease = false\n\
              [[service.probe]]\ntype = \"tcp\"\nport = 80\ninterval = \"100ms\"\n\
@@ -113,6 +119,9 @@ struct World {
     settings: Arc<Settings>,
     /// Everything in force before the last lease was not stale; every lease is.
     stale: bool,
+    /// Whether leases tell of permits.
+    permits: bool,
+    permit_until: Moment,
     lease: Option<Lease>,
     /// Whether the server is draining, or stopping, as the next steady lease says. Apart from `lease`, which nothing but what the
     /// policy was told may change.
@@ -146,6 +155,8 @@ impl World {
             files,
             settings,
             stale,
+            permits: false,
+            permit_until: Duration::ZERO,
             lease: None,
             draining: false,
             stopping: false,
@@ -249,7 +260,10 @@ impl World {
 
     fn apply(&mut self, op: &Op) {
         match op {
-            Op::Lease { queries, drops, age_ms, lag_ms, stale, draining, stopping } => {
+            Op::Lease { queries, drops, age_ms, lag_ms, permit_ms, stale, draining, stopping } => {
+                if self.permits && *permit_ms > 0 {
+                    self.permit_until = self.now + ms(*permit_ms);
+                }
                 self.queries += queries;
                 self.drops += drops;
                 (self.draining, self.stopping) = (*draining, *stopping);
@@ -263,6 +277,7 @@ impl World {
                     stale: *stale || self.stale,
                     draining: *draining,
                     stopping: *stopping,
+                    permit_until: self.permit_until,
                     ..Lease::default()
                 });
             }
@@ -289,6 +304,7 @@ impl World {
                             drops: 0,
                             age_ms: 0,
                             lag_ms: 0,
+                            permit_ms: 0,
                             stale: false,
                             draining,
                             stopping,
@@ -459,6 +475,25 @@ proptest! {
             stale.apply(op);
             let announced = |world: &World| world.policy.routes().keys().copied().collect::<Vec<_>>();
             prop_assert_eq!(announced(&fresh), announced(&stale));
+        }
+    }
+
+    /// While a permit lasts it takes prefixes away, and from the moment when it ends each is what it would be without: whatever fault,
+    /// flood, drain, sleep or change of settings came meanwhile. Only what is being drained is not announced again for that.
+    #[test]
+    fn a_permit_takes_away_only_while_it_lasts(file in 0..2usize, ops in vec(op(), 1..60)) {
+        let mut without = World::new(file, true);
+        let mut with = World::new(file, true);
+        with.permits = true;
+        for op in &ops {
+            without.apply(op);
+            with.apply(op);
+            prop_assert_eq!(with.now, without.now);
+            let permitted = with.leased() && with.lease.as_ref().is_some_and(|lease| with.now < lease.permit_until);
+            for ((prefix, state, _), (_, would_be, _)) in with.policy.states().zip(without.policy.states()) {
+                let away = state == State::Withdrawn && (permitted && would_be.announced() || would_be == State::Drain);
+                prop_assert!(state == would_be || away, "{} is {}, and would be {}", prefix, state, would_be);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use super::flow::Flow;
 use super::health::{Check, Health, Result};
 use crate::announce::Moment;
 use crate::announce::prefix::Family;
-use crate::announce::settings::{self, Overload, ProbeId, Transport};
+use crate::announce::settings::{self, Overload, ProbeId, Stale, Transport};
 use crate::lease;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,6 +24,8 @@ pub(super) enum Verdict {
     Up,
     /// Overloaded, and to be kept announced as it is.
     Absorbing,
+    /// It answers, with data that is old on purpose: for when nobody else does.
+    Standby,
     /// It answers, with data that is too old.
     Stale,
     /// Overloaded, and to be announced as worse.
@@ -44,6 +46,7 @@ impl Verdict {
         match self {
             Verdict::Up => "up",
             Verdict::Absorbing => "absorbing",
+            Verdict::Standby => "standby",
             Verdict::Stale => "stale",
             Verdict::Depreferenced => "depreferenced",
             Verdict::Draining => "draining",
@@ -55,8 +58,17 @@ impl Verdict {
 
     /// Whether a prefix that is not announced may be. What is overloaded keeps its routes; it gets no new ones.
     pub(super) fn may_begin(self) -> bool {
-        matches!(self, Verdict::Up | Verdict::Stale)
+        matches!(self, Verdict::Up | Verdict::Standby | Verdict::Stale)
     }
+}
+
+/// A verdict with its reason.
+#[derive(Debug, Clone)]
+pub(super) struct Judgement {
+    pub(super) verdict: Verdict,
+    pub(super) cause: Cause,
+    /// It is stale, and the fleet can do without it: a permit says so, and the settings let it be used.
+    pub(super) excused: bool,
 }
 
 /// What a verdict needs besides the service itself.
@@ -230,17 +242,23 @@ impl Service {
     }
 
     /// What can be said of it at this moment in one family, and why.
-    pub(super) fn verdict(&mut self, around: &Around<'_>, family: Family) -> (Verdict, Cause) {
+    pub(super) fn verdict(&mut self, around: &Around<'_>, family: Family) -> Judgement {
         let (verdict, cause) = self.judge(around, family);
         let memory = &mut self.memory[index(family)];
         match verdict {
             // Taken away because of the flood, it is looked at until the flood is over.
             Verdict::Down if cause.kind == CauseKind::Overload => {}
             Verdict::Down | Verdict::Unknown => *memory = Memory::default(),
-            Verdict::Up | Verdict::Stale => memory.proven = true,
+            Verdict::Up | Verdict::Standby | Verdict::Stale => memory.proven = true,
             _ => {}
         }
-        (verdict, cause)
+        Judgement { verdict, cause, excused: self.excused(around) }
+    }
+
+    /// Whether it is stale, may withdraw for that, and has a permit.
+    fn excused(&self, around: &Around<'_>) -> bool {
+        let lease = around.flow.valid(around.now).filter(|lease| self.settings.lease && lease.stale);
+        self.settings.stale == Stale::Withdraw && lease.is_some_and(|lease| lease.permits(around.now))
     }
 
     /// The same for who only wants to know.
@@ -278,7 +296,8 @@ impl Service {
         if let Some(missing) = self.missing(family) {
             return say(Verdict::Unknown, CauseKind::Starting, missing);
         }
-        let stale = self.settings.lease && lease.is_some_and(|lease| lease.stale);
+        let lease = lease.filter(|_| self.settings.lease);
+        let (stale, standby) = lease.map_or((false, false), |lease| (lease.stale, lease.standby));
         if memory.flood.is_some() && memory.proven {
             let why = match failing {
                 Some((id, _)) => format!("overloaded: {} fails, but answers flow", self.title(id)),
@@ -289,13 +308,23 @@ impl Service {
             let verdict = match self.settings.overload {
                 Overload::Withdraw if confirmed => Verdict::Down,
                 Overload::Depreference if confirmed => Verdict::Depreferenced,
-                _ if stale => Verdict::Depreferenced,
+                _ if stale || standby => Verdict::Depreferenced,
                 _ => Verdict::Absorbing,
             };
             return say(verdict, CauseKind::Overload, why);
         }
         if stale {
-            return say(Verdict::Stale, CauseKind::Stale, "the server serves a release that is too old".into());
+            let more = match self.settings.stale {
+                Stale::Depreference => "",
+                Stale::Withdraw if self.excused(around) => ", and has a permit to withdraw",
+                Stale::Withdraw => ", and has no permit to withdraw",
+            };
+            let text = format!("the server serves a release that is too old{more}");
+            return say(Verdict::Stale, CauseKind::Stale, text);
+        }
+        if standby {
+            let text = "the server runs behind on purpose, to be there if the others fail";
+            return say(Verdict::Standby, CauseKind::Standby, text.into());
         }
         (Verdict::Up, Cause::new(CauseKind::Healthy, "healthy"))
     }

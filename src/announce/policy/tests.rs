@@ -510,8 +510,8 @@ fn when_every_node_is_stale_every_node_announces() {
     let mut nodes: Vec<Node> = (0..5).map(|_| Node::up(dns("1s", ""))).collect();
     for (i, node) in nodes.iter_mut().enumerate() {
         node.lease.stale = true;
-        // There are no permits yet, and one that came all the same would change nothing.
-        node.lease.permit = i % 2 == 0;
+        // A permit that came although the settings ask for none would change nothing.
+        node.lease.permit_until = if i % 2 == 0 { Duration::MAX } else { Duration::ZERO };
         node.run(ms(3_600_000 / 60));
         assert_eq!(node.states(), format!("{V4} DEPREF, {V6} DEPREF"));
         assert_eq!(node.policy.routes().len(), 2);
@@ -526,6 +526,158 @@ fn when_every_node_is_stale_every_node_announces() {
     let mut node = Node::new(dns("1s", ""));
     node.lease.stale = true;
     node.until(V4, State::Depref, ms(3000));
+}
+
+/// A stale node that may withdraw for it, with a permit for so long.
+fn excused(more: &str, time: Duration) -> Node {
+    let mut node = Node::up(dns("100ms", &format!("stale = \"withdraw\"\n{more}")));
+    node.lease.stale = true;
+    node.lease.permit_until = node.now + time;
+    node
+}
+
+#[test]
+fn a_permit_withdraws_until_it_ends_and_is_no_flap() {
+    let mut node = excused("", ms(5000));
+    let began = node.now;
+    node.run(ms(1000));
+    assert_eq!(node.states(), format!("{V4} WITHDRAWN, {V6} WITHDRAWN"));
+    let report = node.policy.explain(node.now);
+    assert_eq!(report.lease.unwrap().permit_secs, Some(4.0));
+    assert_eq!(
+        report.prefixes[0].cause,
+        "dns: the server serves a release that is too old, and has a permit to withdraw"
+    );
+    assert_eq!((report.prefixes[0].cause_kind, report.prefixes[0].flaps), ("stale", 0));
+    assert_eq!(
+        node.policy.alarms()[&Alarm::Stale],
+        "it serves generation 0, and is withdrawn by a permit",
+        "nobody is withdrawn silently"
+    );
+    // The leases go on with the permit that is not renewed: as from a server whose store is gone, or whose follower hangs.
+    node.run(ms(9000));
+    assert_eq!(
+        node.transitions(began, V4),
+        [
+            "250 UP > WITHDRAWN: dns: the server serves a release that is too old, and has a permit to withdraw",
+            "5000 WITHDRAWN > DEPREF: dns: the server serves a release that is too old, and has no permit to withdraw"
+        ],
+        "back to the millisecond, and held down by nothing"
+    );
+    assert!(node.policy.routes().values().all(|attributes| attributes.prepend == 3));
+    assert_eq!(node.policy.explain(node.now).lease.unwrap().permit_secs, None);
+}
+
+#[test]
+fn a_permit_that_is_renewed_lasts_and_who_is_no_longer_stale_comes_back_at_once() {
+    let mut node = excused("", ms(5000));
+    for _ in 0..30 {
+        node.run(ms(2000));
+        node.lease.permit_until = node.now + ms(5000);
+        assert!(node.policy.routes().is_empty());
+    }
+    // It has caught up; the permit would still be there.
+    node.lease.stale = false;
+    let took = node.until(V4, State::Up, ms(500));
+    assert!(took <= ms(250), "{took:?}: with the next lease");
+}
+
+#[test]
+fn a_fault_under_a_permit_is_damped_as_it_would_be_without() {
+    for permit in [Duration::ZERO, ms(4000)] {
+        let mut node = excused("", permit);
+        node.run(ms(1000));
+        node.deaf = vec!["192.0.2.53".into()];
+        node.run(ms(1000));
+        node.deaf.clear();
+        let failed = node.now;
+        let took = node.until(V4, State::Depref, ms(10_000));
+        assert!(node.now >= failed + ms(4000) && took <= ms(5000), "{took:?} with a permit of {permit:?}");
+    }
+}
+
+#[test]
+fn nobody_leaves_in_a_flood_and_who_is_away_is_not_drawn_into_one() {
+    let mut node = Node::up(dns("100ms", "stale = \"withdraw\""));
+    node.qps = 1000;
+    node.run(ms(2000));
+    node.deaf = vec!["192.0.2.53".into(), "2001:db8:53::53".into()];
+    node.run(ms(2000));
+    node.lease.stale = true;
+    node.lease.permit_until = Duration::MAX;
+    node.run(ms(5000));
+    assert_eq!(node.states(), format!("{V4} DEPREF, {V6} DEPREF"), "the flood would walk on to the next node");
+    node.deaf.clear();
+    assert!(node.until(V4, State::Withdrawn, ms(15_000)) > ms(5000), "when it is calm");
+    // Clients that have not heard of it yet.
+    node.deaf = vec!["192.0.2.53".into(), "2001:db8:53::53".into()];
+    node.run(ms(5000));
+    assert_eq!(node.states(), format!("{V4} WITHDRAWN, {V6} WITHDRAWN"));
+    // But when the permit ends the flood is no reason to stay away.
+    node.lease.permit_until = node.now;
+    node.until(V4, State::Depref, ms(500));
+}
+
+#[test]
+fn a_drain_under_a_permit_announces_nothing_for_its_time() {
+    let mut node = excused("", ms(5000));
+    node.run(ms(1000));
+    node.log.clear();
+    node.lease.draining = true;
+    node.run(ms(10_000));
+    assert!(node.transitions(Duration::ZERO, V4).is_empty());
+    assert!(node.policy.withdrawn(node.now));
+    node.lease.draining = false;
+    node.until(V4, State::Depref, ms(2000));
+}
+
+#[test]
+fn of_two_services_one_that_is_stale_takes_its_prefix_along_only_where_all_are_needed() {
+    for (require, state) in [("all", State::Withdrawn), ("any", State::Up)] {
+        let text = format!(
+            "[[service]]\nname = \"dns\"\naddresses = [\"192.0.2.53\"]\nstale = \"withdraw\"\n{WEB}\
+             [[prefix]]\nprefix = \"{V4}\"\nservices = [\"dns\", \"web\"]\nrequire = \"{require}\"\n"
+        );
+        let mut node = Node::up(settings(&text));
+        node.lease.stale = true;
+        node.lease.permit_until = Duration::MAX;
+        node.run(ms(1000));
+        assert_eq!(node.state(V4), state, "{require}");
+    }
+}
+
+#[test]
+fn a_stale_node_that_starts_with_a_permit_waits_for_its_end() {
+    let mut node = Node::new(dns("100ms", "stale = \"withdraw\""));
+    node.lease.stale = true;
+    node.lease.permit_until = node.now + ms(5000);
+    node.run(ms(4900));
+    assert_eq!(node.states(), format!("{V4} WITHDRAWN, {V6} WITHDRAWN"));
+    node.run(ms(200));
+    assert_eq!(node.states(), format!("{V4} DEPREF, {V6} DEPREF"));
+}
+
+#[test]
+fn a_node_that_runs_behind_on_purpose_is_the_last_resort_and_no_alarm() {
+    let mut node = Node::new(dns("100ms", "stale = \"withdraw\""));
+    node.lease.standby = true;
+    // It is not stale, so that a permit is nothing to it.
+    node.lease.permit_until = Duration::MAX;
+    node.run(ms(5000));
+    assert_eq!(node.states(), format!("{V4} DEPREF, {V6} DEPREF"));
+    assert!(node.alarms().is_empty());
+    let report = node.policy.explain(node.now);
+    assert_eq!(report.prefixes[0].cause, "dns: the server runs behind on purpose, to be there if the others fail");
+    assert_eq!((report.prefixes[0].cause_kind, report.services[0].verdict), ("standby", "standby"));
+    // The others are gone: what comes then is answered.
+    node.qps = 1000;
+    node.run(ms(2000));
+    node.deaf = vec!["192.0.2.53".into(), "2001:db8:53::53".into()];
+    node.run(ms(5000));
+    assert_eq!(node.states(), format!("{V4} DEPREF, {V6} DEPREF"));
+    node.deaf.clear();
+    node.lease.standby = false;
+    node.until(V4, State::Up, ms(15_000));
 }
 
 #[test]

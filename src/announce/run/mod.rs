@@ -373,6 +373,7 @@ impl Announcer {
             name: self.settings.node.clone(),
             announced: announced as u64,
             withdrawn: self.policy.withdrawn(now) && !leaving,
+            wants_permit: self.settings.wants_permit(),
         };
         if let Some(client) = &mut self.server {
             client.say(word);

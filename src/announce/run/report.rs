@@ -153,6 +153,7 @@ impl Announcer {
                 (None, Some(why)) => why.clone(),
                 (None, None) => "none has come yet".into(),
             },
+            permit: report.and_then(|lease| lease.permit_secs),
             ignored: ignored.unreadable + ignored.future + ignored.older,
         }
     }
@@ -177,6 +178,9 @@ fn lease_text(lease: &LeaseReport) -> String {
     for flag in flags {
         text.push_str(", ");
         text.push_str(flag);
+    }
+    if let Some(secs) = lease.permit_secs {
+        text.push_str(&format!(", permit to withdraw for {secs:.1} s"));
     }
     text
 }

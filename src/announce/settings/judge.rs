@@ -2,7 +2,7 @@
 
 use super::read::Draft;
 use super::value::{Placed, secs};
-use super::{Announced, Damping, Overload, Peer, Service, Settings};
+use super::{Announced, Damping, Overload, Peer, Service, Settings, Stale};
 use crate::announce::prefix::Family;
 use crate::announce::sockets;
 use crate::config::Endpoint;
@@ -48,6 +48,7 @@ pub(super) fn settle(
         addresses: service.addresses.into_iter().map(|(address, _)| address).collect(),
         lease: service.lease,
         overload: service.overload.map_or(Overload::Absorb, |(overload, _)| overload),
+        stale: service.stale.map_or(Stale::Depreference, |(stale, _)| stale),
         rise: service.rise,
         fall: service.fall,
         probes: service.probes,
@@ -135,6 +136,10 @@ fn services(draft: &Draft, lines: &Lines<'_>, faults: &mut Vec<Fault>, warnings:
         if let (Some((_, at)), false) = (&service.overload, service.lease) {
             let message = format!("service {name} has no lease, so that nobody knows when it is overloaded");
             warnings.push(Fault::new(at.clone(), message, "remove `overload`: a failing probe withdraws"));
+        }
+        if let (Some((_, at)), false) = (&service.stale, service.lease) {
+            let message = format!("service {name} has no lease, so that nobody knows when it is stale");
+            warnings.push(Fault::new(at.clone(), message, "remove `stale`"));
         }
         let prefixes: Vec<_> = draft
             .prefixes

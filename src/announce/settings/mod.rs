@@ -99,6 +99,8 @@ pub struct Service {
     pub lease: bool,
     /// What to do while it is overloaded.
     pub overload: Overload,
+    /// What to do while its server is stale.
+    pub stale: Stale,
     /// Probes in a row that must pass before it counts as healthy.
     pub rise: u32,
     /// Probes in a row that must fail before it counts as failing.
@@ -115,6 +117,15 @@ pub enum Overload {
     /// Announce it as worse than the others.
     Depreference,
     /// Withdraw.
+    Withdraw,
+}
+
+/// What to do with a prefix while its service's server is stale: a newer release that is meant for it is known, and not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// Announce it as worse than the others.
+    Depreference,
+    /// Withdraw while the lease has a permit; without one the former.
     Withdraw,
 }
 
@@ -181,6 +192,11 @@ pub enum Transport {
 }
 
 impl Settings {
+    /// Whether anything would be withdrawn for staleness if there were a permit.
+    pub fn wants_permit(&self) -> bool {
+        self.services.iter().any(|service| service.lease && service.stale == Stale::Withdraw)
+    }
+
     /// How much there is: `2 prefixes, 1 service, 2 routers`.
     pub fn summary(&self) -> String {
         let all = [

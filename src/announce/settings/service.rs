@@ -2,7 +2,7 @@
 
 use super::attributes::{self, ByState};
 use super::value::{Placed, bounded, ip, label, secs};
-use super::{Overload, Probe, ProbeKind, Transport};
+use super::{Overload, Probe, ProbeKind, Stale, Transport};
 use crate::announce::probe::dns::Expect;
 use crate::config::document::{Fault, Keys, Read, Value, boolean, duration, integer, placed, string, table, word};
 use crate::wire::code::{rcode, rtype};
@@ -23,6 +23,8 @@ const COMMAND_MAX: usize = 64;
 const OVERLOADS: &[(&str, Overload)] =
     &[("absorb", Overload::Absorb), ("depreference", Overload::Depreference), ("withdraw", Overload::Withdraw)];
 
+const STALES: &[(&str, Stale)] = &[("depreference", Stale::Depreference), ("withdraw", Stale::Withdraw)];
+
 /// A service as it is written.
 pub(super) struct Draft {
     pub(super) at: Range<usize>,
@@ -30,6 +32,7 @@ pub(super) struct Draft {
     pub(super) addresses: Vec<Placed<IpAddr>>,
     pub(super) lease: bool,
     pub(super) overload: Option<Placed<Overload>>,
+    pub(super) stale: Option<Placed<Stale>>,
     pub(super) rise: u32,
     pub(super) fall: u32,
     pub(super) probes: Vec<Probe>,
@@ -45,6 +48,7 @@ pub(super) fn read(table_: DeTable<'_>, at: Range<usize>, base: &Path, faults: &
     let addresses = keys.require("addresses", at.clone(), bounded(ADDRESSES_MAX, placed(address)));
     let lease = keys.read("lease", boolean).unwrap_or(true);
     let overload = keys.read("overload", placed(word(OVERLOADS)));
+    let stale = keys.read("stale", placed(word(STALES)));
     let rise = keys.read("rise", integer(1..=1000)).unwrap_or(3);
     let fall = keys.read("fall", integer(1..=1000)).unwrap_or(3);
     let probes = keys.read("probe", bounded(PROBES_MAX, placed(table))).unwrap_or_default();
@@ -52,7 +56,8 @@ pub(super) fn read(table_: DeTable<'_>, at: Range<usize>, base: &Path, faults: &
     keys.finish();
     let probes = probes.into_iter().filter_map(|(table, at)| probe(table, at, base, faults)).collect();
     let attributes = attributes::by_state(tables, faults, &mut warnings);
-    Some(Draft { at, name: name?, addresses: addresses?, lease, overload, rise, fall, probes, attributes, warnings })
+    let (name, addresses) = (name?, addresses?);
+    Some(Draft { at, name, addresses, lease, overload, stale, rise, fall, probes, attributes, warnings })
 }
 
 /// What the keys `type` and its like stand for.

@@ -81,11 +81,9 @@ impl Etcd {
         let variable = |name: &str| std::env::var(name).ok();
         let settings = etcd::Settings::from_environment(self.members.clone(), self.prefix.clone(), self.tls, variable)?;
         let blobs = self.blobs.open()?.blobs;
-        Ok(Store {
-            name: Address::Etcd(self.clone()).to_string(),
-            blobs,
-            channels: Arc::new(etcd::Etcd::open(settings)?),
-        })
+        let etcd = Arc::new(etcd::Etcd::open(settings)?);
+        let name = Address::Etcd(self.clone()).to_string();
+        Ok(Store { name, blobs, channels: etcd.clone(), permits: Some(etcd) })
     }
 }
 

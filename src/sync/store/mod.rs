@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Store ─┬─ Blobs      immutable, named by digest: pages, packs, images, segments, manifests
-//!        └─ Channels   one state a channel, replaced by compare-and-set; key sets by version; what nodes report
+//!        ├─ Channels   one state a channel, replaced by compare-and-set; key sets by version; what nodes report
+//!        └─ Permits    tokens of which there are so many and no more: of etcd alone, where a quorum decides
 //! ```
 //!
 //! - [`address`]: what an operator writes: `dir:PATH`, `s3://BUCKET/PREFIX`, `https://HOST/PATH`, `etcd://HOST:PORT/PREFIX`
@@ -33,6 +34,8 @@ pub struct Store {
     pub blobs: Arc<dyn Blobs>,
     /// Channels.
     pub channels: Arc<dyn Channels>,
+    /// Permits; `None`: this store can't give any.
+    pub permits: Option<Arc<dyn Permits>>,
 }
 
 /// Why a store did not do what was asked.
@@ -126,6 +129,15 @@ impl Versioned {
 /// What nodes reported: the node's name, the report's octets, and how old it is: from the store's time of
 /// writing to this machine's clock, or by etcd's lease.
 pub type Reports = Vec<(String, Vec<u8>, Duration)>;
+
+/// Permits of a channel: each is one of so many slots, held by one at a time.
+#[async_trait]
+pub trait Permits: Send + Sync {
+    /// Takes one of `slots` for `holder`, or goes on with the one that it has; gives its number. `None`: all are taken. It is the holder's
+    /// for `ttl` from a moment after the question was sent, and nobody else's until then. A holder is one process: of two with
+    /// one name both would have it.
+    async fn take(&self, channel: &Channel, holder: &str, slots: u32, ttl: Duration) -> Result<Option<u32>>;
+}
 
 /// Channels of a store.
 #[async_trait]

@@ -108,7 +108,7 @@ impl<O: Objects + 'static> Plain<O> {
     /// Both halves of a store.
     pub fn store(name: impl Into<String>, objects: O, seed: u64) -> Store {
         let plain = Arc::new(Plain::new(objects, seed));
-        Store { name: name.into(), blobs: plain.clone(), channels: plain }
+        Store { name: name.into(), blobs: plain.clone(), channels: plain, permits: None }
     }
 
     /// Between three and five quarters of the interval: nodes that started together don't ask together for ever.

@@ -35,7 +35,7 @@ fn killed() -> StoreError {
 
 impl Memory {
     pub(super) fn store(&self) -> Store {
-        Store { name: "memory".into(), blobs: Arc::new(self.clone()), channels: Arc::new(self.clone()) }
+        Store { name: "memory".into(), blobs: Arc::new(self.clone()), channels: Arc::new(self.clone()), permits: None }
     }
 
     /// After `writes` more writes all fails. `None`: nothing does.

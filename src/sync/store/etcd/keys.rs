@@ -4,6 +4,7 @@
 //! PREFIX/channels/CHANNEL/state              the channel's state
 //! PREFIX/channels/CHANNEL/keys/VERSION       a key set; ten digits, so that keys sort as versions do
 //! PREFIX/channels/CHANNEL/nodes/HEX          a node's report, under a lease; its name in hexadecimal
+//! PREFIX/channels/CHANNEL/permits/NUMBER     a permit to withdraw, under a lease; who has it
 //! ```
 
 use crate::sync::channel::Channel;
@@ -49,6 +50,11 @@ impl Keys {
     /// What the reports of all nodes start with.
     pub(super) fn nodes(&self, channel: &Channel) -> String {
         format!("{}{channel}/nodes/", self.channels)
+    }
+
+    /// What all permits start with.
+    pub(super) fn permits(&self, channel: &Channel) -> String {
+        format!("{}{channel}/permits/", self.channels)
     }
 
     /// A node's report.
@@ -102,6 +108,7 @@ mod tests {
         assert_eq!(keys.key_set(&prod, 1), "dns/zones/channels/prod/keys/0000000001");
         assert_eq!(keys.key_set(&prod, u32::MAX), "dns/zones/channels/prod/keys/4294967295");
         assert_eq!(keys.node(&prod, "a/ü"), "dns/zones/channels/prod/nodes/612fc3bc");
+        assert_eq!(keys.permits(&prod), "dns/zones/channels/prod/permits/");
         assert_eq!(Keys::new("").unwrap().state(&prod), "channels/prod/state");
     }
 

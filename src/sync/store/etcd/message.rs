@@ -21,6 +21,9 @@ pub(super) struct Header {
 #[serde(default)]
 pub(super) struct KeyValue {
     pub(super) key: Bytes,
+    /// The revision that made it.
+    #[serde(deserialize_with = "number")]
+    pub(super) create_revision: Revision,
     /// The revision that wrote it last.
     #[serde(deserialize_with = "number")]
     pub(super) mod_revision: Revision,

@@ -8,20 +8,21 @@
 //! - [`message`]: what the gateway says, and what its refusals mean
 //! - [`settings`]: members, TLS, users
 //! - [`gateway`]: questions to members: which, as whom, how long, how much
-//! - [`watch`]: waiting for another state; [`presence`]: reports under leases
+//! - [`watch`]: waiting for another state; [`presence`]: reports under leases; [`permits`]: permits under leases
 //!
 //! A [`Version`] is the revision that wrote the state (`mod_revision`).
 
 mod gateway;
 mod keys;
 mod message;
+mod permits;
 mod presence;
 mod settings;
 mod watch;
 
 pub use settings::{Auth, Identity, Secret, Settings, Tls};
 
-use super::{Channels, Reports, Result, StoreError, Version, Versioned};
+use super::{Channels, Permits, Reports, Result, StoreError, Version, Versioned};
 use crate::sync::channel::Channel;
 use crate::sync::head::STATE_LEN_MAX;
 use crate::sync::report::NODE_LEN_MAX;
@@ -182,6 +183,13 @@ impl Channels for Etcd {
 
     async fn reports(&self, channel: &Channel) -> Result<Reports> {
         presence::reports(&self.gateway, &self.keys.nodes(channel), |key| self.keys.node_of(channel, key)).await
+    }
+}
+
+#[async_trait]
+impl Permits for Etcd {
+    async fn take(&self, channel: &Channel, holder: &str, slots: u32, ttl: Duration) -> Result<Option<u32>> {
+        permits::take(&self.gateway, &self.keys.permits(channel), holder, slots, ttl).await
     }
 }
 
