@@ -449,7 +449,9 @@ struct Sorted<'a> {
 /// Sorts the names of some bins, all that were read of them, and makes one of those that are the same.
 fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> {
     let count = |bin: usize| read.iter().map(|bins| bins[bin].len()).sum::<usize>();
-    let mut sorted = Sorted { list: Vec::with_capacity(bins.clone().map(count).sum()), scattered: Vec::new() };
+    // The others are put behind the first.
+    let room = if bins.start == 0 { 0..read.first().map_or(0, Vec::len) } else { bins.clone() };
+    let mut sorted = Sorted { list: Vec::with_capacity(room.map(count).sum()), scattered: Vec::new() };
     memory::prefer_huge_pages(&mut sorted.list);
     let (mut unsorted, mut names): (Vec<NameEntry>, Vec<NameEntry>) = Default::default();
     let mut keys = Vec::new();
@@ -460,14 +462,19 @@ fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> 
         keys.clear();
         keys.extend(unsorted.iter().zip(0u32..).map(|(name, place)| (name.hash, place)));
         keys.sort_unstable();
-        names.clear();
-        names.extend(keys.iter().map(|&(_, place)| unsorted[place as usize]));
-        for run in names.chunk_by_mut(|a, b| a.hash == b.hash) {
-            // Names that share a hash are rare, and told apart by their bytes.
-            if run.iter().any(|name| !name.relative.eq_ignore_ascii_case(run[0].relative)) {
-                run.sort_by(|a, b| compare_lower(a.relative, b.relative).then(a.run.first.cmp(&b.run.first)));
+        for run in keys.chunk_by(|a, b| a.0 == b.0) {
+            // The bytes of a name lie in memory that is not looked at without need.
+            if let &[(_, place)] = run {
+                sorted.list.push(unsorted[place as usize]);
+                continue;
             }
-            for same in run.chunk_by(|a, b| a.relative.eq_ignore_ascii_case(b.relative)) {
+            names.clear();
+            names.extend(run.iter().map(|&(_, place)| unsorted[place as usize]));
+            // Names that share a hash are rare, and told apart by their bytes.
+            if names.iter().any(|name| !name.relative.eq_ignore_ascii_case(names[0].relative)) {
+                names.sort_by(|a, b| compare_lower(a.relative, b.relative).then(a.run.first.cmp(&b.run.first)));
+            }
+            for same in names.chunk_by(|a, b| a.relative.eq_ignore_ascii_case(b.relative)) {
                 sorted.push(same);
             }
         }
