@@ -19,7 +19,7 @@ pub(super) const BATCH: usize = 32;
 /// Nodes and RRsets, each numbered from 0 here.
 #[derive(Default)]
 pub(super) struct Part {
-    /// Names, and sets but for their extras.
+    /// Names, each with those of its sets that are not shared behind it, but for their extras.
     octets: Vec<u8>,
     pub(super) nodes: Vec<Node>,
     /// What each node has, one node after the other, each by type.
@@ -33,6 +33,8 @@ pub(super) struct Part {
     pub(super) octets_in_vain: usize,
     /// Names `*`, each behind its parent, by their numbers among all names.
     pub(super) wildcards: Vec<(usize, usize)>,
+    /// Cuts, each with a hidden name that it needs and that may lie behind it, by their numbers among all names.
+    pub(super) glue: Vec<(u32, u32)>,
     /// Records after duplicates are gone.
     pub(super) record_count: u64,
     /// Octets of all records written out.
@@ -78,6 +80,22 @@ pub(super) struct Set {
     extras: u8,
 }
 
+impl Node {
+    /// Without octets yet.
+    fn new(entry: &NameEntry, entries_at: usize) -> Node {
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        Node {
+            hash: entry.hash,
+            name_at: 0,
+            entries_at: entries_at as u32,
+            name_len: entry.relative.len() as u8,
+            depth: entry.depth,
+            flags: flag(entry.is_cut, node::CUT) | flag(entry.has_dname, node::DNAME),
+            is_hidden: entry.is_hidden,
+        }
+    }
+}
+
 impl Set {
     /// Whether it lies beside its node. Its length counts with each extra's target by hash, so that where it lies does not depend on
     /// where they do.
@@ -116,20 +134,24 @@ impl Part {
                 encoder.hash_targets(entry, &mut targets);
             }
             names.prefetch_found(targets.iter().copied());
-            for number in batch {
+            for number in batch.clone() {
                 names.prefetch(number + BATCH);
                 let entry = names.at(number);
-                part.add_node(entry, part.entries.len() + drafts.list.len());
+                let entries_at = part.entries.len() + drafts.list.len();
+                part.nodes.push(Node::new(entry, entries_at));
                 if entry.is_wildcard && !entry.is_hidden {
                     part.wildcards.extend(names.find(parent(entry.relative)).map(|parent| (parent, number)));
                 }
                 encoder.encode_name(entry, |encoder, rtype, count| {
                     part.record_count += count as u64;
                     part.expanded_len += expanded(encoder.owner.len(), &encoder.encoded);
-                    drafts.add(names, entry, rtype, &mut encoder.encoded, &encoder.extras);
+                    let may_be_inline = drafts.add(names, entry, rtype, &mut encoder.encoded, &encoder.extras);
+                    let required = encoder.extras.iter().filter(|extra| extra.is_required && may_be_inline);
+                    let hidden = required.filter(|extra| names.at(extra.target as usize).is_hidden);
+                    part.glue.extend(hidden.map(|extra| (number as u32, extra.target)));
                 });
             }
-            part.keep(&mut drafts, &mut known);
+            part.keep(names, batch, &mut drafts, &mut known);
         }
         (part, known, findings)
     }
@@ -150,50 +172,48 @@ impl Part {
         none
     }
 
-    fn add_node(&mut self, entry: &NameEntry, entries_at: usize) {
-        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-        self.nodes.push(Node {
-            hash: entry.hash,
-            name_at: self.octets.len(),
-            entries_at: entries_at as u32,
-            name_len: entry.relative.len() as u8,
-            depth: entry.depth,
-            flags: flag(entry.is_cut, node::CUT) | flag(entry.has_dname, node::DNAME),
-            is_hidden: entry.is_hidden,
-        });
-        self.octets.extend_from_slice(entry.relative);
-    }
-
-    /// Keeps what was encoded: again, or as one that is known.
-    fn keep(&mut self, drafts: &mut Drafts, known: &mut Known) {
+    /// Keeps the last names that were added, which have these numbers among all, and what was encoded of them: again, or as a set that
+    /// is known.
+    fn keep(&mut self, names: &Names, numbers: Range<usize>, drafts: &mut Drafts, known: &mut Known) {
         let hashes = drafts.list.iter().filter(|draft| draft.may_be_shared).map(|draft| draft.hash);
         hashes.clone().for_each(|hash| known.prefetch(hash));
         let guesses = hashes.filter_map(|hash| known.guess(hash)).map(|set| set as usize);
         guesses.clone().for_each(|set| memory::prefetch_item(&self.sets, set));
         guesses.for_each(|set| memory::prefetch_behind(self.octets(set)));
-        for draft in &drafts.list {
-            let (octets, extras) = (&drafts.octets[draft.octets.clone()], &drafts.extras[draft.extras.clone()]);
-            let first = draft.may_be_shared.then(|| self.first(known, draft.hash, octets, extras)).flatten();
-            let set = first.unwrap_or(self.sets.len() as u32);
-            self.entries.push(Entry { rtype: draft.rtype, is_inline: false, set });
-            if let Some(first) = first {
-                self.sets[first as usize].uses += 1;
-                continue;
+        let (first, drafts_end) = (self.nodes.len() - numbers.len(), self.entries.len() + drafts.list.len());
+        let mut list = drafts.list.iter();
+        for (node, number) in (first..).zip(numbers) {
+            self.nodes[node].name_at = self.octets.len();
+            self.octets.extend_from_slice(names.at(number).relative);
+            let end = self.nodes.get(node + 1).map_or(drafts_end, |next| next.entries_at as usize);
+            for draft in list.by_ref().take(end - self.entries.len()) {
+                self.keep_set(drafts, draft, known);
             }
-            self.sets.push(Set {
-                at: self.octets.len(),
-                len: octets.len() as u32,
-                hash: draft.hash,
-                uses: 1,
-                may_be_shared: draft.may_be_shared,
-                may_be_inline: draft.may_be_inline,
-                extras_at: self.extras.len() as u32,
-                extras: extras.len() as u8,
-            });
-            self.octets.extend_from_slice(octets);
-            self.extras.extend_from_slice(extras);
         }
         drafts.clear();
+    }
+
+    fn keep_set(&mut self, drafts: &Drafts, draft: &Draft, known: &mut Known) {
+        let (octets, extras) = (&drafts.octets[draft.octets.clone()], &drafts.extras[draft.extras.clone()]);
+        let first = draft.may_be_shared.then(|| self.first(known, draft.hash, octets, extras)).flatten();
+        let set = first.unwrap_or(self.sets.len() as u32);
+        self.entries.push(Entry { rtype: draft.rtype, is_inline: false, set });
+        if let Some(first) = first {
+            self.sets[first as usize].uses += 1;
+            return;
+        }
+        self.sets.push(Set {
+            at: self.octets.len(),
+            len: octets.len() as u32,
+            hash: draft.hash,
+            uses: 1,
+            may_be_shared: draft.may_be_shared,
+            may_be_inline: draft.may_be_inline,
+            extras_at: self.extras.len() as u32,
+            extras: extras.len() as u8,
+        });
+        self.octets.extend_from_slice(octets);
+        self.extras.extend_from_slice(extras);
     }
 
     /// The set of this content, if there is one; if not, the next one will be it.
@@ -252,8 +272,8 @@ struct Draft {
 }
 
 impl Drafts {
-    /// Adds what the encoder made, and works out how it may be kept.
-    fn add(&mut self, names: &Names, entry: &NameEntry, rtype: u16, encoded: &mut Vec<u8>, extras: &[Extra]) {
+    /// Adds what the encoder made, and works out how it may be kept. Gives whether it lies beside its node, if no other name has it.
+    fn add(&mut self, names: &Names, entry: &NameEntry, rtype: u16, encoded: &mut Vec<u8>, extras: &[Extra]) -> bool {
         let len = encoded.len();
         for extra in extras {
             encoded.extend_from_slice(&[extra.record, extra.place, extra.is_required as u8]);
@@ -268,6 +288,7 @@ impl Drafts {
             () if is_signed => SIGNED_INLINE_MAX,
             () => INLINE_MAX,
         };
+        let may_be_inline = len + extras.len() * HASHED_EXTRA <= max;
         let (octets_at, extras_at) = (self.octets.len(), self.extras.len());
         self.octets.extend_from_slice(&encoded[..len]);
         self.extras.extend_from_slice(extras);
@@ -275,10 +296,11 @@ impl Drafts {
             rtype,
             hash,
             may_be_shared: len >= SHARE_MIN && !is_own,
-            may_be_inline: len + extras.len() * HASHED_EXTRA <= max,
+            may_be_inline,
             octets: octets_at..self.octets.len(),
             extras: extras_at..self.extras.len(),
         });
+        may_be_inline
     }
 
     fn clear(&mut self) {

@@ -71,8 +71,9 @@ impl<'a> Plan<'a> {
             far: Vec::new(),
             order: Order::default(),
             segments_len: 0,
-            own: own(rrsets),
+            own: vec![false; rrsets.node_count()],
         };
+        rrsets.glue.iter().for_each(|&(_, target)| plan.own[target as usize] = true);
         plan.far = plan.collect_far();
         let head_len = header::SIZE + apex.as_wire().len() + items.hashing().len();
         let root_len = |plan: &Plan| (head_len + plan.node_len(rrsets.apex) + DIGEST) as u64;
@@ -111,8 +112,13 @@ impl<'a> Plan<'a> {
     fn lay_out(&mut self, counted: impl Fn(u64) -> u64) -> Lens {
         let cores = self.rrsets.cores;
         let names = in_parts(cores, self.indexed.len(), |part| {
-            let len = |&number: &u32| (SLOT + self.node_len(number as usize)) as u32;
-            self.indexed[part].iter().map(len).collect::<Vec<_>>()
+            let numbers = &self.indexed[part];
+            let mut glue = self.rrsets.glue_ahead(numbers.first().copied().unwrap_or(0));
+            let len = |&number: &u32| {
+                glue.reach(number);
+                (SLOT + self.node_len(number as usize)) as u32
+            };
+            numbers.iter().map(len).collect::<Vec<_>>()
         });
         let far = in_parts(cores, self.far.len(), |part| {
             let len = |number: usize| {
@@ -264,19 +270,4 @@ impl<'a> Plan<'a> {
     fn item_len(&self, item: &Item) -> usize {
         if item.is_node() { self.node_len(item.number as usize) } else { self.set_len(self.rrsets.set(item.number)) }
     }
-}
-
-/// Hidden names that nothing but the NS records of their own cut needs, where these lie in the cut's bucket: they may lie there
-/// too, so that such a referral is one run of cache lines. Few enough: the RRset that names them is small.
-fn own(rrsets: &Rrsets) -> Vec<bool> {
-    let mut own = vec![false; rrsets.node_count()];
-    let mut wanted = vec![false; rrsets.node_count()];
-    for (_, Encoded { set, extras, .. }) in rrsets.sets() {
-        for extra in extras {
-            let target = extra.target as usize;
-            own[target] = !wanted[target] && extra.is_required && set.is_inline() && rrsets.node(target).is_hidden;
-            wanted[target] = true;
-        }
-    }
-    own
 }

@@ -29,6 +29,9 @@ pub(super) struct Rrsets {
     pub(super) apex: usize,
     /// The child `*` of a name.
     pub(super) wildcards: HashMap<usize, usize>,
+    /// Cuts, each with a hidden name that nothing but its NS records needs, by cut: such a name may lie behind its cut, so that the
+    /// referral is one run of cache lines. Few enough: the RRset that names it is small.
+    pub(super) glue: Vec<(u32, u32)>,
     share_a_hash: bool,
     /// The NSEC3 records that deny, by hash.
     chain: Vec<Link>,
@@ -73,6 +76,7 @@ impl Rrsets {
             cores: names.cores(),
             apex: names.apex(),
             wildcards: HashMap::new(),
+            glue: Vec::new(),
             share_a_hash: false,
             chain: Vec::new(),
             chain_octets: Vec::new(),
@@ -93,10 +97,14 @@ impl Rrsets {
             findings.append(found);
         }
         drop(first_known);
-        let mut is_used = vec![false; names.len()];
-        let extras = all.parts.iter().flat_map(|part| &part.extras);
-        extras.for_each(|extra| is_used[extra.target as usize] = true);
-        check::glue(&Content { apex, records, names }, &is_used, findings);
+        // What is needed twice is told from the rest, but not from what is needed more often.
+        let mut uses = vec![0u8; names.len()];
+        for extra in all.parts.iter().flat_map(|part| &part.extras) {
+            let uses = &mut uses[extra.target as usize];
+            *uses = uses.saturating_add(1);
+        }
+        all.glue.retain(|&(_, target)| uses[target as usize] == 1);
+        check::glue(&Content { apex, records, names }, |number| uses[number] > 0, findings);
         all.tell_inline();
         all
     }
@@ -109,6 +117,7 @@ impl Rrsets {
         self.expanded_len += part.expanded_len;
         self.share_a_hash |= part.share_a_hash;
         self.wildcards.extend(part.wildcards.drain(..));
+        self.glue.append(&mut part.glue);
         self.parts.push(part);
     }
 
@@ -240,6 +249,11 @@ impl Rrsets {
         memory::prefetch_item(&self.parts[at].sets, place);
     }
 
+    /// Loads ahead what a walk through the nodes, in their order and from this one on, needs of the names that lie behind cuts.
+    pub(super) fn glue_ahead(&self, first: u32) -> GlueAhead<'_> {
+        GlueAhead { rrsets: self, next: self.glue.partition_point(|&(cut, _)| cut < first) }
+    }
+
     /// Whether the index holds a node: all but the apex and the hidden ones.
     #[inline]
     pub(super) fn is_indexed(&self, number: usize) -> bool {
@@ -258,5 +272,42 @@ impl Rrsets {
     fn place_of_set(&self, number: u32) -> (usize, usize) {
         let at = self.firsts.partition_point(|&(_, first)| first <= number) - 1;
         (at, (number - self.firsts[at].1) as usize)
+    }
+}
+
+/// See [`Rrsets::glue_ahead`].
+pub(super) struct GlueAhead<'a> {
+    rrsets: &'a Rrsets,
+    /// Of the list of glue, what the walk comes to next.
+    next: usize,
+}
+
+/// So many names behind cuts further on, memory is being loaded; so much further on again what it takes to know its place.
+const AHEAD: usize = 4;
+
+impl GlueAhead<'_> {
+    /// Tells that the walk has come to this node.
+    #[inline]
+    pub(super) fn reach(&mut self, number: u32) {
+        while self.rrsets.glue.get(self.next).is_some_and(|&(cut, _)| cut <= number) {
+            self.next += 1;
+            self.load(3 * AHEAD, |part, node| memory::prefetch_item(&part.nodes, node));
+            self.load(2 * AHEAD, |part, node| {
+                memory::prefetch_behind(part.name(node));
+                memory::prefetch_item(part.entries(node), 0);
+            });
+            self.load(AHEAD, |part, node| {
+                if let Some(entry) = part.entries(node).first() {
+                    self.rrsets.prefetch_set(entry.set);
+                }
+            });
+        }
+    }
+
+    fn load(&self, ahead: usize, what: impl Fn(&Part, usize)) {
+        if let Some(&(_, target)) = self.rrsets.glue.get(self.next + ahead) {
+            let (at, place) = self.rrsets.place_of_node(target as usize);
+            what(&self.rrsets.parts[at], place);
+        }
     }
 }
