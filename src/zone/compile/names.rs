@@ -28,6 +28,9 @@ const BIN_BITS_MAX: u32 = 8;
 
 /// Names that are looked for at once: the memory that finds one is loaded while others are looked at.
 const BATCH: usize = 32;
+/// Octets of a record's RDATA, mostly, and how many octets behind a name are loaded ahead at most.
+const RDATA: usize = 28;
+const PREFETCHED_MAX: usize = 192;
 /// No name's number.
 const NONE: u32 = u32::MAX;
 
@@ -177,7 +180,9 @@ impl<'a> Names<'a> {
     pub(in crate::zone) fn prefetch(&self, number: usize) {
         if let Some(name) = self.list.get(number) {
             memory::prefetch_item(self.records.as_slice(), name.run.first as usize);
-            memory::prefetch_behind(name.relative);
+            // Mostly its records' data follow it, in the order of the text.
+            let count = if name.is_scattered { 1 } else { name.run.count as usize };
+            memory::prefetch_from(name.relative, PREFETCHED_MAX.min(name.relative.len() + RDATA * count));
         }
     }
 

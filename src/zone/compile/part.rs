@@ -51,8 +51,18 @@ pub(super) struct Node {
     pub(super) depth: u8,
     /// Those of [`node`], but for the wildcard's.
     pub(super) flags: u8,
-    /// Occluded, or of NSEC3 records that lie in no order: no answer to any question.
-    pub(super) is_hidden: bool,
+    pub(super) place: Place,
+}
+
+/// Where a node lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the index, or it is the apex.
+    Index,
+    /// Hidden (occluded, or of NSEC3 records that lie in no order: no answer to any question), among the far items.
+    Far,
+    /// Hidden, behind the one cut that needs it.
+    Cut,
 }
 
 /// An RRset of a name.
@@ -91,7 +101,7 @@ impl Node {
             name_len: entry.relative.len() as u8,
             depth: entry.depth,
             flags: flag(entry.is_cut, node::CUT) | flag(entry.has_dname, node::DNAME),
-            is_hidden: entry.is_hidden,
+            place: if entry.is_hidden { Place::Far } else { Place::Index },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Unfit;
 use super::order::{Items, Order};
-use super::part::{Entry, Extra};
+use super::part::{Entry, Extra, Place};
 use super::rrsets::{Encoded, Rrsets};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
@@ -27,8 +27,6 @@ pub(super) struct Plan<'a> {
     pub(super) order: Order<'a>,
     /// Octets of all segments but the order's, as far as they can be told before they are written.
     pub(super) segments_len: u64,
-    /// Names that lie behind their cut.
-    own: Vec<bool>,
 }
 
 /// A far item.
@@ -71,9 +69,7 @@ impl<'a> Plan<'a> {
             far: Vec::new(),
             order: Order::default(),
             segments_len: 0,
-            own: vec![false; rrsets.node_count()],
         };
-        rrsets.glue.iter().for_each(|&(_, target)| plan.own[target as usize] = true);
         plan.far = plan.collect_far();
         let head_len = header::SIZE + apex.as_wire().len() + items.hashing().len();
         let root_len = |plan: &Plan| (head_len + plan.node_len(rrsets.apex) + DIGEST) as u64;
@@ -180,7 +176,7 @@ impl<'a> Plan<'a> {
             sets
         });
         let nodes = in_parts(rrsets.cores, rrsets.node_count(), |part| {
-            let hidden = part.filter(|&number| rrsets.node(number).is_hidden && !self.own[number]);
+            let hidden = part.filter(|&number| rrsets.node(number).place == Place::Far);
             let item = |number: usize| {
                 let hash = rrsets.node(number).hash;
                 Item { hash, key: far::key(hash, true), number: number as u32 }
@@ -210,12 +206,12 @@ impl<'a> Plan<'a> {
     /// How an extra's target is given, as its flags say it.
     pub(super) fn extra_flags(&self, extra: &Extra) -> u8 {
         let target = extra.target as usize;
-        let given = match () {
-            () if self.own[target] => extra::PLACE | extra::OWN,
-            () if target == self.rrsets.apex => extra::APEX,
-            () if self.is_flat => extra::PLACE,
-            () if self.rrsets.node(target).is_hidden => extra::FAR,
-            () => extra::HASH,
+        let given = match self.rrsets.node(target).place {
+            Place::Cut => extra::PLACE | extra::OWN,
+            _ if target == self.rrsets.apex => extra::APEX,
+            _ if self.is_flat => extra::PLACE,
+            Place::Far => extra::FAR,
+            Place::Index => extra::HASH,
         };
         given | if extra.is_required { extra::REQUIRED } else { 0 }
     }
@@ -229,7 +225,8 @@ impl<'a> Plan<'a> {
                 let encoded = self.rrsets.set(set);
                 len += self.set_len(encoded);
                 let targets = encoded.extras.iter().map(|extra| extra.target as usize);
-                len += targets.filter(|&target| self.own[target]).map(|target| self.node_len(target)).sum::<usize>();
+                let behind = targets.filter(|&target| self.rrsets.node(target).place == Place::Cut);
+                len += behind.map(|target| self.node_len(target)).sum::<usize>();
             }
         }
         len

@@ -4,7 +4,7 @@ use super::chain::Chain;
 use super::encode::{Encoder, expanded, take_signatures};
 use super::known::Known;
 use super::names::{NameEntry, Names};
-use super::part::{BATCH, Entry, Extra, Node, Part, Set};
+use super::part::{BATCH, Entry, Extra, Node, Part, Place, Set};
 use crate::wire::name::Name;
 use crate::zone::check::{self, Content};
 use crate::zone::cores::in_parts;
@@ -104,6 +104,10 @@ impl Rrsets {
             *uses = uses.saturating_add(1);
         }
         all.glue.retain(|&(_, target)| uses[target as usize] == 1);
+        for number in 0..all.glue.len() {
+            let (at, place) = all.place_of_node(all.glue[number].1 as usize);
+            all.parts[at].nodes[place].place = Place::Cut;
+        }
         check::glue(&Content { apex, records, names }, |number| uses[number] > 0, findings);
         all.tell_inline();
         all
@@ -257,7 +261,7 @@ impl Rrsets {
     /// Whether the index holds a node: all but the apex and the hidden ones.
     #[inline]
     pub(super) fn is_indexed(&self, number: usize) -> bool {
-        number != self.apex && !self.node(number).is_hidden
+        number != self.apex && self.node(number).place == Place::Index
     }
 
     /// The part that a node is in, and where it lies there.
