@@ -5,10 +5,8 @@
 //! names, glue, additional addresses, the negative TTL, and where names may be compressed.
 
 mod apex;
-mod chain;
 mod encode;
 mod known;
-mod names;
 mod order;
 mod part;
 mod plan;
@@ -19,11 +17,10 @@ use super::cores::cores;
 pub use super::finding::Finding;
 use super::finding::Findings;
 use super::image::{FLAT_MAX, Image};
+use super::names::{Chain, Names, is_signed};
 use super::records::Records;
 use crate::wire::name::Name;
 use apex::Survey;
-use chain::Chain;
-pub(in crate::zone) use names::{NameEntry, Names};
 use plan::Plan;
 use rrsets::Rrsets;
 use std::borrow::Borrow;
@@ -81,7 +78,7 @@ fn build(
     if findings.fatal() {
         return None;
     }
-    let is_signed = chain::is_signed(&apex, records);
+    let is_signed = is_signed(&apex, records);
     // The choice of the seed depends on the content alone.
     for seed in 0..SEEDS_MAX {
         let Ok(names) = Names::collect(&apex, records, &chain, seed, cores) else {

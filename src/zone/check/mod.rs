@@ -21,9 +21,9 @@ mod soa;
 mod svcb;
 mod targets;
 
-use super::compile::{NameEntry, Names};
 use super::cores::in_parts;
 use super::finding::{Findings, Part};
+use super::names::{NameEntry, Names};
 use super::records::{Record, Records};
 use crate::wire::name::{Name, Text};
 

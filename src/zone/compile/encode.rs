@@ -1,6 +1,5 @@
 //! Encodes the RRsets of one name as the image holds them, and checks what one name can be wrong about.
 
-use super::names::{NameEntry, Names};
 use super::part::Extra;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
@@ -9,6 +8,7 @@ use crate::zone::check::{self, Content};
 use crate::zone::finding::Findings;
 use crate::zone::image::expanded_len;
 use crate::zone::layout::{RRSET_WIRE_MAX, extra, hint, rrset};
+use crate::zone::names::{NameEntry, Names};
 use crate::zone::records::{Record, Records};
 use std::borrow::Cow;
 

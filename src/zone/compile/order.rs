@@ -1,10 +1,10 @@
 //! The order of a signed zone's names, or of their hashes: what denials are found in.
 
-use super::chain::Chain;
 use super::part::Place;
 use super::rrsets::Rrsets;
 use crate::wire::code::rtype;
 use crate::zone::layout::{DIGEST, denial, order};
+use crate::zone::names::Chain;
 use crate::zone::order::OrderKey;
 
 /// What lies in the order, by its key.

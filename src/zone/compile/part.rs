@@ -2,12 +2,12 @@
 
 use super::encode::{Encoder, expanded};
 use super::known::Known;
-use super::names::{NameEntry, Names, parent};
 use crate::wire::code::rtype;
 use crate::wire::name::Name;
 use crate::zone::finding::Findings;
 use crate::zone::layout::{self, APEX_INLINE_MAX, INLINE_MAX, SIGNED_INLINE_MAX, node, rrset};
 use crate::zone::memory;
+use crate::zone::names::{NameEntry, Names, parent};
 use crate::zone::records::Records;
 use std::ops::Range;
 

@@ -1,9 +1,7 @@
 //! All nodes and RRsets of a zone, encoded as the image holds them; RRsets that are equal are kept once.
 
-use super::chain::Chain;
 use super::encode::{Encoder, expanded, take_signatures};
 use super::known::Known;
-use super::names::{NameEntry, Names};
 use super::part::{BATCH, Entry, Extra, Node, Part, Place, Set};
 use crate::wire::name::Name;
 use crate::zone::check::{self, Content};
@@ -11,6 +9,7 @@ use crate::zone::cores::in_parts;
 use crate::zone::finding::Findings;
 use crate::zone::layout::order;
 use crate::zone::memory;
+use crate::zone::names::{Chain, NameEntry, Names};
 use crate::zone::nsec3::Hash as NameHash;
 use crate::zone::records::Records;
 use std::collections::HashMap;

@@ -4,7 +4,6 @@
 //! So what is asked of each name is found out in one pass over the records in their own order, on all cores; and who goes through the
 //! names loads the records of the next ones ahead ([`Names::prefetch`]).
 
-use super::chain::{Chain, is_of_nsec3};
 use crate::wire::case::has_capitals;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
@@ -16,6 +15,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
+
+mod chain;
+
+use chain::is_of_nsec3;
+pub(in crate::zone) use chain::{Chain, is_signed};
 
 /// Empty non-terminals that a zone may have for each owner, and beside that. Deep zones have many: a host of ip6.arpa up to
 /// 31 that no other host shares. Without a bound, one line of `$GENERATE` makes more of them than fit into memory.
@@ -206,7 +210,7 @@ impl<'a> Names<'a> {
     }
 
     /// Loads what finding the names with these hashes reads.
-    pub(super) fn prefetch_found(&self, hashes: impl Iterator<Item = u64> + Clone) {
+    pub(in crate::zone) fn prefetch_found(&self, hashes: impl Iterator<Item = u64> + Clone) {
         let first_bits = hashes.map(|hash| (hash >> self.shift()) as usize);
         first_bits.clone().for_each(|first_bits| memory::prefetch_item(&self.starts, first_bits));
         let starts = first_bits.map(|first_bits| self.starts[first_bits] as usize);
@@ -253,7 +257,7 @@ impl<'a> Names<'a> {
     }
 
     /// The hash of the name with this absolute wire form; None when it is outside the zone.
-    pub(super) fn hash_absolute(&self, apex: &Name, wire: &[u8]) -> Option<u64> {
+    pub(in crate::zone) fn hash_absolute(&self, apex: &Name, wire: &[u8]) -> Option<u64> {
         Some(with_lower(self.relative(apex, wire)?, |lower| layout::hash(self.seed, lower)))
     }
 

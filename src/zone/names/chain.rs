@@ -1,9 +1,9 @@
 //! Which NSEC3 records deny names: the chain that the zone's NSEC3PARAM names (RFC 5155 section 4).
 
-use super::Findings;
 use crate::wire::code::rtype;
 use crate::wire::name::Name;
 use crate::wire::rdata;
+use crate::zone::finding::Findings;
 use crate::zone::layout::{ITERATIONS_MAX, order};
 use crate::zone::nsec3::{self, HASH_LEN, Hash, LABEL_LEN, Params};
 use crate::zone::records::{Record, Records};
@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 /// exist (RFC 5155 section 7.2.8).
 #[derive(Default)]
 pub(in crate::zone) struct Chain {
-    pub(super) iterations: u16,
-    pub(super) salt: Vec<u8>,
+    pub(in crate::zone) iterations: u16,
+    pub(in crate::zone) salt: Vec<u8>,
     /// The hashes of the apex and of its child `*`: most denials need them.
-    pub(super) apex_hashes: [Hash; 2],
+    pub(in crate::zone) apex_hashes: [Hash; 2],
     /// Numbers of the records of each owner, RRSIG among them.
     owners: BTreeMap<Hash, Vec<u32>>,
     /// Whether a record is one of them; empty if none is.
@@ -35,7 +35,7 @@ pub(super) fn is_of_nsec3(record: &Record, records: &Records) -> bool {
 impl Chain {
     /// Finds it: that of the first NSEC3PARAM which has a record for the apex itself. A zone may have several, one that is being
     /// made or taken down among them; and none is used if the zone's SOA is not signed.
-    pub(super) fn find(apex: &Name, records: &Records, findings: &mut Findings) -> Chain {
+    pub(in crate::zone) fn find(apex: &Name, records: &Records, findings: &mut Findings) -> Chain {
         if records.of_type(rtype::NSEC3).next().is_none() || !is_signed(apex, records) {
             return Chain::default();
         }
@@ -99,23 +99,23 @@ impl Chain {
     }
 
     /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::zone) fn is_empty(&self) -> bool {
         self.owners.is_empty()
     }
 
     /// Whether the record with this number is in it.
-    pub(super) fn has(&self, index: usize) -> bool {
+    pub(in crate::zone) fn has(&self, index: usize) -> bool {
         self.members.get(index).copied().unwrap_or(false)
     }
 
     /// Hash and records of each owner, by hash.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Hash, &[u32])> {
+    pub(in crate::zone) fn iter(&self) -> impl Iterator<Item = (&Hash, &[u32])> {
         self.owners.iter().map(|(hash, members)| (hash, &members[..]))
     }
 }
 
 /// Whether the apex has a signature of its SOA: only such a zone denies with proof.
-pub(super) fn is_signed(apex: &Name, records: &Records) -> bool {
+pub(in crate::zone) fn is_signed(apex: &Name, records: &Records) -> bool {
     records.of_type(rtype::RRSIG).any(|record| {
         records.owner(record).len() == apex.as_wire().len()
             && rdata::type_covered(records.rdata(record)) == Some(rtype::SOA)
