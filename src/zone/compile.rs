@@ -74,7 +74,7 @@ fn build(
     let survey = Survey::new(apex, records, cores);
     let apex = survey.spelled_as_written(apex);
     let soa = survey.check(&apex, records, findings)?;
-    let chain = Chain::find(&apex, records, findings);
+    let chain = Chain::find(&apex, records, cores, findings);
     if findings.fatal() {
         return None;
     }

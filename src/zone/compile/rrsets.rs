@@ -13,6 +13,7 @@ use crate::zone::names::{Chain, NameEntry, Names};
 use crate::zone::nsec3::Hash as NameHash;
 use crate::zone::records::Records;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What a zone's records say, with nothing left to ask them: nodes in the order of their hashes, and RRsets.
 pub(super) struct Rrsets {
@@ -32,9 +33,8 @@ pub(super) struct Rrsets {
     /// referral is one run of cache lines. Few enough: the RRset that names it is small.
     pub(super) glue: Vec<(u32, u32)>,
     share_a_hash: bool,
-    /// The NSEC3 records that deny, by hash.
-    chain: Vec<Link>,
-    chain_octets: Vec<u8>,
+    /// The NSEC3 records that deny.
+    chain: Links,
     /// Octets of all names and sets.
     pub(super) octets_len: u64,
     /// Records after duplicates are gone.
@@ -43,7 +43,16 @@ pub(super) struct Rrsets {
     pub(super) expanded_len: u64,
 }
 
-/// An NSEC3 record of the chain: where its octets, from its label on, lie.
+/// NSEC3 records of the chain, by hash.
+#[derive(Default)]
+struct Links {
+    list: Vec<Link>,
+    octets: Vec<u8>,
+    record_count: u64,
+    expanded_len: u64,
+}
+
+/// One of them: where its octets, from its label on, lie.
 struct Link {
     hash: NameHash,
     at: usize,
@@ -77,14 +86,20 @@ impl Rrsets {
             wildcards: HashMap::new(),
             glue: Vec::new(),
             share_a_hash: false,
-            chain: Vec::new(),
-            chain_octets: Vec::new(),
+            chain: Links::default(),
             octets_len: 0,
             record_count: 0,
             expanded_len: 0,
         };
         // What lies in the order comes first.
-        all.encode_chain(&mut Encoder::new(apex, records, names, findings), chain);
+        let links = in_parts(names.cores(), chain.len(), |part| {
+            let mut findings = Findings::default();
+            (Links::of(&mut Encoder::new(apex, records, names, &mut findings), chain, part), findings)
+        });
+        for (links, found) in links {
+            all.add_links(links);
+            findings.append(found);
+        }
         let parts = in_parts(names.cores(), names.len(), |part| Part::of(apex, records, names, part));
         let mut first_known = None;
         for (mut part, known, found) in parts {
@@ -172,31 +187,21 @@ impl Rrsets {
         self.share_a_hash
     }
 
-    /// Encodes the NSEC3 records that lie in the order.
-    fn encode_chain(&mut self, encoder: &mut Encoder, chain: &Chain) {
-        let records = encoder.records;
-        let (mut list, mut signatures) = (Vec::new(), Vec::new());
-        for (hash, members) in chain.iter() {
-            encoder.sort(members.iter().map(|&index| records.at(index as usize)), &mut list);
-            // Of several spellings the least, as for every owner.
-            let least = list.iter().map(|sorted| records.owner(sorted.record)).min().unwrap_or_default();
-            let label = &least[..order::LABEL];
-            let entry = NameEntry::new(0, label, 0, 0);
-            take_signatures(&entry, &mut list, &mut signatures);
-            let count = encoder.encode(&entry, &list, &signatures);
-            self.record_count += count as u64;
-            self.expanded_len += expanded(label.len() + encoder.apex.as_wire().len(), &encoder.encoded);
-            let at = self.chain_octets.len();
-            self.chain_octets.extend_from_slice(label);
-            self.chain_octets.extend_from_slice(&encoder.encoded);
-            self.chain.push(Link { hash: *hash, at, len: (self.chain_octets.len() - at) as u32 });
-        }
-        self.octets_len += self.chain_octets.len() as u64;
+    /// Takes the NSEC3 records that follow.
+    fn add_links(&mut self, mut links: Links) {
+        let chain = &mut self.chain;
+        links.list.iter_mut().for_each(|link| link.at += chain.octets.len());
+        chain.list.append(&mut links.list);
+        chain.octets.append(&mut links.octets);
+        self.octets_len = chain.octets.len() as u64;
+        self.record_count += links.record_count;
+        self.expanded_len += links.expanded_len;
     }
 
     /// Hash and octets of each NSEC3 record that lies in the order, by hash.
     pub(super) fn chain(&self) -> impl ExactSizeIterator<Item = (&NameHash, &[u8])> {
-        self.chain.iter().map(|link| (&link.hash, &self.chain_octets[link.at..link.at + link.len as usize]))
+        let Links { list, octets, .. } = &self.chain;
+        list.iter().map(|link| (&link.hash, &octets[link.at..link.at + link.len as usize]))
     }
 
     /// How many nodes.
@@ -275,6 +280,31 @@ impl Rrsets {
     fn place_of_set(&self, number: u32) -> (usize, usize) {
         let at = self.firsts.partition_point(|&(_, first)| first <= number) - 1;
         (at, (number - self.firsts[at].1) as usize)
+    }
+}
+
+impl Links {
+    /// Encodes the NSEC3 records of these owners.
+    fn of(encoder: &mut Encoder, chain: &Chain, owners: Range<usize>) -> Links {
+        let records = encoder.records;
+        let mut all = Links::default();
+        let (mut list, mut signatures) = (Vec::new(), Vec::new());
+        for (hash, numbers) in owners.map(|owner| chain.owner(owner)) {
+            encoder.sort(numbers.map(|number| records.at(number as usize)), &mut list);
+            // Of several spellings the least, as for every owner.
+            let least = list.iter().map(|sorted| records.owner(sorted.record)).min().unwrap_or_default();
+            let label = &least[..order::LABEL];
+            let entry = NameEntry::new(0, label, 0, 0);
+            take_signatures(&entry, &mut list, &mut signatures);
+            let count = encoder.encode(&entry, &list, &signatures);
+            all.record_count += count as u64;
+            all.expanded_len += expanded(label.len() + encoder.apex.as_wire().len(), &encoder.encoded);
+            let at = all.octets.len();
+            all.octets.extend_from_slice(label);
+            all.octets.extend_from_slice(&encoder.encoded);
+            all.list.push(Link { hash: *hash, at, len: (all.octets.len() - at) as u32 });
+        }
+        all
     }
 }
 
