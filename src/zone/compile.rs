@@ -10,6 +10,7 @@ mod known;
 mod order;
 mod part;
 mod plan;
+mod referrals;
 mod rrsets;
 mod write;
 

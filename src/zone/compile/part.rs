@@ -2,6 +2,7 @@
 
 use super::encode::{Encoder, expanded};
 use super::known::Known;
+use super::referrals::Referrals;
 use crate::wire::code::rtype;
 use crate::wire::name::Name;
 use crate::zone::finding::Findings;
@@ -13,6 +14,8 @@ use std::ops::Range;
 
 /// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
 const SHARE_MIN: usize = 32;
+/// Octets of an NS RRset, mostly.
+const REFERRAL: usize = 64;
 /// So many names, or RRsets, are worked on step by step together: what the next step reads of one is loaded while others are looked at.
 pub(super) const BATCH: usize = 32;
 
@@ -112,6 +115,11 @@ impl Set {
     pub(super) fn is_inline(&self) -> bool {
         self.uses == 1 && self.may_be_inline
     }
+
+    /// Its octets among those of its part.
+    fn octets<'p>(&self, all: &'p [u8]) -> &'p [u8] {
+        &all[self.at..self.at + self.len as usize]
+    }
 }
 
 /// A name whose addresses go along with an RRset.
@@ -135,16 +143,30 @@ impl Part {
         let mut findings = Findings::default();
         let mut encoder = Encoder::new(apex, records, names, &mut findings);
         let (mut targets, mut drafts) = (Vec::new(), Drafts::default());
+        let mut referrals = Referrals::with_room(numbers.len());
+        let (mut keys, mut guesses) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let end = numbers.end;
         (numbers.start..end.min(numbers.start + BATCH)).for_each(|number| names.prefetch(number));
         for start in numbers.step_by(BATCH) {
             let batch = start..end.min(start + BATCH);
             targets.clear();
-            for entry in batch.clone().map(|number| names.at(number)).filter(|entry| !entry.is_hidden) {
-                encoder.hash_targets(entry, &mut targets);
+            keys.clear();
+            for entry in batch.clone().map(|number| names.at(number)) {
+                let key = Referrals::key(apex, records, names, entry);
+                match key {
+                    Some(key) => referrals.prefetch(key),
+                    None if entry.is_hidden => {}
+                    None => encoder.hash_targets(entry, &mut targets),
+                }
+                keys.push(key);
             }
             names.prefetch_found(targets.iter().copied());
-            for number in batch.clone() {
+            guesses.clear();
+            guesses.extend(keys.iter().map(|key| key.and_then(|key| referrals.guess(key))));
+            let guessed = guesses.iter().flatten().map(|&set| set as usize);
+            guessed.clone().for_each(|set| memory::prefetch_item(&part.sets, set));
+            guessed.for_each(|set| memory::prefetch_from(part.octets(set), REFERRAL));
+            for ((number, &key), &guess) in batch.clone().zip(&keys).zip(&guesses) {
                 names.prefetch(number + BATCH);
                 let entry = names.at(number);
                 let entries_at = part.entries.len() + drafts.list.len();
@@ -152,16 +174,22 @@ impl Part {
                 if entry.is_wildcard && !entry.is_hidden {
                     part.wildcards.extend(names.find(parent(entry.relative)).map(|parent| (parent, number)));
                 }
-                encoder.encode_name(entry, |encoder, rtype, count| {
+                let known = guess.map(|set| part.sets[set as usize].octets(&part.octets));
+                encoder.encode_name(entry, known, |encoder, rtype, count, is_known| {
                     part.record_count += count as u64;
+                    if let (true, Some(set), Some(octets)) = (is_known, guess, known) {
+                        part.expanded_len += expanded(encoder.owner.len(), octets);
+                        return drafts.list.push(Draft { rtype, made: Made::Kept(set) });
+                    }
                     part.expanded_len += expanded(encoder.owner.len(), &encoder.encoded);
-                    let may_be_inline = drafts.add(names, entry, rtype, &mut encoder.encoded, &encoder.extras);
+                    let key = key.filter(|_| rtype == rtype::NS);
+                    let may_be_inline = drafts.add(names, entry, rtype, key, &mut encoder.encoded, &encoder.extras);
                     let required = encoder.extras.iter().filter(|extra| extra.is_required && may_be_inline);
                     let hidden = required.filter(|extra| names.at(extra.target as usize).is_hidden);
                     part.glue.extend(hidden.map(|extra| (number as u32, extra.target)));
                 });
             }
-            part.keep(names, batch, &mut drafts, &mut known);
+            part.keep(names, batch, &mut drafts, &mut known, &mut referrals);
         }
         (part, known, findings)
     }
@@ -184,8 +212,18 @@ impl Part {
 
     /// Keeps the last names that were added, which have these numbers among all, and what was encoded of them: again, or as a set that
     /// is known.
-    fn keep(&mut self, names: &Names, numbers: Range<usize>, drafts: &mut Drafts, known: &mut Known) {
-        let hashes = drafts.list.iter().filter(|draft| draft.may_be_shared).map(|draft| draft.hash);
+    fn keep(
+        &mut self,
+        names: &Names,
+        numbers: Range<usize>,
+        drafts: &mut Drafts,
+        known: &mut Known,
+        referrals: &mut Referrals,
+    ) {
+        let hashes = drafts.list.iter().filter_map(|draft| match &draft.made {
+            Made::New(new) => new.may_be_shared.then_some(new.hash),
+            Made::Kept(_) => None,
+        });
         hashes.clone().for_each(|hash| known.prefetch(hash));
         let guesses = hashes.filter_map(|hash| known.guess(hash)).map(|set| set as usize);
         guesses.clone().for_each(|set| memory::prefetch_item(&self.sets, set));
@@ -197,20 +235,30 @@ impl Part {
             self.octets.extend_from_slice(names.at(number).relative);
             let end = self.nodes.get(node + 1).map_or(drafts_end, |next| next.entries_at as usize);
             for draft in list.by_ref().take(end - self.entries.len()) {
-                self.keep_set(drafts, draft, known);
+                let set = match &draft.made {
+                    Made::Kept(set) => {
+                        self.sets[*set as usize].uses += 1;
+                        *set
+                    }
+                    Made::New(new) => {
+                        let set = self.keep_set(drafts, new, known);
+                        new.key.into_iter().for_each(|key| referrals.learn(key, set));
+                        set
+                    }
+                };
+                self.entries.push(Entry { rtype: draft.rtype, is_inline: false, set });
             }
         }
         drafts.clear();
     }
 
-    fn keep_set(&mut self, drafts: &Drafts, draft: &Draft, known: &mut Known) {
+    /// Gives the number of the set.
+    fn keep_set(&mut self, drafts: &Drafts, draft: &New, known: &mut Known) -> u32 {
         let (octets, extras) = (&drafts.octets[draft.octets.clone()], &drafts.extras[draft.extras.clone()]);
         let first = draft.may_be_shared.then(|| self.first(known, draft.hash, octets, extras)).flatten();
-        let set = first.unwrap_or(self.sets.len() as u32);
-        self.entries.push(Entry { rtype: draft.rtype, is_inline: false, set });
         if let Some(first) = first {
             self.sets[first as usize].uses += 1;
-            return;
+            return first;
         }
         self.sets.push(Set {
             at: self.octets.len(),
@@ -224,6 +272,7 @@ impl Part {
         });
         self.octets.extend_from_slice(octets);
         self.extras.extend_from_slice(extras);
+        self.sets.len() as u32 - 1
     }
 
     /// The set of this content, if there is one; if not, the next one will be it.
@@ -253,8 +302,7 @@ impl Part {
 
     /// The octets of a set but for its extras: its number of extras is the last one, if it has any.
     pub(super) fn octets(&self, set: usize) -> &[u8] {
-        let set = &self.sets[set];
-        &self.octets[set.at..set.at + set.len as usize]
+        self.sets[set].octets(&self.octets)
     }
 
     /// The extras of a set.
@@ -274,7 +322,21 @@ struct Drafts {
 
 struct Draft {
     rtype: u16,
+    made: Made,
+}
+
+/// What was made of an RRset.
+enum Made {
+    /// It is the set with this number.
+    Kept(u32),
+    New(New),
+}
+
+/// An RRset that was encoded.
+struct New {
     hash: u64,
+    /// Of a delegation's NS records; see [`Referrals`].
+    key: Option<u64>,
     may_be_shared: bool,
     may_be_inline: bool,
     octets: Range<usize>,
@@ -283,7 +345,15 @@ struct Draft {
 
 impl Drafts {
     /// Adds what the encoder made, and works out how it may be kept. Gives whether it lies beside its node, if no other name has it.
-    fn add(&mut self, names: &Names, entry: &NameEntry, rtype: u16, encoded: &mut Vec<u8>, extras: &[Extra]) -> bool {
+    fn add(
+        &mut self,
+        names: &Names,
+        entry: &NameEntry,
+        rtype: u16,
+        key: Option<u64>,
+        encoded: &mut Vec<u8>,
+        extras: &[Extra],
+    ) -> bool {
         let len = encoded.len();
         for extra in extras {
             encoded.extend_from_slice(&[extra.record, extra.place, extra.is_required as u8]);
@@ -302,14 +372,16 @@ impl Drafts {
         let (octets_at, extras_at) = (self.octets.len(), self.extras.len());
         self.octets.extend_from_slice(&encoded[..len]);
         self.extras.extend_from_slice(extras);
-        self.list.push(Draft {
-            rtype,
+        let may_be_shared = len >= SHARE_MIN && !is_own;
+        let made = Made::New(New {
             hash,
-            may_be_shared: len >= SHARE_MIN && !is_own,
+            key: key.filter(|_| may_be_shared),
+            may_be_shared,
             may_be_inline,
             octets: octets_at..self.octets.len(),
             extras: extras_at..self.extras.len(),
         });
+        self.list.push(Draft { rtype, made });
         may_be_inline
     }
 
