@@ -14,6 +14,8 @@ use std::ops::Range;
 
 /// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
 const SHARE_MIN: usize = 32;
+/// So many names for each slot of the table that finds equal RRsets; it grows where they have more of their own.
+const NAMES_PER_SLOT: usize = 8;
 /// Octets of an NS RRset, mostly.
 const REFERRAL: usize = 64;
 /// So many names, or RRsets, are worked on step by step together: what the next step reads of one is loaded while others are looked at.
@@ -139,7 +141,7 @@ impl Part {
     /// Sorts, checks and encodes the records of these names. Gives, too, the sets that may be shared by the hash of their content, and
     /// what was found to be wrong.
     pub(super) fn of(apex: &Name, records: &Records, names: &Names, numbers: Range<usize>) -> (Part, Known, Findings) {
-        let (mut part, mut known) = (Part::with_room(numbers.len()), Known::with_room(numbers.len() / 2));
+        let (mut part, mut known) = (Part::with_room(numbers.len()), Known::with_room(numbers.len() / NAMES_PER_SLOT));
         let mut findings = Findings::default();
         let mut encoder = Encoder::new(apex, records, names, &mut findings);
         let (mut targets, mut drafts) = (Vec::new(), Drafts::default());
