@@ -372,6 +372,10 @@ fn diagnostics_are_bounded() {
     let parsed = parse(&"a 1 AA x\n".repeat(2500));
     assert_eq!(parsed.diagnostics.len(), 1001);
     assert_eq!(parsed.diagnostics[1000].message, "and 1500 more errors");
+    let parsed = parse(&"a.example.net. 1 A 192.0.2.1\n".repeat(2500));
+    assert_eq!(parsed.diagnostics.len(), 1001);
+    assert_eq!(parsed.diagnostics[999].message, "`a.example.net.` is outside the zone example.com.");
+    assert_eq!(parsed.diagnostics[1000].message, "and 1500 more errors");
 }
 
 #[test]

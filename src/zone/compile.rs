@@ -5,13 +5,12 @@
 //! names, glue, additional addresses, the negative TTL, and where names may be compressed.
 
 mod apex;
-mod chain;
 mod encode;
 mod known;
-mod names;
 mod order;
 mod part;
 mod plan;
+mod referrals;
 mod rrsets;
 mod write;
 
@@ -19,11 +18,10 @@ use super::cores::cores;
 pub use super::finding::Finding;
 use super::finding::Findings;
 use super::image::{FLAT_MAX, Image};
+use super::names::{Chain, Names, is_signed};
 use super::records::Records;
 use crate::wire::name::Name;
 use apex::Survey;
-use chain::Chain;
-pub(in crate::zone) use names::{NameEntry, Names};
 use plan::Plan;
 use rrsets::Rrsets;
 use std::borrow::Borrow;
@@ -77,11 +75,11 @@ fn build(
     let survey = Survey::new(apex, records, cores);
     let apex = survey.spelled_as_written(apex);
     let soa = survey.check(&apex, records, findings)?;
-    let chain = Chain::find(&apex, records, findings);
+    let chain = Chain::find(&apex, records, cores, findings);
     if findings.fatal() {
         return None;
     }
-    let is_signed = chain::is_signed(&apex, records);
+    let is_signed = is_signed(&apex, records);
     // The choice of the seed depends on the content alone.
     for seed in 0..SEEDS_MAX {
         let Ok(names) = Names::collect(&apex, records, &chain, seed, cores) else {

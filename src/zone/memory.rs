@@ -83,6 +83,17 @@ pub(super) fn prefetch_behind(bytes: &[u8]) {
     }
 }
 
+/// Starts loading the octets from the first of these on.
+#[inline]
+pub(super) fn prefetch_from(bytes: &[u8], octets: usize) {
+    let from = bytes.as_ptr();
+    // The last octet may lie in a line of its own.
+    for line in 0..=octets.saturating_sub(1) / CACHE_LINE {
+        load(from.wrapping_add(line * CACHE_LINE));
+    }
+    load(from.wrapping_add(octets));
+}
+
 /// Octets of a cache line.
 const CACHE_LINE: usize = 64;
 

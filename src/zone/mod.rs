@@ -18,6 +18,7 @@ pub mod image;
 mod layout;
 pub mod library;
 pub mod memory;
+mod names;
 pub mod nsec3;
 pub mod order;
 pub mod parse;

@@ -4,8 +4,8 @@ use super::{Content, Part, targets};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Text};
 use crate::wire::rdata;
-use crate::zone::compile::NameEntry;
 use crate::zone::finding::Findings;
+use crate::zone::names::NameEntry;
 use crate::zone::records::Record;
 
 /// Top-level domains that hardly anybody gives as a label to names of their own.

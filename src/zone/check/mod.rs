@@ -21,9 +21,9 @@ mod soa;
 mod svcb;
 mod targets;
 
-use super::compile::{NameEntry, Names};
 use super::cores::in_parts;
 use super::finding::{Findings, Part};
+use super::names::{NameEntry, Names};
 use super::records::{Record, Records};
 use crate::wire::name::{Name, Text};
 
@@ -102,11 +102,11 @@ pub(in crate::zone) fn target(
 
 /// Checks for addresses below delegations that are no glue. `is_used`: by the number of a name, whether any record needs its
 /// addresses.
-pub(in crate::zone) fn glue(content: &Content, is_used: &[bool], findings: &mut Findings) {
+pub(in crate::zone) fn glue(content: &Content, is_used: impl Fn(usize) -> bool + Sync, findings: &mut Findings) {
     let names = content.names;
     let parts = in_parts(names.cores(), names.len(), |part| {
         let mut findings = Findings::default();
-        part.filter(|&number| !is_used[number])
+        part.filter(|&number| !is_used(number))
             .for_each(|number| occlusion::glue(content, names.at(number), &mut findings));
         findings
     });

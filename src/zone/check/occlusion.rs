@@ -3,8 +3,8 @@
 use super::{Content, Part};
 use crate::wire::code::rtype::{self, A, AAAA, DS, NS, NSEC, NSEC3, RRSIG};
 use crate::wire::name::Text;
-use crate::zone::compile::{NameEntry, Names};
 use crate::zone::finding::Findings;
+use crate::zone::names::{NameEntry, Names};
 
 /// Checks a name that is a cut, or below one, or below a DNAME.
 pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Findings) {

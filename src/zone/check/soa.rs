@@ -4,8 +4,8 @@ use super::{Content, Part};
 use crate::wire::code::rtype;
 use crate::wire::name::{Text, labels};
 use crate::wire::rdata;
-use crate::zone::compile::NameEntry;
 use crate::zone::finding::Findings;
+use crate::zone::names::NameEntry;
 
 /// RFC 2308 section 5: negative answers kept for more than a day have been found to be problematic.
 const NEGATIVE_MAX: u32 = 86_400;

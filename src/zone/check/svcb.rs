@@ -2,8 +2,8 @@
 
 use super::{Content, Part};
 use crate::wire::code::rtype::{self, HTTPS, SVCB};
-use crate::zone::compile::NameEntry;
 use crate::zone::finding::Findings;
+use crate::zone::names::NameEntry;
 use crate::zone::records::Record;
 
 pub(super) fn is_service(rtype: u16) -> bool {

@@ -3,8 +3,8 @@
 use super::{Content, Part, dots};
 use crate::wire::code::rtype::{self, CNAME, HTTPS, MX, NS, SRV, SVCB};
 use crate::wire::name::{self, Text};
-use crate::zone::compile::NameEntry;
 use crate::zone::finding::Findings;
+use crate::zone::names::NameEntry;
 use crate::zone::records::Record;
 
 /// A record that points to a name.

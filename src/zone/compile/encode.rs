@@ -1,7 +1,7 @@
 //! Encodes the RRsets of one name as the image holds them, and checks what one name can be wrong about.
 
-use super::names::{NameEntry, Names};
 use super::part::Extra;
+use super::referrals::are_encoded_as;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;
@@ -9,6 +9,7 @@ use crate::zone::check::{self, Content};
 use crate::zone::finding::Findings;
 use crate::zone::image::expanded_len;
 use crate::zone::layout::{RRSET_WIRE_MAX, extra, hint, rrset};
+use crate::zone::names::{NameEntry, Names};
 use crate::zone::records::{Record, Records};
 use std::borrow::Cow;
 
@@ -18,7 +19,7 @@ const TYPES_MAX: usize = 255;
 /// A record with what it is sorted by.
 pub(super) struct Sorted<'a> {
     pub(super) record: &'a Record,
-    rdata: &'a [u8],
+    pub(super) rdata: &'a [u8],
     /// For comparison; the RDATA itself where no names are in it.
     canonical: Cow<'a, [u8]>,
 }
@@ -54,8 +55,13 @@ impl<'a, 'f> Encoder<'a, 'f> {
     }
 
     /// Checks a name, and encodes its RRsets by type. `each` is called behind each, with its type and the number of its records,
-    /// signatures among them.
-    pub(super) fn encode_name(&mut self, entry: &NameEntry, mut each: impl FnMut(&mut Self, u16, usize)) {
+    /// signatures among them, and whether the RRset is `known`, the octets of one of a delegation: then it was not encoded again.
+    pub(super) fn encode_name(
+        &mut self,
+        entry: &NameEntry,
+        known: Option<&[u8]>,
+        mut each: impl FnMut(&mut Self, u16, usize, bool),
+    ) {
         self.set_owner(entry);
         let [mut list, mut signatures] = std::mem::take(&mut self.lists);
         self.sort(self.names.records_of(entry), &mut list);
@@ -64,8 +70,12 @@ impl<'a, 'f> Encoder<'a, 'f> {
         take_signatures(entry, &mut list, &mut signatures);
         for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
             let rtype = group[0].record.rtype;
+            if rtype == rtype::NS && known.is_some_and(|known| are_encoded_as(group, known)) {
+                each(self, rtype, group.len(), true);
+                continue;
+            }
             let count = self.encode(entry, group, covering(&signatures, rtype));
-            each(self, rtype, count);
+            each(self, rtype, count, false);
         }
         self.lists = [list, signatures];
     }

@@ -1,9 +1,10 @@
 //! The order of a signed zone's names, or of their hashes: what denials are found in.
 
-use super::chain::Chain;
+use super::part::Place;
 use super::rrsets::Rrsets;
 use crate::wire::code::rtype;
 use crate::zone::layout::{DIGEST, denial, order};
+use crate::zone::names::Chain;
 use crate::zone::order::OrderKey;
 
 /// What lies in the order, by its key.
@@ -53,7 +54,7 @@ impl<'a> Items<'a> {
             return Items::None;
         }
         let mut keys = NameKeys::default();
-        for number in (0..rrsets.node_count()).filter(|&number| !rrsets.node(number).is_hidden) {
+        for number in (0..rrsets.node_count()).filter(|&number| rrsets.node(number).place == Place::Index) {
             if rrsets.of(number).iter().any(|entry| entry.rtype == rtype::NSEC) {
                 let start = keys.octets.len();
                 keys.octets.extend_from_slice(OrderKey::new(rrsets.name(number)).as_bytes());

@@ -2,24 +2,29 @@
 
 use super::encode::{Encoder, expanded};
 use super::known::Known;
-use super::names::{NameEntry, Names, parent};
+use super::referrals::Referrals;
 use crate::wire::code::rtype;
 use crate::wire::name::Name;
 use crate::zone::finding::Findings;
 use crate::zone::layout::{self, APEX_INLINE_MAX, INLINE_MAX, SIGNED_INLINE_MAX, node, rrset};
 use crate::zone::memory;
+use crate::zone::names::{NameEntry, Names, parent};
 use crate::zone::records::Records;
 use std::ops::Range;
 
 /// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
 const SHARE_MIN: usize = 32;
+/// So many names for each slot of the table that finds equal RRsets; it grows where they have more of their own.
+const NAMES_PER_SLOT: usize = 8;
+/// Octets of an NS RRset, mostly.
+const REFERRAL: usize = 64;
 /// So many names, or RRsets, are worked on step by step together: what the next step reads of one is loaded while others are looked at.
 pub(super) const BATCH: usize = 32;
 
 /// Nodes and RRsets, each numbered from 0 here.
 #[derive(Default)]
 pub(super) struct Part {
-    /// Names, and sets but for their extras.
+    /// Names, each with those of its sets that are not shared behind it, but for their extras.
     octets: Vec<u8>,
     pub(super) nodes: Vec<Node>,
     /// What each node has, one node after the other, each by type.
@@ -33,6 +38,8 @@ pub(super) struct Part {
     pub(super) octets_in_vain: usize,
     /// Names `*`, each behind its parent, by their numbers among all names.
     pub(super) wildcards: Vec<(usize, usize)>,
+    /// Cuts, each with a hidden name that it needs and that may lie behind it, by their numbers among all names.
+    pub(super) glue: Vec<(u32, u32)>,
     /// Records after duplicates are gone.
     pub(super) record_count: u64,
     /// Octets of all records written out.
@@ -49,8 +56,18 @@ pub(super) struct Node {
     pub(super) depth: u8,
     /// Those of [`node`], but for the wildcard's.
     pub(super) flags: u8,
-    /// Occluded, or of NSEC3 records that lie in no order: no answer to any question.
-    pub(super) is_hidden: bool,
+    pub(super) place: Place,
+}
+
+/// Where a node lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the index, or it is the apex.
+    Index,
+    /// Hidden (occluded, or of NSEC3 records that lie in no order: no answer to any question), among the far items.
+    Far,
+    /// Hidden, behind the one cut that needs it.
+    Cut,
 }
 
 /// An RRset of a name.
@@ -78,11 +95,32 @@ pub(super) struct Set {
     extras: u8,
 }
 
+impl Node {
+    /// Without octets yet.
+    fn new(entry: &NameEntry, entries_at: usize) -> Node {
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        Node {
+            hash: entry.hash,
+            name_at: 0,
+            entries_at: entries_at as u32,
+            name_len: entry.relative.len() as u8,
+            depth: entry.depth,
+            flags: flag(entry.is_cut, node::CUT) | flag(entry.has_dname, node::DNAME),
+            place: if entry.is_hidden { Place::Far } else { Place::Index },
+        }
+    }
+}
+
 impl Set {
     /// Whether it lies beside its node. Its length counts with each extra's target by hash, so that where it lies does not depend on
     /// where they do.
     pub(super) fn is_inline(&self) -> bool {
         self.uses == 1 && self.may_be_inline
+    }
+
+    /// Its octets among those of its part.
+    fn octets<'p>(&self, all: &'p [u8]) -> &'p [u8] {
+        &all[self.at..self.at + self.len as usize]
     }
 }
 
@@ -103,33 +141,57 @@ impl Part {
     /// Sorts, checks and encodes the records of these names. Gives, too, the sets that may be shared by the hash of their content, and
     /// what was found to be wrong.
     pub(super) fn of(apex: &Name, records: &Records, names: &Names, numbers: Range<usize>) -> (Part, Known, Findings) {
-        let (mut part, mut known) = (Part::with_room(numbers.len()), Known::with_room(numbers.len() / 2));
+        let (mut part, mut known) = (Part::with_room(numbers.len()), Known::with_room(numbers.len() / NAMES_PER_SLOT));
         let mut findings = Findings::default();
         let mut encoder = Encoder::new(apex, records, names, &mut findings);
         let (mut targets, mut drafts) = (Vec::new(), Drafts::default());
+        let mut referrals = Referrals::with_room(numbers.len());
+        let (mut keys, mut guesses) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let end = numbers.end;
         (numbers.start..end.min(numbers.start + BATCH)).for_each(|number| names.prefetch(number));
         for start in numbers.step_by(BATCH) {
             let batch = start..end.min(start + BATCH);
             targets.clear();
-            for entry in batch.clone().map(|number| names.at(number)).filter(|entry| !entry.is_hidden) {
-                encoder.hash_targets(entry, &mut targets);
+            keys.clear();
+            for entry in batch.clone().map(|number| names.at(number)) {
+                let key = Referrals::key(apex, records, names, entry);
+                match key {
+                    Some(key) => referrals.prefetch(key),
+                    None if entry.is_hidden => {}
+                    None => encoder.hash_targets(entry, &mut targets),
+                }
+                keys.push(key);
             }
             names.prefetch_found(targets.iter().copied());
-            for number in batch {
+            guesses.clear();
+            guesses.extend(keys.iter().map(|key| key.and_then(|key| referrals.guess(key))));
+            let guessed = guesses.iter().flatten().map(|&set| set as usize);
+            guessed.clone().for_each(|set| memory::prefetch_item(&part.sets, set));
+            guessed.for_each(|set| memory::prefetch_from(part.octets(set), REFERRAL));
+            for ((number, &key), &guess) in batch.clone().zip(&keys).zip(&guesses) {
                 names.prefetch(number + BATCH);
                 let entry = names.at(number);
-                part.add_node(entry, part.entries.len() + drafts.list.len());
+                let entries_at = part.entries.len() + drafts.list.len();
+                part.nodes.push(Node::new(entry, entries_at));
                 if entry.is_wildcard && !entry.is_hidden {
                     part.wildcards.extend(names.find(parent(entry.relative)).map(|parent| (parent, number)));
                 }
-                encoder.encode_name(entry, |encoder, rtype, count| {
+                let known = guess.map(|set| part.sets[set as usize].octets(&part.octets));
+                encoder.encode_name(entry, known, |encoder, rtype, count, is_known| {
                     part.record_count += count as u64;
+                    if let (true, Some(set), Some(octets)) = (is_known, guess, known) {
+                        part.expanded_len += expanded(encoder.owner.len(), octets);
+                        return drafts.list.push(Draft { rtype, made: Made::Kept(set) });
+                    }
                     part.expanded_len += expanded(encoder.owner.len(), &encoder.encoded);
-                    drafts.add(names, entry, rtype, &mut encoder.encoded, &encoder.extras);
+                    let key = key.filter(|_| rtype == rtype::NS);
+                    let may_be_inline = drafts.add(names, entry, rtype, key, &mut encoder.encoded, &encoder.extras);
+                    let required = encoder.extras.iter().filter(|extra| extra.is_required && may_be_inline);
+                    let hidden = required.filter(|extra| names.at(extra.target as usize).is_hidden);
+                    part.glue.extend(hidden.map(|extra| (number as u32, extra.target)));
                 });
             }
-            part.keep(&mut drafts, &mut known);
+            part.keep(names, batch, &mut drafts, &mut known, &mut referrals);
         }
         (part, known, findings)
     }
@@ -150,50 +212,69 @@ impl Part {
         none
     }
 
-    fn add_node(&mut self, entry: &NameEntry, entries_at: usize) {
-        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-        self.nodes.push(Node {
-            hash: entry.hash,
-            name_at: self.octets.len(),
-            entries_at: entries_at as u32,
-            name_len: entry.relative.len() as u8,
-            depth: entry.depth,
-            flags: flag(entry.is_cut, node::CUT) | flag(entry.has_dname, node::DNAME),
-            is_hidden: entry.is_hidden,
+    /// Keeps the last names that were added, which have these numbers among all, and what was encoded of them: again, or as a set that
+    /// is known.
+    fn keep(
+        &mut self,
+        names: &Names,
+        numbers: Range<usize>,
+        drafts: &mut Drafts,
+        known: &mut Known,
+        referrals: &mut Referrals,
+    ) {
+        let hashes = drafts.list.iter().filter_map(|draft| match &draft.made {
+            Made::New(new) => new.may_be_shared.then_some(new.hash),
+            Made::Kept(_) => None,
         });
-        self.octets.extend_from_slice(entry.relative);
-    }
-
-    /// Keeps what was encoded: again, or as one that is known.
-    fn keep(&mut self, drafts: &mut Drafts, known: &mut Known) {
-        let hashes = drafts.list.iter().filter(|draft| draft.may_be_shared).map(|draft| draft.hash);
         hashes.clone().for_each(|hash| known.prefetch(hash));
         let guesses = hashes.filter_map(|hash| known.guess(hash)).map(|set| set as usize);
         guesses.clone().for_each(|set| memory::prefetch_item(&self.sets, set));
         guesses.for_each(|set| memory::prefetch_behind(self.octets(set)));
-        for draft in &drafts.list {
-            let (octets, extras) = (&drafts.octets[draft.octets.clone()], &drafts.extras[draft.extras.clone()]);
-            let first = draft.may_be_shared.then(|| self.first(known, draft.hash, octets, extras)).flatten();
-            let set = first.unwrap_or(self.sets.len() as u32);
-            self.entries.push(Entry { rtype: draft.rtype, is_inline: false, set });
-            if let Some(first) = first {
-                self.sets[first as usize].uses += 1;
-                continue;
+        let (first, drafts_end) = (self.nodes.len() - numbers.len(), self.entries.len() + drafts.list.len());
+        let mut list = drafts.list.iter();
+        for (node, number) in (first..).zip(numbers) {
+            self.nodes[node].name_at = self.octets.len();
+            self.octets.extend_from_slice(names.at(number).relative);
+            let end = self.nodes.get(node + 1).map_or(drafts_end, |next| next.entries_at as usize);
+            for draft in list.by_ref().take(end - self.entries.len()) {
+                let set = match &draft.made {
+                    Made::Kept(set) => {
+                        self.sets[*set as usize].uses += 1;
+                        *set
+                    }
+                    Made::New(new) => {
+                        let set = self.keep_set(drafts, new, known);
+                        new.key.into_iter().for_each(|key| referrals.learn(key, set));
+                        set
+                    }
+                };
+                self.entries.push(Entry { rtype: draft.rtype, is_inline: false, set });
             }
-            self.sets.push(Set {
-                at: self.octets.len(),
-                len: octets.len() as u32,
-                hash: draft.hash,
-                uses: 1,
-                may_be_shared: draft.may_be_shared,
-                may_be_inline: draft.may_be_inline,
-                extras_at: self.extras.len() as u32,
-                extras: extras.len() as u8,
-            });
-            self.octets.extend_from_slice(octets);
-            self.extras.extend_from_slice(extras);
         }
         drafts.clear();
+    }
+
+    /// Gives the number of the set.
+    fn keep_set(&mut self, drafts: &Drafts, draft: &New, known: &mut Known) -> u32 {
+        let (octets, extras) = (&drafts.octets[draft.octets.clone()], &drafts.extras[draft.extras.clone()]);
+        let first = draft.may_be_shared.then(|| self.first(known, draft.hash, octets, extras)).flatten();
+        if let Some(first) = first {
+            self.sets[first as usize].uses += 1;
+            return first;
+        }
+        self.sets.push(Set {
+            at: self.octets.len(),
+            len: octets.len() as u32,
+            hash: draft.hash,
+            uses: 1,
+            may_be_shared: draft.may_be_shared,
+            may_be_inline: draft.may_be_inline,
+            extras_at: self.extras.len() as u32,
+            extras: extras.len() as u8,
+        });
+        self.octets.extend_from_slice(octets);
+        self.extras.extend_from_slice(extras);
+        self.sets.len() as u32 - 1
     }
 
     /// The set of this content, if there is one; if not, the next one will be it.
@@ -223,8 +304,7 @@ impl Part {
 
     /// The octets of a set but for its extras: its number of extras is the last one, if it has any.
     pub(super) fn octets(&self, set: usize) -> &[u8] {
-        let set = &self.sets[set];
-        &self.octets[set.at..set.at + set.len as usize]
+        self.sets[set].octets(&self.octets)
     }
 
     /// The extras of a set.
@@ -244,7 +324,21 @@ struct Drafts {
 
 struct Draft {
     rtype: u16,
+    made: Made,
+}
+
+/// What was made of an RRset.
+enum Made {
+    /// It is the set with this number.
+    Kept(u32),
+    New(New),
+}
+
+/// An RRset that was encoded.
+struct New {
     hash: u64,
+    /// Of a delegation's NS records; see [`Referrals`].
+    key: Option<u64>,
     may_be_shared: bool,
     may_be_inline: bool,
     octets: Range<usize>,
@@ -252,8 +346,16 @@ struct Draft {
 }
 
 impl Drafts {
-    /// Adds what the encoder made, and works out how it may be kept.
-    fn add(&mut self, names: &Names, entry: &NameEntry, rtype: u16, encoded: &mut Vec<u8>, extras: &[Extra]) {
+    /// Adds what the encoder made, and works out how it may be kept. Gives whether it lies beside its node, if no other name has it.
+    fn add(
+        &mut self,
+        names: &Names,
+        entry: &NameEntry,
+        rtype: u16,
+        key: Option<u64>,
+        encoded: &mut Vec<u8>,
+        extras: &[Extra],
+    ) -> bool {
         let len = encoded.len();
         for extra in extras {
             encoded.extend_from_slice(&[extra.record, extra.place, extra.is_required as u8]);
@@ -268,17 +370,21 @@ impl Drafts {
             () if is_signed => SIGNED_INLINE_MAX,
             () => INLINE_MAX,
         };
+        let may_be_inline = len + extras.len() * HASHED_EXTRA <= max;
         let (octets_at, extras_at) = (self.octets.len(), self.extras.len());
         self.octets.extend_from_slice(&encoded[..len]);
         self.extras.extend_from_slice(extras);
-        self.list.push(Draft {
-            rtype,
+        let may_be_shared = len >= SHARE_MIN && !is_own;
+        let made = Made::New(New {
             hash,
-            may_be_shared: len >= SHARE_MIN && !is_own,
-            may_be_inline: len + extras.len() * HASHED_EXTRA <= max,
+            key: key.filter(|_| may_be_shared),
+            may_be_shared,
+            may_be_inline,
             octets: octets_at..self.octets.len(),
             extras: extras_at..self.extras.len(),
         });
+        self.list.push(Draft { rtype, made });
+        may_be_inline
     }
 
     fn clear(&mut self) {

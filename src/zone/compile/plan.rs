@@ -2,7 +2,7 @@
 
 use super::Unfit;
 use super::order::{Items, Order};
-use super::part::{Entry, Extra};
+use super::part::{Entry, Extra, Place};
 use super::rrsets::{Encoded, Rrsets};
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
@@ -27,8 +27,6 @@ pub(super) struct Plan<'a> {
     pub(super) order: Order<'a>,
     /// Octets of all segments but the order's, as far as they can be told before they are written.
     pub(super) segments_len: u64,
-    /// Names that lie behind their cut.
-    own: Vec<bool>,
 }
 
 /// A far item.
@@ -71,7 +69,6 @@ impl<'a> Plan<'a> {
             far: Vec::new(),
             order: Order::default(),
             segments_len: 0,
-            own: own(rrsets),
         };
         plan.far = plan.collect_far();
         let head_len = header::SIZE + apex.as_wire().len() + items.hashing().len();
@@ -111,8 +108,13 @@ impl<'a> Plan<'a> {
     fn lay_out(&mut self, counted: impl Fn(u64) -> u64) -> Lens {
         let cores = self.rrsets.cores;
         let names = in_parts(cores, self.indexed.len(), |part| {
-            let len = |&number: &u32| (SLOT + self.node_len(number as usize)) as u32;
-            self.indexed[part].iter().map(len).collect::<Vec<_>>()
+            let numbers = &self.indexed[part];
+            let mut glue = self.rrsets.glue_ahead(numbers.first().copied().unwrap_or(0));
+            let len = |&number: &u32| {
+                glue.reach(number);
+                (SLOT + self.node_len(number as usize)) as u32
+            };
+            numbers.iter().map(len).collect::<Vec<_>>()
         });
         let far = in_parts(cores, self.far.len(), |part| {
             let len = |number: usize| {
@@ -174,7 +176,7 @@ impl<'a> Plan<'a> {
             sets
         });
         let nodes = in_parts(rrsets.cores, rrsets.node_count(), |part| {
-            let hidden = part.filter(|&number| rrsets.node(number).is_hidden && !self.own[number]);
+            let hidden = part.filter(|&number| rrsets.node(number).place == Place::Far);
             let item = |number: usize| {
                 let hash = rrsets.node(number).hash;
                 Item { hash, key: far::key(hash, true), number: number as u32 }
@@ -204,12 +206,12 @@ impl<'a> Plan<'a> {
     /// How an extra's target is given, as its flags say it.
     pub(super) fn extra_flags(&self, extra: &Extra) -> u8 {
         let target = extra.target as usize;
-        let given = match () {
-            () if self.own[target] => extra::PLACE | extra::OWN,
-            () if target == self.rrsets.apex => extra::APEX,
-            () if self.is_flat => extra::PLACE,
-            () if self.rrsets.node(target).is_hidden => extra::FAR,
-            () => extra::HASH,
+        let given = match self.rrsets.node(target).place {
+            Place::Cut => extra::PLACE | extra::OWN,
+            _ if target == self.rrsets.apex => extra::APEX,
+            _ if self.is_flat => extra::PLACE,
+            Place::Far => extra::FAR,
+            Place::Index => extra::HASH,
         };
         given | if extra.is_required { extra::REQUIRED } else { 0 }
     }
@@ -223,7 +225,8 @@ impl<'a> Plan<'a> {
                 let encoded = self.rrsets.set(set);
                 len += self.set_len(encoded);
                 let targets = encoded.extras.iter().map(|extra| extra.target as usize);
-                len += targets.filter(|&target| self.own[target]).map(|target| self.node_len(target)).sum::<usize>();
+                let behind = targets.filter(|&target| self.rrsets.node(target).place == Place::Cut);
+                len += behind.map(|target| self.node_len(target)).sum::<usize>();
             }
         }
         len
@@ -264,19 +267,4 @@ impl<'a> Plan<'a> {
     fn item_len(&self, item: &Item) -> usize {
         if item.is_node() { self.node_len(item.number as usize) } else { self.set_len(self.rrsets.set(item.number)) }
     }
-}
-
-/// Hidden names that nothing but the NS records of their own cut needs, where these lie in the cut's bucket: they may lie there
-/// too, so that such a referral is one run of cache lines. Few enough: the RRset that names them is small.
-fn own(rrsets: &Rrsets) -> Vec<bool> {
-    let mut own = vec![false; rrsets.node_count()];
-    let mut wanted = vec![false; rrsets.node_count()];
-    for (_, Encoded { set, extras, .. }) in rrsets.sets() {
-        for extra in extras {
-            let target = extra.target as usize;
-            own[target] = !wanted[target] && extra.is_required && set.is_inline() && rrsets.node(target).is_hidden;
-            wanted[target] = true;
-        }
-    }
-    own
 }

@@ -1,19 +1,19 @@
 //! All nodes and RRsets of a zone, encoded as the image holds them; RRsets that are equal are kept once.
 
-use super::chain::Chain;
 use super::encode::{Encoder, expanded, take_signatures};
 use super::known::Known;
-use super::names::{NameEntry, Names};
-use super::part::{BATCH, Entry, Extra, Node, Part, Set};
+use super::part::{BATCH, Entry, Extra, Node, Part, Place, Set};
 use crate::wire::name::Name;
 use crate::zone::check::{self, Content};
 use crate::zone::cores::in_parts;
 use crate::zone::finding::Findings;
 use crate::zone::layout::order;
 use crate::zone::memory;
+use crate::zone::names::{Chain, NameEntry, Names};
 use crate::zone::nsec3::Hash as NameHash;
 use crate::zone::records::Records;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What a zone's records say, with nothing left to ask them: nodes in the order of their hashes, and RRsets.
 pub(super) struct Rrsets {
@@ -29,10 +29,12 @@ pub(super) struct Rrsets {
     pub(super) apex: usize,
     /// The child `*` of a name.
     pub(super) wildcards: HashMap<usize, usize>,
+    /// Cuts, each with a hidden name that nothing but its NS records needs, by cut: such a name may lie behind its cut, so that the
+    /// referral is one run of cache lines. Few enough: the RRset that names it is small.
+    pub(super) glue: Vec<(u32, u32)>,
     share_a_hash: bool,
-    /// The NSEC3 records that deny, by hash.
-    chain: Vec<Link>,
-    chain_octets: Vec<u8>,
+    /// The NSEC3 records that deny.
+    chain: Links,
     /// Octets of all names and sets.
     pub(super) octets_len: u64,
     /// Records after duplicates are gone.
@@ -41,7 +43,16 @@ pub(super) struct Rrsets {
     pub(super) expanded_len: u64,
 }
 
-/// An NSEC3 record of the chain: where its octets, from its label on, lie.
+/// NSEC3 records of the chain, by hash.
+#[derive(Default)]
+struct Links {
+    list: Vec<Link>,
+    octets: Vec<u8>,
+    record_count: u64,
+    expanded_len: u64,
+}
+
+/// One of them: where its octets, from its label on, lie.
 struct Link {
     hash: NameHash,
     at: usize,
@@ -73,15 +84,22 @@ impl Rrsets {
             cores: names.cores(),
             apex: names.apex(),
             wildcards: HashMap::new(),
+            glue: Vec::new(),
             share_a_hash: false,
-            chain: Vec::new(),
-            chain_octets: Vec::new(),
+            chain: Links::default(),
             octets_len: 0,
             record_count: 0,
             expanded_len: 0,
         };
         // What lies in the order comes first.
-        all.encode_chain(&mut Encoder::new(apex, records, names, findings), chain);
+        let links = in_parts(names.cores(), chain.len(), |part| {
+            let mut findings = Findings::default();
+            (Links::of(&mut Encoder::new(apex, records, names, &mut findings), chain, part), findings)
+        });
+        for (links, found) in links {
+            all.add_links(links);
+            findings.append(found);
+        }
         let parts = in_parts(names.cores(), names.len(), |part| Part::of(apex, records, names, part));
         let mut first_known = None;
         for (mut part, known, found) in parts {
@@ -93,10 +111,18 @@ impl Rrsets {
             findings.append(found);
         }
         drop(first_known);
-        let mut is_used = vec![false; names.len()];
-        let extras = all.parts.iter().flat_map(|part| &part.extras);
-        extras.for_each(|extra| is_used[extra.target as usize] = true);
-        check::glue(&Content { apex, records, names }, &is_used, findings);
+        // What is needed twice is told from the rest, but not from what is needed more often.
+        let mut uses = vec![0u8; names.len()];
+        for extra in all.parts.iter().flat_map(|part| &part.extras) {
+            let uses = &mut uses[extra.target as usize];
+            *uses = uses.saturating_add(1);
+        }
+        all.glue.retain(|&(_, target)| uses[target as usize] == 1);
+        for number in 0..all.glue.len() {
+            let (at, place) = all.place_of_node(all.glue[number].1 as usize);
+            all.parts[at].nodes[place].place = Place::Cut;
+        }
+        check::glue(&Content { apex, records, names }, |number| uses[number] > 0, findings);
         all.tell_inline();
         all
     }
@@ -109,6 +135,7 @@ impl Rrsets {
         self.expanded_len += part.expanded_len;
         self.share_a_hash |= part.share_a_hash;
         self.wildcards.extend(part.wildcards.drain(..));
+        self.glue.append(&mut part.glue);
         self.parts.push(part);
     }
 
@@ -160,31 +187,21 @@ impl Rrsets {
         self.share_a_hash
     }
 
-    /// Encodes the NSEC3 records that lie in the order.
-    fn encode_chain(&mut self, encoder: &mut Encoder, chain: &Chain) {
-        let records = encoder.records;
-        let (mut list, mut signatures) = (Vec::new(), Vec::new());
-        for (hash, members) in chain.iter() {
-            encoder.sort(members.iter().map(|&index| records.at(index as usize)), &mut list);
-            // Of several spellings the least, as for every owner.
-            let least = list.iter().map(|sorted| records.owner(sorted.record)).min().unwrap_or_default();
-            let label = &least[..order::LABEL];
-            let entry = NameEntry::new(0, label, 0, 0);
-            take_signatures(&entry, &mut list, &mut signatures);
-            let count = encoder.encode(&entry, &list, &signatures);
-            self.record_count += count as u64;
-            self.expanded_len += expanded(label.len() + encoder.apex.as_wire().len(), &encoder.encoded);
-            let at = self.chain_octets.len();
-            self.chain_octets.extend_from_slice(label);
-            self.chain_octets.extend_from_slice(&encoder.encoded);
-            self.chain.push(Link { hash: *hash, at, len: (self.chain_octets.len() - at) as u32 });
-        }
-        self.octets_len += self.chain_octets.len() as u64;
+    /// Takes the NSEC3 records that follow.
+    fn add_links(&mut self, mut links: Links) {
+        let chain = &mut self.chain;
+        links.list.iter_mut().for_each(|link| link.at += chain.octets.len());
+        chain.list.append(&mut links.list);
+        chain.octets.append(&mut links.octets);
+        self.octets_len = chain.octets.len() as u64;
+        self.record_count += links.record_count;
+        self.expanded_len += links.expanded_len;
     }
 
     /// Hash and octets of each NSEC3 record that lies in the order, by hash.
     pub(super) fn chain(&self) -> impl ExactSizeIterator<Item = (&NameHash, &[u8])> {
-        self.chain.iter().map(|link| (&link.hash, &self.chain_octets[link.at..link.at + link.len as usize]))
+        let Links { list, octets, .. } = &self.chain;
+        list.iter().map(|link| (&link.hash, &octets[link.at..link.at + link.len as usize]))
     }
 
     /// How many nodes.
@@ -240,10 +257,15 @@ impl Rrsets {
         memory::prefetch_item(&self.parts[at].sets, place);
     }
 
+    /// Loads ahead what a walk through the nodes, in their order and from this one on, needs of the names that lie behind cuts.
+    pub(super) fn glue_ahead(&self, first: u32) -> GlueAhead<'_> {
+        GlueAhead { rrsets: self, next: self.glue.partition_point(|&(cut, _)| cut < first) }
+    }
+
     /// Whether the index holds a node: all but the apex and the hidden ones.
     #[inline]
     pub(super) fn is_indexed(&self, number: usize) -> bool {
-        number != self.apex && !self.node(number).is_hidden
+        number != self.apex && self.node(number).place == Place::Index
     }
 
     /// The part that a node is in, and where it lies there.
@@ -258,5 +280,67 @@ impl Rrsets {
     fn place_of_set(&self, number: u32) -> (usize, usize) {
         let at = self.firsts.partition_point(|&(_, first)| first <= number) - 1;
         (at, (number - self.firsts[at].1) as usize)
+    }
+}
+
+impl Links {
+    /// Encodes the NSEC3 records of these owners.
+    fn of(encoder: &mut Encoder, chain: &Chain, owners: Range<usize>) -> Links {
+        let records = encoder.records;
+        let mut all = Links::default();
+        let (mut list, mut signatures) = (Vec::new(), Vec::new());
+        for (hash, numbers) in owners.map(|owner| chain.owner(owner)) {
+            encoder.sort(numbers.map(|number| records.at(number as usize)), &mut list);
+            // Of several spellings the least, as for every owner.
+            let least = list.iter().map(|sorted| records.owner(sorted.record)).min().unwrap_or_default();
+            let label = &least[..order::LABEL];
+            let entry = NameEntry::new(0, label, 0, 0);
+            take_signatures(&entry, &mut list, &mut signatures);
+            let count = encoder.encode(&entry, &list, &signatures);
+            all.record_count += count as u64;
+            all.expanded_len += expanded(label.len() + encoder.apex.as_wire().len(), &encoder.encoded);
+            let at = all.octets.len();
+            all.octets.extend_from_slice(label);
+            all.octets.extend_from_slice(&encoder.encoded);
+            all.list.push(Link { hash: *hash, at, len: (all.octets.len() - at) as u32 });
+        }
+        all
+    }
+}
+
+/// See [`Rrsets::glue_ahead`].
+pub(super) struct GlueAhead<'a> {
+    rrsets: &'a Rrsets,
+    /// Of the list of glue, what the walk comes to next.
+    next: usize,
+}
+
+/// So many names behind cuts further on, memory is being loaded; so much further on again what it takes to know its place.
+const AHEAD: usize = 4;
+
+impl GlueAhead<'_> {
+    /// Tells that the walk has come to this node.
+    #[inline]
+    pub(super) fn reach(&mut self, number: u32) {
+        while self.rrsets.glue.get(self.next).is_some_and(|&(cut, _)| cut <= number) {
+            self.next += 1;
+            self.load(3 * AHEAD, |part, node| memory::prefetch_item(&part.nodes, node));
+            self.load(2 * AHEAD, |part, node| {
+                memory::prefetch_behind(part.name(node));
+                memory::prefetch_item(part.entries(node), 0);
+            });
+            self.load(AHEAD, |part, node| {
+                if let Some(entry) = part.entries(node).first() {
+                    self.rrsets.prefetch_set(entry.set);
+                }
+            });
+        }
+    }
+
+    fn load(&self, ahead: usize, what: impl Fn(&Part, usize)) {
+        if let Some(&(_, target)) = self.rrsets.glue.get(self.next + ahead) {
+            let (at, place) = self.rrsets.place_of_node(target as usize);
+            what(&self.rrsets.parts[at], place);
+        }
     }
 }

@@ -98,6 +98,56 @@ fn occluded_names_are_not_found_but_kept() {
     assert_eq!(owners, expected.map(|(owner, rtype)| (owner.to_string(), rtype)));
 }
 
+/// Most delegations of a registry have one of few sets of name servers; each that looks alike is what it says all the same.
+#[test]
+fn delegations_with_common_servers_keep_what_they_say() {
+    let (one, two, capital): (&[u8], &[u8], &[u8]) =
+        (b"\x03ns1\x06hoster\x03net\0", b"\x03ns2\x06hoster\x03net\0", b"\x03NS1\x06hoster\x03net\0");
+    let inside: &[u8] = b"\x02ns\x07example\0";
+    let owners: Vec<String> = (0..2000).map(|n| format!("d{n}.example")).collect();
+    let servers: [&[(u32, &[u8])]; 8] = [
+        &[(60, one), (60, two)],
+        &[(60, two), (60, one)],
+        &[(61, one), (61, two)],
+        &[(60, capital), (60, two)],
+        &[(60, one), (60, two), (60, one)],
+        &[(60, one), (90, two)],
+        &[(60, one), (60, inside)],
+        &[(60, one), (60, two), (60, b"\x03ns3\x06hoster\x03net\0")],
+    ];
+    let mut lines: Vec<(&str, u16, u32, &[u8])> = vec![("ns.example", rtype::A, 60, &[192, 0, 2, 1])];
+    let mut expected = Vec::new();
+    for (owner, n) in owners.iter().zip(0..) {
+        let of_one = servers[n % 8].iter().map(|&(ttl_secs, rdata)| (&owner[..], rtype::NS, ttl_secs, rdata));
+        lines.extend(of_one.clone());
+        let ttl_secs = of_one.clone().map(|(_, _, ttl_secs, _)| ttl_secs).min().unwrap();
+        let mut rdata: Vec<&[u8]> = of_one.map(|(_, _, _, rdata)| rdata).collect();
+        rdata.sort_by_key(|rdata| rdata.to_ascii_lowercase());
+        rdata.dedup();
+        expected.extend(rdata.into_iter().map(|rdata| (format!("{owner}."), ttl_secs, rdata.to_vec())));
+    }
+    let (image, findings) = compile(&name("example"), &records(&lines));
+    let image = image.unwrap();
+    let told = |what: &str| findings.iter().filter(|finding| finding.message.contains(what)).count();
+    assert_eq!((told("duplicate NS"), told("TTL 90 differs")), (250, 250));
+    let mut found = Vec::new();
+    let of_delegation = |owner: &[u8], rtype: u16| rtype == rtype::NS && Text(owner).to_string() != "example.";
+    image
+        .for_each_record(|owner, rtype, ttl_secs, rdata| {
+            if of_delegation(owner, rtype) {
+                found.push((Text(owner).to_string(), ttl_secs, rdata.to_vec()));
+            }
+        })
+        .unwrap();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    let copies = image.root().windows(one.len()).filter(|window| window == &one).count();
+    assert_eq!(copies, 4, "with two, at another TTL, with the zone's own, with three");
+    lines.reverse();
+    assert_eq!(compiled(&lines).root(), image.root());
+}
+
 #[test]
 fn equal_rrsets_are_kept_once() {
     let ns: &[u8] = b"\x03ns1\x0chosting-corp\x03net\0";

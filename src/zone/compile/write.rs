@@ -3,6 +3,7 @@
 use super::apex::Soa;
 use super::part::Entry;
 use super::plan::{Item, Plan};
+use super::rrsets::GlueAhead;
 use crate::wire::name::Name;
 use crate::zone::cores::in_parts;
 use crate::zone::image::Piece;
@@ -33,7 +34,7 @@ pub(super) fn image(apex: &Name, soa: &Soa, plan: &Plan) -> (Vec<u8>, Vec<Piece>
 fn flat(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     let mut root = start_root(apex, soa, plan, refs);
     let name_table = root.len() as u32;
-    let mut run = Run { plan, refs, out: root, start: 0 };
+    let mut run = Run::new(plan, refs, root, 0);
     run.put_names(0, &mut &plan.indexed[..]);
     let far_table = run.out.len() as u32;
     if !plan.far.is_empty() {
@@ -94,7 +95,7 @@ fn start_root(apex: &Name, soa: &Soa, plan: &Plan, refs: &Refs) -> Vec<u8> {
     }
     out.extend_from_slice(apex.as_wire());
     out.extend_from_slice(&hashing);
-    let mut run = Run { plan, refs, out, start: 0 };
+    let mut run = Run::new(plan, refs, out, 0);
     run.put_node(plan.rrsets.apex);
     run.out
 }
@@ -122,10 +123,10 @@ fn part_of_segments(plan: &Plan, refs: &Refs, part: Range<usize>) -> Vec<(Piece,
     let name_segments = plan.name_grid.segments();
     let far_end = name_segments + plan.far_grid.segments();
     let mut left = plan.segments_len as usize / far_end * part.len();
-    let mut run = Run { plan, refs, out: new_arena(&mut left), start: 0 };
     let (mut pieces, mut lens, mut digests) = (Vec::with_capacity(part.len()), Vec::new(), Vec::new());
     let hash = |&number: &u32| plan.rrsets.node(number as usize).hash;
     let mut names = from_segment(&plan.indexed, part.start, plan.name_grid, hash);
+    let mut run = Run::new(plan, refs, new_arena(&mut left), names.first().copied().unwrap_or(0));
     let far_start = part.start.saturating_sub(name_segments);
     let mut far = from_segment(&plan.far, far_start, plan.far_grid, |item| far::prefix(item.hash));
     for segment in part {
@@ -205,9 +206,15 @@ struct Run<'a> {
     refs: &'a Refs,
     out: Vec<u8>,
     start: usize,
+    glue: GlueAhead<'a>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Goes on behind `out`; the first name that is put is this one, or a later one.
+    fn new(plan: &'a Plan, refs: &'a Refs, out: Vec<u8>, first: u32) -> Run<'a> {
+        Run { plan, refs, out, start: 0, glue: plan.rrsets.glue_ahead(first) }
+    }
+
     /// The next place.
     fn here(&self) -> usize {
         self.out.len() - self.start
@@ -222,6 +229,7 @@ impl Run<'_> {
                 run.refs.prefetch_sets(plan.rrsets.of(ahead as usize));
             }
             let slot = hash(&number) as u8 as u32 | (run.here() as u32) << 8;
+            run.glue.reach(number);
             run.put_node(number as usize);
             slot
         });

@@ -26,6 +26,12 @@ impl Fault {
         Fault(Box::new(Parts { spot, message: message.into(), remedy: remedy.into() }))
     }
 
+    /// One that is counted and not shown.
+    #[cold]
+    pub(crate) fn unshown(spot: Spot) -> Fault {
+        Fault(Box::new(Parts { spot, message: String::new(), remedy: String::new() }))
+    }
+
     pub(crate) fn spot(&self) -> Spot {
         self.0.spot
     }

@@ -22,6 +22,8 @@ const PIECE: u64 = 1 << 20;
 pub(super) const PIECES_MAX: usize = 1 << 12;
 /// The directives mostly stand at the start of a text: one of so many octets of a piece's length is not read in pieces.
 const HEAD_SHARE: usize = 256;
+/// Pieces that are read and wait to be taken, beside the one that each core has at hand: more of them take more memory.
+const READ_AHEAD: usize = 2;
 /// How often in a row it may be tried in vain to read pieces.
 const TRIES: u32 = 4;
 
@@ -143,7 +145,7 @@ impl Reader<'_> {
         let start = self.start_of_pieces(file);
         let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
         let spares = Spares::default();
-        let work = |done: mpsc::Sender<_>| {
+        let work = |done: mpsc::SyncSender<_>| {
             while !is_over.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(range) = ranges.get(number) else { break };
@@ -154,7 +156,7 @@ impl Reader<'_> {
             }
         };
         let taken = std::thread::scope(|scope| {
-            let (done, read) = mpsc::channel();
+            let (done, read) = mpsc::sync_channel(READ_AHEAD);
             for _ in 0..cores {
                 let (work, done) = (&work, done.clone());
                 scope.spawn(move || work(done));

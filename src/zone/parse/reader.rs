@@ -294,6 +294,8 @@ impl<'o> Reader<'o> {
         }
         let fault = match read {
             Ok(_) if name::is_at_or_below(owner.as_wire(), self.apex.as_wire()) => return Ok(()),
+            // A file of another zone has this in each line.
+            Ok(_) if self.diagnostics.has_enough_errors() => Fault::unshown(token.spot()),
             Ok(relative) => out_of_zone(token.spot(), owner.as_wire(), self.apex, relative),
             Err(fault) => fault,
         };
@@ -518,6 +520,11 @@ struct Diagnostics {
 impl Diagnostics {
     fn new(max: usize) -> Diagnostics {
         Diagnostics { kept: Vec::new(), max, errors: 0, warnings: 0 }
+    }
+
+    /// Whether further errors are only counted.
+    fn has_enough_errors(&self) -> bool {
+        self.errors >= self.max
     }
 
     fn add(&mut self, diagnostic: Diagnostic) {

@@ -4,7 +4,6 @@
 //! So what is asked of each name is found out in one pass over the records in their own order, on all cores; and who goes through the
 //! names loads the records of the next ones ahead ([`Names::prefetch`]).
 
-use super::chain::{Chain, is_of_nsec3};
 use crate::wire::case::has_capitals;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
@@ -17,6 +16,11 @@ use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
+mod chain;
+
+use chain::is_of_nsec3;
+pub(in crate::zone) use chain::{Chain, is_signed};
+
 /// Empty non-terminals that a zone may have for each owner, and beside that. Deep zones have many: a host of ip6.arpa up to
 /// 31 that no other host shares. Without a bound, one line of `$GENERATE` makes more of them than fit into memory.
 const EMPTY_PER_OWNER: usize = 32;
@@ -28,6 +32,9 @@ const BIN_BITS_MAX: u32 = 8;
 
 /// Names that are looked for at once: the memory that finds one is loaded while others are looked at.
 const BATCH: usize = 32;
+/// Octets of a record's RDATA, mostly, and how many octets behind a name are loaded ahead at most.
+const RDATA: usize = 28;
+const PREFETCHED_MAX: usize = 192;
 /// No name's number.
 const NONE: u32 = u32::MAX;
 
@@ -177,7 +184,9 @@ impl<'a> Names<'a> {
     pub(in crate::zone) fn prefetch(&self, number: usize) {
         if let Some(name) = self.list.get(number) {
             memory::prefetch_item(self.records.as_slice(), name.run.first as usize);
-            memory::prefetch_behind(name.relative);
+            // Mostly its records' data follow it, in the order of the text.
+            let count = if name.is_scattered { 1 } else { name.run.count as usize };
+            memory::prefetch_from(name.relative, PREFETCHED_MAX.min(name.relative.len() + RDATA * count));
         }
     }
 
@@ -201,7 +210,7 @@ impl<'a> Names<'a> {
     }
 
     /// Loads what finding the names with these hashes reads.
-    pub(super) fn prefetch_found(&self, hashes: impl Iterator<Item = u64> + Clone) {
+    pub(in crate::zone) fn prefetch_found(&self, hashes: impl Iterator<Item = u64> + Clone) {
         let first_bits = hashes.map(|hash| (hash >> self.shift()) as usize);
         first_bits.clone().for_each(|first_bits| memory::prefetch_item(&self.starts, first_bits));
         let starts = first_bits.map(|first_bits| self.starts[first_bits] as usize);
@@ -248,7 +257,7 @@ impl<'a> Names<'a> {
     }
 
     /// The hash of the name with this absolute wire form; None when it is outside the zone.
-    pub(super) fn hash_absolute(&self, apex: &Name, wire: &[u8]) -> Option<u64> {
+    pub(in crate::zone) fn hash_absolute(&self, apex: &Name, wire: &[u8]) -> Option<u64> {
         Some(with_lower(self.relative(apex, wire)?, |lower| layout::hash(self.seed, lower)))
     }
 
@@ -449,7 +458,9 @@ struct Sorted<'a> {
 /// Sorts the names of some bins, all that were read of them, and makes one of those that are the same.
 fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> {
     let count = |bin: usize| read.iter().map(|bins| bins[bin].len()).sum::<usize>();
-    let mut sorted = Sorted { list: Vec::with_capacity(bins.clone().map(count).sum()), scattered: Vec::new() };
+    // The others are put behind the first.
+    let room = if bins.start == 0 { 0..read.first().map_or(0, Vec::len) } else { bins.clone() };
+    let mut sorted = Sorted { list: Vec::with_capacity(room.map(count).sum()), scattered: Vec::new() };
     memory::prefer_huge_pages(&mut sorted.list);
     let (mut unsorted, mut names): (Vec<NameEntry>, Vec<NameEntry>) = Default::default();
     let mut keys = Vec::new();
@@ -460,14 +471,19 @@ fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> 
         keys.clear();
         keys.extend(unsorted.iter().zip(0u32..).map(|(name, place)| (name.hash, place)));
         keys.sort_unstable();
-        names.clear();
-        names.extend(keys.iter().map(|&(_, place)| unsorted[place as usize]));
-        for run in names.chunk_by_mut(|a, b| a.hash == b.hash) {
-            // Names that share a hash are rare, and told apart by their bytes.
-            if run.iter().any(|name| !name.relative.eq_ignore_ascii_case(run[0].relative)) {
-                run.sort_by(|a, b| compare_lower(a.relative, b.relative).then(a.run.first.cmp(&b.run.first)));
+        for run in keys.chunk_by(|a, b| a.0 == b.0) {
+            // The bytes of a name lie in memory that is not looked at without need.
+            if let &[(_, place)] = run {
+                sorted.list.push(unsorted[place as usize]);
+                continue;
             }
-            for same in run.chunk_by(|a, b| a.relative.eq_ignore_ascii_case(b.relative)) {
+            names.clear();
+            names.extend(run.iter().map(|&(_, place)| unsorted[place as usize]));
+            // Names that share a hash are rare, and told apart by their bytes.
+            if names.iter().any(|name| !name.relative.eq_ignore_ascii_case(names[0].relative)) {
+                names.sort_by(|a, b| compare_lower(a.relative, b.relative).then(a.run.first.cmp(&b.run.first)));
+            }
+            for same in names.chunk_by(|a, b| a.relative.eq_ignore_ascii_case(b.relative)) {
                 sorted.push(same);
             }
         }

@@ -1,27 +1,34 @@
 //! Which NSEC3 records deny names: the chain that the zone's NSEC3PARAM names (RFC 5155 section 4).
 
-use super::Findings;
 use crate::wire::code::rtype;
 use crate::wire::name::Name;
 use crate::wire::rdata;
+use crate::zone::cores::in_parts;
+use crate::zone::finding::Findings;
 use crate::zone::layout::{ITERATIONS_MAX, order};
 use crate::zone::nsec3::{self, HASH_LEN, Hash, LABEL_LEN, Params};
 use crate::zone::records::{Record, Records};
-use std::collections::BTreeMap;
 
 /// The records of the chain. They lie in the order and not among the names: a question for such a name is answered as if it did not
 /// exist (RFC 5155 section 7.2.8).
 #[derive(Default)]
 pub(in crate::zone) struct Chain {
-    pub(super) iterations: u16,
-    pub(super) salt: Vec<u8>,
+    pub(in crate::zone) iterations: u16,
+    pub(in crate::zone) salt: Vec<u8>,
     /// The hashes of the apex and of its child `*`: most denials need them.
-    pub(super) apex_hashes: [Hash; 2],
-    /// Numbers of the records of each owner, RRSIG among them.
-    owners: BTreeMap<Hash, Vec<u32>>,
+    pub(in crate::zone) apex_hashes: [Hash; 2],
+    /// Hash of the owner and number of each record, RRSIG among them; by hash, those of one owner in the order of the text.
+    links: Vec<Link>,
+    /// Where among them each owner's start.
+    starts: Vec<u32>,
     /// Whether a record is one of them; empty if none is.
     members: Vec<bool>,
 }
+
+type Link = (Hash, u32);
+
+/// Ranges of hashes that cores share in: by the first two octets.
+const RANGES: usize = 1 << 16;
 
 /// Whether a record is NSEC3, or covers one.
 pub(super) fn is_of_nsec3(record: &Record, records: &Records) -> bool {
@@ -35,16 +42,11 @@ pub(super) fn is_of_nsec3(record: &Record, records: &Records) -> bool {
 impl Chain {
     /// Finds it: that of the first NSEC3PARAM which has a record for the apex itself. A zone may have several, one that is being
     /// made or taken down among them; and none is used if the zone's SOA is not signed.
-    pub(super) fn find(apex: &Name, records: &Records, findings: &mut Findings) -> Chain {
+    pub(in crate::zone) fn find(apex: &Name, records: &Records, cores: usize, findings: &mut Findings) -> Chain {
         if records.of_type(rtype::NSEC3).next().is_none() || !is_signed(apex, records) {
             return Chain::default();
         }
-        let mut owners = BTreeMap::<Hash, Vec<u32>>::new();
-        for (index, record) in records.iter().enumerate().filter(|(_, record)| is_of_nsec3(record, records)) {
-            if let Some(hash) = hash_of(records.owner(record), apex) {
-                owners.entry(hash).or_default().push(index as u32);
-            }
-        }
+        let all = links(apex, records, cores);
         let lower = apex.to_lower();
         let at_apex = |record: &&Record| records.owner(record).len() == apex.as_wire().len();
         let mut offered: Vec<&Record> = records.of_type(rtype::NSEC3PARAM).filter(at_apex).collect();
@@ -56,10 +58,10 @@ impl Chain {
                 continue;
             };
             let is_member = |index: u32| is_of_chain(records.rdata(records.at(index as usize)), &params);
-            let is_link = |members: &Vec<u32>| {
-                let mut nsec3 =
-                    members.iter().filter(|&&index| records.at(index as usize).rtype == rtype::NSEC3).peekable();
-                nsec3.peek().is_some() && nsec3.all(|&index| is_member(index))
+            let is_owner = |links: &[Link]| {
+                let numbers = links.iter().map(|&(_, number)| number);
+                let mut nsec3 = numbers.filter(|&number| records.at(number as usize).rtype == rtype::NSEC3).peekable();
+                nsec3.peek().is_some() && nsec3.all(is_member)
             };
             if params.iterations > ITERATIONS_MAX {
                 let message =
@@ -72,7 +74,12 @@ impl Chain {
                 continue;
             }
             let apex_hash = nsec3::hash(lower.as_wire(), params.salt, params.iterations);
-            if !owners.get(&apex_hash).is_some_and(is_link) {
+            let from = all.partition_point(|(hash, _)| *hash < apex_hash);
+            if !all[from..]
+                .chunk_by(is_same_owner)
+                .next()
+                .is_some_and(|first| first[0].0 == apex_hash && is_owner(first))
+            {
                 continue;
             }
             if params.iterations > 0 || !params.salt.is_empty() {
@@ -82,16 +89,27 @@ impl Chain {
                 );
                 findings.warning(record, message, "sign the zone with 0 iterations and no salt (RFC 9276 section 3.1)");
             }
-            owners.retain(|_, members| is_link(members));
+            let links = in_parts(cores, RANGES, |ranges| {
+                let start = |range: usize| all.partition_point(|(hash, _)| range_of(hash) < range);
+                let owners = all[start(ranges.start)..start(ranges.end)].chunk_by(is_same_owner);
+                owners.filter(|links| is_owner(links)).collect::<Vec<_>>().concat()
+            })
+            .concat();
             let mut members = vec![false; records.len()];
-            owners.values().flatten().for_each(|&index| members[index as usize] = true);
+            links.iter().for_each(|&(_, number)| members[number as usize] = true);
+            let starts = links.chunk_by(is_same_owner).scan(0, |end, owner| {
+                let start = *end;
+                *end += owner.len() as u32;
+                Some(start)
+            });
             let star = [b"\x01*", lower.as_wire()].concat();
             let star_hash = nsec3::hash(&star, params.salt, params.iterations);
             return Chain {
                 iterations: params.iterations,
                 salt: params.salt.to_vec(),
                 apex_hashes: [apex_hash, star_hash],
-                owners,
+                starts: starts.collect(),
+                links,
                 members,
             };
         }
@@ -99,23 +117,54 @@ impl Chain {
     }
 
     /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.owners.is_empty()
+    pub(in crate::zone) fn is_empty(&self) -> bool {
+        self.links.is_empty()
     }
 
     /// Whether the record with this number is in it.
-    pub(super) fn has(&self, index: usize) -> bool {
+    pub(in crate::zone) fn has(&self, index: usize) -> bool {
         self.members.get(index).copied().unwrap_or(false)
     }
 
-    /// Hash and records of each owner, by hash.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Hash, &[u32])> {
-        self.owners.iter().map(|(hash, members)| (hash, &members[..]))
+    /// How many owners.
+    pub(in crate::zone) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Hash, and numbers of the records, of one owner; they are in the order of their hashes.
+    pub(in crate::zone) fn owner(&self, index: usize) -> (&Hash, impl Iterator<Item = u32> + use<'_>) {
+        let end = self.starts.get(index + 1).map_or(self.links.len(), |&next| next as usize);
+        let links = &self.links[self.starts[index] as usize..end];
+        (&links[0].0, links.iter().map(|&(_, number)| number))
     }
 }
 
+/// All records that may be of a chain.
+fn links(apex: &Name, records: &Records, cores: usize) -> Vec<Link> {
+    let found = in_parts(cores, records.len(), |part| {
+        let ours = part.filter(|&number| is_of_nsec3(records.at(number), records));
+        let link = |number: usize| Some((hash_of(records.owner(records.at(number)), apex)?, number as u32));
+        ours.filter_map(link).collect::<Vec<Link>>()
+    });
+    let sorted = in_parts(cores, RANGES, |ranges| {
+        let links = found.iter().flatten().filter(|(hash, _)| ranges.contains(&range_of(hash)));
+        let mut links: Vec<Link> = links.copied().collect();
+        links.sort_unstable();
+        links
+    });
+    sorted.concat()
+}
+
+fn range_of(hash: &Hash) -> usize {
+    usize::from(u16::from_be_bytes([hash[0], hash[1]]))
+}
+
+fn is_same_owner(a: &Link, b: &Link) -> bool {
+    a.0 == b.0
+}
+
 /// Whether the apex has a signature of its SOA: only such a zone denies with proof.
-pub(super) fn is_signed(apex: &Name, records: &Records) -> bool {
+pub(in crate::zone) fn is_signed(apex: &Name, records: &Records) -> bool {
     records.of_type(rtype::RRSIG).any(|record| {
         records.owner(record).len() == apex.as_wire().len()
             && rdata::type_covered(records.rdata(record)) == Some(rtype::SOA)
