@@ -21,7 +21,8 @@
 //! - [`page`]: a page of zones; [`tree`]: building a tree of them, fetching it, comparing two
 //! - [`pack`]: small images together in one blob
 //! - [`trust`]: what a node accepts, and why not
-//! - [`head`]: a channel's state, the one object that is replaced; [`report`]: what a node says of itself
+//! - [`head`]: a channel's state, the one object that is replaced; [`report`]: what a node says of itself, with the [`question`]s that it
+//!   is asked
 //!
 //! Around them, with I/O:
 //!
@@ -52,6 +53,7 @@ pub mod manifest;
 pub mod pack;
 pub mod page;
 pub mod publish;
+pub mod question;
 pub mod report;
 pub mod signed;
 pub mod store;

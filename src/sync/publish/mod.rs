@@ -15,7 +15,7 @@
 //! - [`images`]: what a publish brings; [`serials`]: under which serials; [`content`]: the zones of a release; [`change`]: what one publish
 //!   changes of them, also on another head; [`assemble`]: packs and pages
 //! - [`proposal`]: all that together, for whoever looks at it first: [`plan`], what differs, of which `before` fetches the old side;
-//!   [`guard`], what should not happen by accident
+//!   [`answers`], what nodes would answer otherwise; [`guard`], what should not happen by accident
 //! - [`transfer`]: many requests at once, bounded and tried again
 //! - [`history`]: releases, newest first, and going back to one
 //! - [`gc`], [`verify`]: a store's blobs, those too many and those amiss
@@ -30,6 +30,7 @@
 //! are never removed, and on those that it put, which are young from then on. One that was old garbage when the publisher put it may
 //! have been in a collector's list already: hence all are looked for again before the head moves, and these once more afterwards.
 
+pub mod answers;
 pub mod assemble;
 mod before;
 pub mod change;
