@@ -34,7 +34,7 @@ use std::fmt;
 /// So many questions have what is expected of a node with them.
 pub const EXPECTED_MAX: usize = 256;
 /// So many changed answers are kept to be shown, of each kind.
-pub const EXAMPLES_MAX: usize = 10;
+pub const EXAMPLES_MAX: usize = 5;
 /// So often images are asked for: more often than a responder follows aliases.
 const ROUNDS_MAX: usize = 20;
 
@@ -83,6 +83,17 @@ impl fmt::Display for Kind {
             Kind::Other => "otherwise changed",
         })
     }
+}
+
+/// Questions to be put, and where they come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Questions {
+    /// For people: `3 nodes`, or the name of a file.
+    pub source: String,
+    /// How many queries nodes were asked altogether, if that is known.
+    pub queries: Option<u64>,
+    /// The questions.
+    pub asked: Asked,
 }
 
 /// An answer that changes.
@@ -137,7 +148,7 @@ pub struct OfZone {
 pub struct Answers {
     /// Where the questions come from, for people: `3 nodes`, a file.
     pub source: String,
-    /// What nodes were asked altogether, if that is known.
+    /// How many queries nodes were asked altogether, if that is known.
     pub queries: Option<u64>,
     /// Questions that were put to both releases.
     pub put: Tally,
@@ -201,7 +212,7 @@ pub fn expected<'q>(
 
 /// Questions on their way to both releases.
 pub struct Inquiry<'a> {
-    asked: &'a Asked,
+    questions: &'a Questions,
     old: Side<'a>,
     new: Side<'a>,
     rounds: usize,
@@ -221,12 +232,12 @@ impl<'a> Inquiry<'a> {
     /// Questions to be put to two releases, of which it is known what zones they have; all other zones than the changed ones are the same
     /// in both.
     pub fn new(
-        asked: &'a Asked,
+        questions: &'a Questions,
         changed: Vec<Changed>,
         old_has: &'a (dyn Fn(&ZoneName) -> bool + Sync),
         new_has: &'a (dyn Fn(&ZoneName) -> bool + Sync),
     ) -> Inquiry<'a> {
-        let all: Vec<&Question> = asked.iter().map(|(question, _)| question).collect();
+        let all: Vec<&Question> = questions.asked.iter().map(|(question, _)| question).collect();
         let side = |has_zone| Side { images: Images::new(), has_zone, waiting: all.clone() };
         let (mut old, mut new) = (side(old_has), side(new_has));
         for (zone, before, after) in changed {
@@ -237,7 +248,7 @@ impl<'a> Inquiry<'a> {
                 new.images.insert(zone, after);
             }
         }
-        Inquiry { asked, old, new, rounds: 0 }
+        Inquiry { questions, old, new, rounds: 0 }
     }
 
     /// Unchanged zones whose images are needed now; none, if all is there. First those that aliases lead to, as without them other questions
@@ -269,10 +280,11 @@ impl<'a> Inquiry<'a> {
 
     /// Puts all questions to both.
     pub fn compare(self) -> Answers {
-        let mut answers = Answers::default();
+        let Questions { source, queries, asked } = self.questions;
+        let mut answers = Answers { source: source.clone(), queries: *queries, ..Answers::default() };
         let mut changes = Vec::new();
         let (mut old, mut new) = (Server::new(&self.old.images), Server::new(&self.new.images));
-        let mut by_count: Vec<(&Question, u64)> = self.asked.iter().collect();
+        let mut by_count: Vec<(&Question, u64)> = asked.iter().collect();
         // Stable: by name where they are asked as often.
         by_count.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         for (question, count) in by_count {
@@ -322,6 +334,16 @@ impl OfZone {
             self.changed.entry(kind).or_default().add(count);
             self.most.entry(kind).or_insert_with(|| (question.clone(), count));
         }
+    }
+}
+
+/// A share in percent, as precisely as it takes to see it.
+pub(crate) fn percent(share: f64) -> String {
+    match share {
+        _ if share >= 10.0 || share == 0.0 => format!("{share:.0} %"),
+        _ if share >= 1.0 => format!("{share:.1} %"),
+        _ if share >= 0.01 => format!("{share:.2} %"),
+        _ => "under 0.01 %".into(),
     }
 }
 

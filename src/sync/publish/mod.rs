@@ -31,6 +31,7 @@
 //! have been in a collector's list already: hence all are looked for again before the head moves, and these once more afterwards.
 
 pub mod answers;
+mod asked;
 pub mod assemble;
 mod before;
 pub mod change;
@@ -323,7 +324,8 @@ impl Publisher {
             };
             if let Some((review, listing)) = proposal.review {
                 let head = tip.held().map(|held| held.generation);
-                review(&self.plan_of(head, &content, mine, images, listing).await?)?;
+                let plan = self.plan_of(head, &content, mine, images, listing).await?;
+                review(&self.answered(plan, &content, mine, proposal).await?)?;
             }
             let counts = mine.counts(&content);
             if let Some(held) = tip.held().filter(|_| counts.none() && content.is_whole()) {

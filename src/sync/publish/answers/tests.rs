@@ -13,6 +13,10 @@ fn asked(text: &str) -> Asked {
     Asked::parse("q", text).unwrap()
 }
 
+fn questions_of(text: &str) -> Questions {
+    Questions { source: "a file".into(), queries: None, asked: asked(text) }
+}
+
 /// What becomes of these questions from `old` to `new`, and the zones that were asked for on the way, round by round. Images of unchanged
 /// zones in `lost` can't be had.
 fn compare(old: &Texts, new: &Texts, questions: &str, lost: &[&str]) -> (Answers, Vec<Vec<String>>) {
@@ -24,9 +28,9 @@ fn compare(old: &Texts, new: &Texts, questions: &str, lost: &[&str]) -> (Answers
     let digest = |of: &BTreeMap<ZoneName, Image>, zone: &ZoneName| of.get(zone).map(Image::digest);
     let changed = all.into_iter().filter(|zone| digest(&old, zone) != digest(&new, zone));
     let changed = changed.map(|zone| (zone.clone(), old.get(zone).cloned(), new.get(zone).cloned())).collect();
-    let asked = asked(questions);
+    let questions = questions_of(questions);
     let (old_has, new_has) = (|zone: &ZoneName| old.contains_key(zone), |zone: &ZoneName| new.contains_key(zone));
-    let mut inquiry = Inquiry::new(&asked, changed, &old_has, &new_has);
+    let mut inquiry = Inquiry::new(&questions, changed, &old_has, &new_has);
     let mut rounds = Vec::new();
     loop {
         let lacking = inquiry.lacking();
@@ -211,10 +215,10 @@ fn zones_that_come_and_go_change_who_answers() {
 
 #[test]
 fn a_lost_image_of_the_head_leaves_its_questions_out() {
-    let asked = asked("www.a A 4");
+    let questions = questions_of("www.a A 4");
     let new = image("a", &zone(2, "www A 192.0.2.2\n"));
     let has = |zone: &ZoneName| *zone == zone_name("a");
-    let mut inquiry = Inquiry::new(&asked, vec![(zone_name("a"), None, Some(new))], &has, &has);
+    let mut inquiry = Inquiry::new(&questions, vec![(zone_name("a"), None, Some(new))], &has, &has);
     assert_eq!(inquiry.lacking(), []);
     let answers = inquiry.compare();
     assert_eq!((answers.put, answers.left_out), (Tally::default(), Tally { questions: 1, queries: 4 }));
