@@ -413,6 +413,49 @@ error: answer-empty: zone example.com.: 10 % of the queries asked of it would be
     assert!(code == 1 && err.starts_with("error: nowhere: ") && err.contains("give a file of lines"), "{err}");
 }
 
+/// A zone that does not change, and that a publisher remembers without having its image, is fetched for the sake of what is asked of it.
+#[test]
+fn an_alias_that_stays_leads_into_what_changes() {
+    let dir = published("alias");
+    dir.write("zones/example.org.zone", format!("{}shop CNAME www.example.com.\n", zone(2)));
+    let cache = ["--cache", "cache"];
+    assert_eq!(publish(&dir, &cache).0, 0);
+    dir.write("zones/example.com.zone", zone(2).replace("www A 192.0.2.2\n", ""));
+    dir.write("q", "shop.example.org A 3\nwww.example.org A\n");
+    for _ in 0..2 {
+        let (code, out, err) = publish(&dir, &[&cache[..], &["--questions", "q"]].concat());
+        assert_eq!(code, 5, "{err}");
+        assert!(
+            out.ends_with(
+                "answers, by 2 questions from q: 1 answer changes, 75 % of the queries\n\
+             - newly NXDOMAIN: 1 question, 75 % of the queries\n\
+             \x20   shop.example.org. A (3): CNAME www.example.com., A 192.0.2.2 -> NXDOMAIN\n"
+            ),
+            "{out}"
+        );
+        assert!(err.starts_with("error: answer-nxdomain: zone example.org.: 75 % of"), "{err}");
+    }
+    // Without its image the alias can't be seen, and that is said.
+    for name in std::fs::read_dir(dir.path().join("store/blobs"))
+        .unwrap()
+        .flat_map(|e| std::fs::read_dir(e.unwrap().path()).unwrap())
+    {
+        let path = name.unwrap().path();
+        let octets = std::fs::read(&path).unwrap();
+        if octets.windows(4).any(|at| at == b"shop") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let (code, out, err) = plan(&dir, &[&cache[..], &["--questions", "q"]].concat());
+    assert_eq!(code, 2, "{err}");
+    assert!(
+        out.contains(
+            "\nanswers, by 0 questions from q: no answer changes; 2 questions not put, as the zones are not at hand\n"
+        ),
+        "{out}"
+    );
+}
+
 /// Nobody believes a report: what can't be read is told, and stops nothing.
 #[test]
 fn reports_that_are_none_stop_nothing() {

@@ -236,16 +236,21 @@ mod tests {
     fn of_the_channel_and_lately() {
         let (mut samplers, questions) = samplers(1);
         let www = packet("www.a");
+        samplers[0].until = 1;
+        ask(&mut samplers[0], &www, "192.0.2.9", &HIT);
+        questions.gather(Instant::now());
+        assert_eq!(told(&questions), [], "once may be one client's own");
+        samplers[0].until = 1;
         ask(&mut samplers[0], &www, "192.0.2.9", &HIT);
         let began = Instant::now();
         questions.gather(began);
-        assert_eq!(told(&questions), [("www.a. A".into(), 64)]);
+        assert_eq!(told(&questions), [("www.a. A".into(), 128)]);
         let of_file = questions.traffic(&zones(Origin::File(std::path::Path::new("a.zone").into())));
         assert_eq!(of_file, Traffic::default(), "a zone of this node alone is nobody else's business");
         assert_eq!(questions.traffic(&Zones::default()), Traffic::default(), "a zone that is gone");
         questions.gather(began + 2 * HALVED_EVERY + Duration::from_secs(1));
-        assert_eq!(told(&questions), [("www.a. A".into(), 16)]);
-        questions.gather(began + 8 * HALVED_EVERY);
+        assert_eq!(told(&questions), [("www.a. A".into(), 32)]);
+        questions.gather(began + 9 * HALVED_EVERY);
         assert_eq!(told(&questions), []);
     }
 }

@@ -44,7 +44,7 @@ impl Publisher {
             };
             let Some(traffic) = report.traffic.filter(|traffic| !traffic.questions.is_empty()) else { continue };
             nodes += 1;
-            // No more than it says itself: one that lies about the sum hides nothing of the others.
+            // Never less than its own questions add up to, whatever it says.
             queries = queries.saturating_add(traffic.queries.max(traffic.questions.total()));
             asked.merge(traffic.questions);
         }
