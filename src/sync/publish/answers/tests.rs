@@ -244,10 +244,10 @@ fn a_node_is_asked_for_what_is_expected() {
     assert_eq!(all.len(), 5, "b is no zone of it");
     for expected in &all {
         let judge = |message: &[u8]| expected.judge(77, message);
-        let answer = sent(&[right.clone()], expected, 77, Transport::Udp);
+        let answer = sent(std::slice::from_ref(&right), expected, 77, Transport::Udp);
         assert_eq!(judge(&answer), Ok(()), "{}", expected.question);
         let foreign = Err("what it sends is no response to this question".into());
-        assert_eq!(judge(&sent(&[right.clone()], expected, 78, Transport::Udp)), foreign);
+        assert_eq!(judge(&sent(std::slice::from_ref(&right), expected, 78, Transport::Udp)), foreign);
         assert_eq!(judge(&[]), foreign);
         assert_eq!(judge(&answer[..answer.len() - 5]), Err("it sends a malformed response".into()));
         assert_eq!(judge(&expected.query(77)), Err("it sends a malformed response".into()));
@@ -256,7 +256,7 @@ fn a_node_is_asked_for_what_is_expected() {
     }
     let judge = |name: &str, image: &Image| {
         let expected = all.iter().find(|expected| expected.question.to_string() == name).unwrap();
-        expected.judge(1, &sent(&[image.clone()], expected, 1, Transport::Udp))
+        expected.judge(1, &sent(std::slice::from_ref(image), expected, 1, Transport::Udp))
     };
     assert_eq!(judge("www.a. A", &wrong), Err("it answers A 192.0.2.3, not A 192.0.2.2".into()));
     assert_eq!(judge("m.a. MX", &wrong), Ok(()), "additional records are the server's own business");
