@@ -76,7 +76,7 @@ impl Server {
     fn start(bound: Bound, tcp: TcpSettings, query_log: bool) -> Server {
         let addresses = bound.addresses();
         let served = Arc::new(ArcSwap::new(served([192, 0, 2, 1])));
-        let options = Options { runtime: Handle::current(), query_log, tcp };
+        let options = Options { runtime: Handle::current(), query_log, questions: false, tcp };
         let running = start(bound, served.clone(), options).unwrap();
         running.counters().grow_zones(ZONE_ID as usize + 1);
         Server { addresses, running, served }

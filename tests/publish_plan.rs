@@ -2,9 +2,12 @@
 
 mod support;
 
+use hickory_proto::rr::{DNSClass, RecordType};
 use serde_json::{Value, json};
+use std::net::UdpSocket;
 use std::process::Stdio;
-use support::catchment::{catchment, run, zone};
+use std::time::{Duration, Instant};
+use support::catchment::{Server, catchment, prepare, query, run, zone};
 use support::process::TempDir;
 
 /// A checkout whose zones are release 1.1 of channel `prod`.
@@ -265,4 +268,224 @@ fn two_publishers_write_serials_at_once() {
         assert_eq!(serials(&dir), [("example.com.".into(), expected), ("example.org.".into(), expected)]);
         assert_eq!(head(&dir), format!("1.{expected}"), "one release for each change");
     }
+}
+
+/// A node that follows the channel of this checkout, and reports each second.
+fn node(dir: &TempDir, name: &str, more: &str) -> Server {
+    let store = dir.path().join("store");
+    let settings = format!(
+        "node = \"{name}\"\nworkers = 2\n[sync]\nfollow = [\"dir:{}\"]\nchannel = \"prod\"\ncache = \"cache\"\n\
+         root-keys = [\"{}\"]\nreport-interval = \"1s\"\n{more}",
+        store.display(),
+        dir.path().join("prod.root.pub").display()
+    );
+    let mut server = Server::launch(prepare(name, &[], &settings), catchment());
+    server.wait_ready();
+    server.wait_for("serving generation 1.1 of channel prod");
+    server
+}
+
+/// Asks a node so many times over UDP, from another address than its own.
+fn ask_often(server: &Server, name: &str, rtype: RecordType, times: usize) {
+    let socket = UdpSocket::bind("127.0.0.2:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let query = query(name, rtype, DNSClass::IN).to_vec().unwrap();
+    let mut buffer = [0; 1500];
+    for _ in 0..times {
+        socket.send_to(&query, server.dns).unwrap();
+        socket.recv(&mut buffer).unwrap();
+    }
+}
+
+/// The answers of a plan, once its questions satisfy `done`: nodes report from time to time.
+fn answers_when(dir: &TempDir, done: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (code, out, err) = plan(dir, &["--json"]);
+        assert_eq!(code, 2, "{err}");
+        let answers = parsed(&out)["answers"].take();
+        if done(&answers) {
+            return answers;
+        }
+        assert!(Instant::now() < deadline, "{answers}");
+    }
+}
+
+/// What nodes are asked decides what may not break: a name that is asked for stops the publish, one that nobody asks for does not.
+#[test]
+fn questions_that_nodes_were_asked_guard_their_answers() {
+    let dir = published("asked");
+    let (ams, nyc) = (node(&dir, "ams1", ""), node(&dir, "nyc1", ""));
+    let silent = node(&dir, "silent", "questions = false");
+    ask_often(&ams, "WWW.example.com.", RecordType::A, 12_000);
+    ask_often(&ams, "host1.example.com.", RecordType::AAAA, 4_000);
+    ask_often(&nyc, "host2.example.com.", RecordType::A, 4_000);
+    ask_often(&nyc, "www.example.org.", RecordType::A, 4_000);
+    ask_often(&silent, "host3.example.com.", RecordType::A, 4_000);
+    dir.write("zones/example.com.zone", zone(2).replace("www A 192.0.2.2\n", ""));
+    let answers = answers_when(&dir, |answers| {
+        answers["questions"] == 4 && answers["queries-asked"].as_u64().is_some_and(|queries| queries > 20_000)
+    });
+    assert_eq!((&answers["source"], &answers["questions-left-out"]), (&json!("2 nodes"), &json!(0)));
+    let [changed] = &answers["changed"].as_array().unwrap()[..] else { panic!("{answers}") };
+    assert_eq!((&changed["kind"], &changed["questions"]), (&json!("nxdomain"), &json!(1)));
+    let percent = changed["percent"].as_f64().unwrap();
+    assert!((35.0..65.0).contains(&percent), "12,000 of 24,000: {percent}");
+    let example = &answers["examples"][0];
+    assert_eq!((&example["name"], &example["type"]), (&json!("www.example.com."), &json!("A")));
+    assert_eq!((&example["before"], &example["after"]), (&json!("A 192.0.2.2"), &json!("NXDOMAIN")));
+    let queries = example["queries"].as_u64().unwrap();
+    assert!((9_000..15_000).contains(&queries), "about 12,000: {queries}");
+
+    let (code, out, err) = publish(&dir, &[]);
+    assert_eq!(code, 5, "{err}");
+    assert!(out.contains("\nanswers, by 4 questions from 2 nodes ("), "{out}");
+    assert!(out.contains("\n- newly NXDOMAIN: 1 question, "), "{out}");
+    assert!(err.starts_with("error: answer-nxdomain: zone example.com.: "), "{err}");
+    assert!(
+        err.contains(
+            " % of the queries asked of it would be newly NXDOMAIN, more than 0.1 %: www.example.com. A, asked "
+        ),
+        "{err}"
+    );
+    assert!(err.contains("; if it is meant: --allow answer-nxdomain\n"), "{err}");
+    assert_eq!(head(&dir), "1.1");
+    // What nobody asks for may go, and what is meant is allowed by name.
+    dir.write("zones/example.com.zone", zone(2).replace("1-30", "1-29"));
+    let (code, out, err) = publish(&dir, &[]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains(": no answer changes\n"), "{out}");
+    dir.write("zones/example.com.zone", zone(3).replace("www A 192.0.2.2\n", "").replace("1-30", "1-29"));
+    let (code, out, err) = publish(&dir, &["--allow", "answer-nxdomain"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("\npublished 1.3 after 1.2") && err.starts_with("allowed: answer-nxdomain: "), "{out}{err}");
+}
+
+#[test]
+fn questions_of_a_file_are_put_and_its_faults_told() {
+    let dir = published("questions");
+    let with = |file: &str| ["--questions".to_owned(), file.to_owned()];
+    let planned = |more: &[String]| plan(&dir, &more.iter().map(String::as_str).collect::<Vec<_>>());
+    dir.write("zones/example.com.zone", zone(2).replace("www A 192.0.2.2", "www AAAA 2001:db8::1"));
+    dir.write("q", "; what must not break\nwww.example.com A\nexample.com. SOA 7\nhost1.example.com A 2\nx.test A\n");
+    let (code, out, err) = planned(&with("q"));
+    assert_eq!(code, 2, "{err}");
+    let expected = "\
+answers, by 4 questions from q: 1 answer changes, 9.1 % of the queries
+- newly without data: 1 question, 9.1 % of the queries
+    www.example.com. A (1): A 192.0.2.2 -> no data
+
+error: answer-empty: zone example.com.: 10 % of the queries asked of it would be newly without data, more than 0.1 %: www.example.com. A, asked 1 times
+  = help: bring back what is asked for, or raise answers-share-max in publish.toml; if it is meant: --allow answer-empty
+";
+    assert!(out.ends_with(expected), "{out}");
+    // The same from standard input; what a team takes for little is none.
+    dir.write("zones/publish.toml", "answers-share-max = 12.5\n");
+    let mut command = catchment();
+    command.args([
+        "publish",
+        "zones",
+        "--to",
+        "dir:store",
+        "--channel",
+        "prod",
+        "--key",
+        "prod.key",
+        "--questions",
+        "-",
+    ]);
+    command.current_dir(dir.path()).stdin(std::fs::File::open(dir.path().join("q")).unwrap());
+    let output = command.output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && out.contains("\npublished 1.2 after 1.1"), "{out}");
+    assert!(out.contains("\nanswers, by 4 questions from standard input: 1 answer changes, 9.1 % of"), "{out}");
+
+    for (text, expected) in [
+        ("a A\nb.example QQ\n", "error: bad:2: \"QQ\" is no type; write its mnemonic, such as AAAA"),
+        ("; nothing\n", "error: bad: there is no question in it; give a file of lines such as `www.example.com A 12`"),
+        ("a..b A\n", "error: bad:1: \"a..b\" is no domain name: "),
+    ] {
+        dir.write("bad", text);
+        let (code, out, err) = planned(&with("bad"));
+        assert!(code == 1 && out.is_empty() && err.starts_with(expected), "{err}");
+    }
+    let (code, _, err) = planned(&with("nowhere"));
+    assert!(code == 1 && err.starts_with("error: nowhere: ") && err.contains("give a file of lines"), "{err}");
+}
+
+/// A zone that does not change, and that a publisher remembers without having its image, is fetched for the sake of what is asked of it.
+#[test]
+fn an_alias_that_stays_leads_into_what_changes() {
+    let dir = published("alias");
+    dir.write("zones/example.org.zone", format!("{}shop CNAME www.example.com.\n", zone(2)));
+    let cache = ["--cache", "cache"];
+    assert_eq!(publish(&dir, &cache).0, 0);
+    dir.write("zones/example.com.zone", zone(2).replace("www A 192.0.2.2\n", ""));
+    dir.write("q", "shop.example.org A 3\nwww.example.org A\n");
+    for _ in 0..2 {
+        let (code, out, err) = publish(&dir, &[&cache[..], &["--questions", "q"]].concat());
+        assert_eq!(code, 5, "{err}");
+        assert!(
+            out.ends_with(
+                "answers, by 2 questions from q: 1 answer changes, 75 % of the queries\n\
+             - newly NXDOMAIN: 1 question, 75 % of the queries\n\
+             \x20   shop.example.org. A (3): CNAME www.example.com., A 192.0.2.2 -> NXDOMAIN\n"
+            ),
+            "{out}"
+        );
+        assert!(err.starts_with("error: answer-nxdomain: zone example.org.: 75 % of"), "{err}");
+    }
+    // Without its image the alias can't be seen, and that is said.
+    for name in std::fs::read_dir(dir.path().join("store/blobs"))
+        .unwrap()
+        .flat_map(|e| std::fs::read_dir(e.unwrap().path()).unwrap())
+    {
+        let path = name.unwrap().path();
+        let octets = std::fs::read(&path).unwrap();
+        if octets.windows(4).any(|at| at == b"shop") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let (code, out, err) = plan(&dir, &[&cache[..], &["--questions", "q"]].concat());
+    assert_eq!(code, 2, "{err}");
+    assert!(
+        out.contains(
+            "\nanswers, by 0 questions from q: no answer changes; 2 questions not put, as the zones are not at hand\n"
+        ),
+        "{out}"
+    );
+}
+
+/// Nobody believes a report: what can't be read is told, and stops nothing.
+#[test]
+fn reports_that_are_none_stop_nothing() {
+    let dir = published("reports");
+    let report = |node: &str, text: &str| {
+        let hex: String = node.bytes().map(|octet| format!("{octet:02x}")).collect();
+        dir.write(&format!("store/channels/prod/nodes/{hex}.json"), text);
+    };
+    std::fs::create_dir_all(dir.path().join("store/channels/prod/nodes")).unwrap();
+    let good = |questions: &str| {
+        format!(
+            "{{\"node\":\"x\",\"version\":\"0\",\"time-secs\":1,\"serving\":null,\"problem\":null,\"ready\":true,\
+             \"announce\":null,\"zones\":1,\"failed\":0,\"qps\":1,\"traffic\":{{\"queries\":5,\"questions\":[{questions}]}}}}"
+        )
+    };
+    report("a", "no JSON");
+    report("b", &good("\"www.example.com. A -3\""));
+    report("c", &good("\"www.example.com. A 20\",\"host1.example.com. A 18446744073709551615\""));
+    report("d", &good(&vec!["\"www.example.com. A 1\""; 2_000].join(",")));
+    report("e", &good(""));
+    dir.write("zones/example.com.zone", zone(2).replace("www A 192.0.2.2", "www A 192.0.2.3"));
+    let (code, out, err) = publish(&dir, &[]);
+    assert_eq!(code, 0, "{err}");
+    let left_out =
+        |node: &str| format!("note: the report of node {node} can't be read: what it is asked is left out\n");
+    assert_eq!(err, ["a", "b", "d"].map(left_out).concat());
+    assert!(
+        out.contains(
+            "\nanswers, by 2 questions from 1 node (100 % of what these are asked): 1 answer changes, under 0.01 %"
+        ),
+        "{out}"
+    );
 }

@@ -1,5 +1,6 @@
 //! `catchment plan`: what a publish would change, and what guards say to it.
 
+mod answers;
 mod json;
 mod markdown;
 mod text;
@@ -85,11 +86,16 @@ fn plan(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
     let format = arguments.format();
     let publisher = publisher(&arguments.of, channel, arguments.trusted.reader()?, format == Format::Json)?;
     let settings = proposed.settings(channel)?;
+    let questions = proposed.read_questions()?;
     let mut zones = Zones::read(proposed)?;
     let images = zones.images(settings.serials);
     block_on(async {
         let make = |names: &[ZoneName]| zones.make(names);
-        let mut proposal = Proposal { serials: settings.serials, ..Proposal::new(images, &make) };
+        let questions = match questions {
+            None => publisher.questions().await,
+            given => given,
+        };
+        let mut proposal = Proposal { serials: settings.serials, questions, ..Proposal::new(images, &make) };
         let plan = publisher.plan(&mut proposal, proposed.listing(), now_secs()).await?;
         publisher.progress.end();
         let objections = judge(&plan, &zones.faulty, &settings.guards, now_secs());

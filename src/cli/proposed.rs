@@ -8,15 +8,19 @@ use crate::config::publish::{self, PublishSettings};
 use crate::counted::counted;
 use crate::sync::channel::Channel;
 use crate::sync::codec::Digest;
+use crate::sync::publish::answers::Questions;
 use crate::sync::publish::guard::Guard;
 use crate::sync::publish::images::{Brought, Images, Named};
 use crate::sync::publish::plan::Listing;
 use crate::sync::publish::serials::Serials;
+use crate::sync::question::{Asked, FILE_LEN_MAX};
 use crate::sync::zone_name::ZoneName;
 use crate::wire::name::Name;
 use crate::zone::diagnostic::shown_path;
 use crate::zone::image::Image;
 use crate::zone::library::{Checkout, Compiled, Judging, KnownZone, Places, Report, apex_of};
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 /// What a release is to be made of, for `publish` and `plan`.
@@ -30,6 +34,10 @@ pub(super) struct Proposed {
     /// Let pass what this guard objects to; can be repeated
     #[arg(long, value_name = "GUARD", value_enum)]
     allow: Vec<Guard>,
+    /// Questions whose answers are compared, a line each: name, type, how often it is asked; - for standard input [default: those that nodes
+    /// were asked, by their reports]
+    #[arg(long, value_name = "FILE")]
+    questions: Option<PathBuf>,
     /// List all zones and records that change, however many
     #[arg(long)]
     full: bool,
@@ -52,6 +60,30 @@ impl Proposed {
         settings.guards.allow.extend(&self.allow);
         settings.serials = self.serial.unwrap_or(settings.serials);
         Ok(settings)
+    }
+
+    /// The questions of the command line.
+    pub(super) fn read_questions(&self) -> Result<Option<Questions>, String> {
+        let Some(path) = &self.questions else { return Ok(None) };
+        let is_input = path.as_os_str() == "-";
+        let source = if is_input { "standard input".into() } else { shown_path(path) };
+        let remedy = "give a file of lines such as `www.example.com A 12`";
+        let unread = |error: std::io::Error| format!("error: {source}: {error}; {remedy}");
+        let from: Box<dyn Read> = match is_input {
+            true => Box::new(std::io::stdin()),
+            false => Box::new(File::open(path).map_err(unread)?),
+        };
+        let mut text = String::new();
+        // One octet more shows that there is more.
+        let octets = from.take(FILE_LEN_MAX + 1).read_to_string(&mut text).map_err(unread)? as u64;
+        if octets > FILE_LEN_MAX {
+            return Err(format!("error: {source}: it is longer than {FILE_LEN_MAX} octets; keep what is asked most"));
+        }
+        let asked = Asked::parse(&source, &text).map_err(|error| format!("error: {error}"))?;
+        if asked.is_empty() {
+            return Err(format!("error: {source}: there is no question in it; {remedy}"));
+        }
+        Ok(Some(Questions { source, queries: None, asked }))
     }
 
     /// How much of the changes is listed.

@@ -81,6 +81,7 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
     }
     let Arguments { proposed, channel, json, .. } = arguments;
     let settings = proposed.settings(channel)?;
+    let questions = proposed.read_questions()?;
     let mut zones = Zones::read(proposed)?;
     if zones.is_none() && !arguments.allow_empty {
         return Err(format!(
@@ -105,7 +106,11 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
         };
         let make = |names: &[ZoneName]| zones.make(names);
         let review: Option<(&Review, _)> = Some((&review, proposed.listing()));
-        let mut proposal = Proposal { images, make: &make, serials: settings.serials, review };
+        let questions = match questions {
+            None => publisher.questions().await,
+            given => given,
+        };
+        let mut proposal = Proposal { images, make: &make, serials: settings.serials, questions, review };
         let outcome = publisher.publish_zones(&key, &mut proposal, &options).await;
         publisher.progress.end();
         let images = proposal.images;

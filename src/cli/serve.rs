@@ -359,6 +359,8 @@ fn start(
     let options = serve::Options {
         runtime: tokio::runtime::Handle::current(),
         query_log: config.query_log,
+        // Nobody but who publishes wants to know.
+        questions: config.sync.as_ref().is_some_and(|sync| sync.questions),
         tcp: TcpSettings { connections, ..config.tcp.clone() },
     };
     let running = serve::start(bound, Arc::clone(served), options);
@@ -380,8 +382,8 @@ async fn wait_for_workers(running: &Running) -> Result<(), String> {
 /// Lets the admin server see the data plane.
 fn show(view: &View, running: &Arc<Running>, addresses: &[SocketAddr]) {
     let counters = Arc::clone(running.counters());
-    let running = Arc::clone(running);
-    let plane = Plane { counters, beats: Box::new(move || running.beats()), addresses: addresses.to_vec() };
+    let (questions, running) = (running.questions(), Arc::clone(running));
+    let plane = Plane { counters, questions, beats: Box::new(move || running.beats()), addresses: addresses.to_vec() };
     assert!(view.plane.set(plane).is_ok(), "a server has one data plane");
 }
 

@@ -152,6 +152,22 @@ where
     }
 }
 
+/// A share in percent, whole or with a decimal point, in thousandths of a percent.
+pub(crate) fn percent(value: Value<'_>) -> Read<u32> {
+    const UNIT: u32 = 1_000;
+    let at = value.span();
+    let expected = "a number from 0 to 100, such as 0.1";
+    let number = match value.get_ref() {
+        DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix()).ok().map(|n| n as f64),
+        DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+        other => return wrong_type(at, other, expected),
+    };
+    match number {
+        Some(number) if (0.0..=100.0).contains(&number) => Ok((number * f64::from(UNIT)).round() as u32),
+        _ => Err(vec![Fault::new(at, "the share is out of bounds", format!("write {expected}"))]),
+    }
+}
+
 /// A time: text of a number and `ms`, `s` or `m`, within bounds.
 pub(crate) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(Value<'_>) -> Read<Duration> {
     move |value| {

@@ -2,7 +2,7 @@
 //!
 //! Keys at the top are for all channels; those of a table `[channel.NAME]` go before them in that channel.
 
-use super::document::{self, Fault, Keys, Read, Value, integer, list, string, table};
+use super::document::{self, Fault, Keys, Read, Value, integer, list, percent, string, table};
 use super::{ConfigError, faultless, read_text};
 use crate::sync::channel::Channel;
 use crate::sync::publish::guard::{Guard, Settings};
@@ -82,6 +82,7 @@ impl PublishSettings {
         let mut set = |key, field: &mut u32, max| *field = keys.read(key, integer(0..=max)).unwrap_or(*field);
         set("signature-days-min", &mut guards.signature_days_min, 365);
         set("ttl-secs-max", &mut guards.ttl_secs_max, i32::MAX as u32);
+        guards.answers_share_max = keys.read("answers-share-max", percent).unwrap_or(guards.answers_share_max);
         let mut set = |key, field: &mut u64| *field = keys.read(key, integer(0..=i64::MAX as u64)).unwrap_or(*field);
         set("zone-records-min", &mut guards.zone_records_min);
         set("zones-min", &mut guards.zones_min);
@@ -118,7 +119,8 @@ mod tests {
     fn a_channels_own_keys_go_first() {
         let text = "serial = \"date\"\nallow = [\"long-ttl\"]\nzone-share-max = 50\nzones-min = 3\n\
                     [channel.staging]\nallow = [\"zone-removal\", \"apex-ns\"]\nzone-share-max = 100\nttl-secs-max = 60\n\
-                    [channel.prod]\nsignature-days-min = 7\nzones-share-max = 5\nzone-records-min = 9\nserial = \"keep\"\n";
+                    [channel.prod]\nsignature-days-min = 7\nzones-share-max = 5\nzone-records-min = 9\nserial = \"keep\"\n\
+                    answers-share-max = 2.5\n";
         let common =
             Settings { allow: [Guard::LongTtl].into(), zone_share_max: 50, zones_min: 3, ..Settings::default() };
         let expected = |serials, guards| Ok(PublishSettings { guards, serials });
@@ -130,7 +132,13 @@ mod tests {
             ..common.clone()
         };
         assert_eq!(read(text, "staging"), expected(Serials::Date, staging));
-        let prod = Settings { signature_days_min: 7, zones_share_max: 5, zone_records_min: 9, ..common };
+        let prod = Settings {
+            signature_days_min: 7,
+            zones_share_max: 5,
+            zone_records_min: 9,
+            answers_share_max: 2_500,
+            ..common
+        };
         assert_eq!(read(text, "prod"), expected(Serials::Keep, prod));
         assert_eq!(read("", "prod"), Ok(PublishSettings::default()));
     }
@@ -140,6 +148,8 @@ mod tests {
         for (text, parts) in [
             ("zone-share-mx = 5", ["unknown key `zone-share-mx`", ":1:1", "did you mean `zone-share-max`?"]),
             ("zone-share-max = 101", ["101 is out of bounds", ":1:18", "from 0 to 100"]),
+            ("answers-share-max = 100.1", ["the share is out of bounds", ":1:21", "from 0 to 100, such as 0.1"]),
+            ("answers-share-max = \"1\"", ["unexpected string", ":1:21", "such as 0.1"]),
             ("\nserial = \"up\"", ["\"up\" is no serial", ":2:10", "\"keep\", \"increment\", \"date\", \"unixtime\""]),
             ("allow = [\"all\"]", ["\"all\" is no guard", ":1:10", "\"check-error\", \"zone-removal\""]),
             ("[channel.Prod]", ["`Prod` is no channel", ":1:10", "[channel.prod]"]),

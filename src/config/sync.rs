@@ -1,6 +1,8 @@
 //! The table `[sync]`: which channel a node follows, and whom it believes.
 
-use super::document::{Fault, Keys, Read, Value, duration, integer, list, path, placed, string, table as any_table};
+use super::document::{
+    Fault, Keys, Read, Value, boolean, duration, integer, list, path, placed, string, table as any_table,
+};
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::key::{KEY_FILE_MAX, PublicKey};
 use crate::sync::key_set::{ROOTS_MAX, Roots};
@@ -33,6 +35,8 @@ pub struct SyncSettings {
     pub cache: PathBuf,
     /// How often the node reports that nothing has changed.
     pub report_interval: Duration,
+    /// Whether reports say what is asked most.
+    pub questions: bool,
     /// A newer release that is known and not served for so long makes the node stale.
     pub stale_after: Duration,
     /// How many nodes may withdraw because they are stale; `None`: none.
@@ -61,6 +65,7 @@ pub(super) fn read(
     let zones_max = keys.read("zones-max", integer(1..=ZONES_MAX)).unwrap_or(1_000_000);
     let octets_max = keys.read("octets-max", integer(1..=IMAGE_MAX)).unwrap_or(64 << 30);
     let report_interval = keys.read("report-interval", duration(SECOND..=HOUR)).unwrap_or(30 * SECOND);
+    let questions = keys.read("questions", boolean).unwrap_or(true);
     let stale_after = keys.read("stale-after", duration(SECOND..=24 * HOUR)).unwrap_or(60 * SECOND);
     let head_age_alarm = keys.read("head-age-alarm", duration(SECOND..=MONTH)).unwrap_or(24 * HOUR);
     let terms = keys.read("withdraw-stale", placed(any_table));
@@ -102,7 +107,16 @@ pub(super) fn read(
         }
     };
     let policy = Policy { roots, channel, min_generation, zones_max, octets_max };
-    Some(SyncSettings { follow, policy, cache, report_interval, stale_after, withdraw_stale, head_age_alarm })
+    Some(SyncSettings {
+        follow,
+        policy,
+        cache,
+        report_interval,
+        questions,
+        stale_after,
+        withdraw_stale,
+        head_age_alarm,
+    })
 }
 
 /// How many nodes may withdraw.
@@ -208,13 +222,14 @@ mod tests {
         assert_eq!(sync.follow, [Address::Dir("/etc/c/store".into())]);
         assert_eq!(sync.cache, Path::new(DEFAULT_CACHE));
         assert_eq!((sync.policy.zones_max, sync.policy.min_generation), (1_000_000, Generation::default()));
+        assert!(sync.questions);
         let most = format!(
-            "{least}min-generation = \"2.7\"\ncache = \"c\"\nzones-max = 5\noctets-max = 6\nreport-interval = \"5s\"\n\
+            "{least}min-generation = \"2.7\"\ncache = \"c\"\nzones-max = 5\noctets-max = 6\nreport-interval = \"5s\"\nquestions = false\n\
              stale-after = \"9s\"\nhead-age-alarm = \"10m\"\nroot-threshold = 1\n"
         );
         let sync = read(&most).unwrap().sync.unwrap();
         assert_eq!(sync.cache, Path::new("/etc/c/c"));
-        assert_eq!((sync.policy.zones_max, sync.policy.octets_max), (5, 6));
+        assert_eq!((sync.policy.zones_max, sync.policy.octets_max, sync.questions), (5, 6, false));
         assert_eq!(sync.policy.min_generation, Generation { key_set: 2, counter: 7 });
         assert_eq!(sync.head_age_alarm, Duration::from_secs(600));
         assert_eq!(sync.withdraw_stale, None);

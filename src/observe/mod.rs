@@ -6,5 +6,6 @@ pub mod admin;
 pub mod counters;
 pub mod logs;
 pub mod metrics;
+pub mod questions;
 pub mod sidecars;
 pub mod view;

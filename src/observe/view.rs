@@ -1,6 +1,7 @@
 //! What the admin server shows: one place that the parts of the server fill in as they come up.
 
 use super::counters::Registry;
+use super::questions::Questions;
 use super::sidecars::Sidecars;
 use crate::sync::follow::Status;
 use crate::sync::permit::Permit;
@@ -97,6 +98,8 @@ impl ServedZones {
 pub struct Plane {
     /// Counters.
     pub counters: Arc<Registry>,
+    /// What is asked most, if that is noticed.
+    pub questions: Option<Arc<Questions>>,
     /// How long ago each worker came round.
     pub beats: Box<dyn Fn() -> Vec<Duration> + Send + Sync>,
     /// Addresses that queries are answered at.
@@ -198,7 +201,7 @@ www AAAA 2001:db8::2
         let counters = Arc::new(Registry::new(1));
         counters.grow_zones(2);
         let addresses = vec!["127.0.0.1:5300".parse().unwrap()];
-        let _ = view.plane.set(Plane { counters, beats: Box::new(move || vec![beat]), addresses });
+        let _ = view.plane.set(Plane { counters, questions: None, beats: Box::new(move || vec![beat]), addresses });
         view
     }
 

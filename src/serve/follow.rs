@@ -8,6 +8,7 @@
 //! go through one owner, the [`super::reload::Reloader`], one after the other: neither loses what the other did.
 
 use crate::config::SyncSettings;
+use crate::observe::questions::{GATHERED_EVERY, Questions};
 use crate::observe::view::View;
 use crate::sync::disk::Directory;
 use crate::sync::follow::{Follower, Health, Node, Parts, Settings, Update};
@@ -66,7 +67,7 @@ pub fn start(settings: &SyncSettings, view: &Arc<View>, updates: mpsc::Sender<Ap
         report_interval: settings.report_interval,
         stale_after: settings.stale_after,
     };
-    let addresses = settings.follow.clone();
+    let (addresses, shown) = (settings.follow.clone(), Arc::clone(view));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime for the follower: {error}"))?;
     // What is wrong with an address, or with the credentials for it, is known before anything is answered.
@@ -89,12 +90,21 @@ pub fn start(settings: &SyncSettings, view: &Arc<View>, updates: mpsc::Sender<Ap
         // Nobody waits any more: the server is ending.
         let _ = served.send(());
         if told.await.is_ok() {
-            follower.run().await;
+            tokio::join!(follower.run(), gather(&shown));
         }
     };
     let thread = std::thread::Builder::new().name("sync".into()).spawn(move || runtime.block_on(follow));
     thread.map_err(|error| format!("no thread for the follower: {error}"))?;
     Ok(Started { served: is_served, go })
+}
+
+/// Gathers what workers notice of questions, if they do.
+async fn gather(view: &View) {
+    let Some(questions) = view.plane.get().and_then(|plane| plane.questions.as_ref()) else { return };
+    loop {
+        tokio::time::sleep(GATHERED_EVERY).await;
+        questions.gather(Instant::now());
+    }
 }
 
 /// Seconds since 1970.
@@ -129,11 +139,16 @@ impl Node for Server {
             failed: counts.failed,
             qps: self.qps(),
             signatures_end: counts.signatures_end,
+            traffic: self.questions().map(|questions| questions.traffic(&self.view.served.zones())),
         }
     }
 }
 
 impl Server {
+    fn questions(&self) -> Option<&Questions> {
+        self.view.plane.get()?.questions.as_deref()
+    }
+
     fn qps(&self) -> u64 {
         let Some(plane) = self.view.plane.get() else { return 0 };
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);

@@ -37,6 +37,7 @@ mod worker;
 use crate::answer::Served;
 use crate::config::TcpSettings;
 use crate::observe::counters::Registry;
+use crate::observe::questions::{self, Questions};
 use arc_swap::ArcSwap;
 use socket::Bound;
 use std::io;
@@ -62,6 +63,8 @@ pub struct Options {
     pub runtime: Handle,
     /// Whether each query is logged, at level INFO with the target `query`.
     pub query_log: bool,
+    /// Whether it is noticed what is asked most.
+    pub questions: bool,
     /// TCP.
     pub tcp: TcpSettings,
 }
@@ -69,6 +72,7 @@ pub struct Options {
 /// The data plane at work. Dropping it stops nothing: call [`Running::stop`].
 pub struct Running {
     registry: Arc<Registry>,
+    questions: Option<Arc<Questions>>,
     beats: Vec<Arc<Beat>>,
     stop_udp: Arc<AtomicBool>,
     stop_tcp: watch::Sender<bool>,
@@ -109,8 +113,16 @@ pub fn start(bound: Bound, served: Arc<ArcSwap<Served>>, options: Options) -> io
     }
     drop(in_runtime);
 
+    let (mut samplers, questions) = match options.questions {
+        true => {
+            let (samplers, questions) = questions::samplers(beats.len());
+            (samplers.into_iter(), Some(Arc::new(questions)))
+        }
+        false => (Vec::new().into_iter(), None),
+    };
     let running = Running {
         registry: registry.clone(),
+        questions,
         beats: beats.clone(),
         stop_udp: stop_udp.clone(),
         stop_tcp,
@@ -125,6 +137,7 @@ pub fn start(bound: Bound, served: Arc<ArcSwap<Served>>, options: Options) -> io
             beat,
             stop: stop_udp.clone(),
             query_log: options.query_log,
+            sampler: samplers.next(),
         };
         match std::thread::Builder::new().name(format!("udp-{i}")).spawn(move || worker.run()) {
             Ok(thread) => running.threads().push(thread),
@@ -151,6 +164,11 @@ impl Running {
     /// The counters.
     pub fn counters(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// What is asked most, if that is noticed.
+    pub fn questions(&self) -> Option<Arc<Questions>> {
+        self.questions.clone()
     }
 
     /// Stops: no more connections are accepted, what has been received is answered, idle connections close. Returns when

@@ -5,6 +5,7 @@ use super::syscall::{Batch, now_ns, wall_secs};
 use super::throttle::Throttle;
 use crate::answer::{Query, Served, Transport, answer, prefetch};
 use crate::observe::counters::{Counters, DropCause, Family, One};
+use crate::observe::questions::Sampler;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -48,6 +49,7 @@ impl Socket {
         served: &Served,
         counters: &Counters<One>,
         query_log: bool,
+        sampler: &mut Option<Sampler>,
     ) -> u64 {
         let started_ns = now_ns();
         let now_secs = wall_secs();
@@ -68,6 +70,11 @@ impl Socket {
                 query_log::write(&query, &outcome);
             }
             counters.outcome(self.family, &outcome);
+            if let Some(sampler) = sampler
+                && sampler.is_due()
+            {
+                sampler.notice(&query, &outcome);
+            }
             if let Ok(len) = outcome.result {
                 if query.from_this_host() {
                     counters.local();

@@ -18,6 +18,7 @@ use super::throttle::Throttle;
 use super::udp::Socket;
 use crate::answer::Served;
 use crate::observe::counters::{Counters, One};
+use crate::observe::questions::Sampler;
 use arc_swap::{ArcSwap, Cache};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub(crate) struct Worker {
     pub(crate) beat: Arc<Beat>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) query_log: bool,
+    /// Notices some of the questions, if that is wanted.
+    pub(crate) sampler: Option<Sampler>,
 }
 
 impl Worker {
@@ -127,7 +130,7 @@ impl Worker {
         if received == 0 {
             return (0, now_ns());
         }
-        let now_ns = socket.answer(batch, received, served, &self.counters, self.query_log);
+        let now_ns = socket.answer(batch, received, served, &self.counters, self.query_log, &mut self.sampler);
         (received, now_ns)
     }
 }

@@ -21,7 +21,8 @@
 //! - [`page`]: a page of zones; [`tree`]: building a tree of them, fetching it, comparing two
 //! - [`pack`]: small images together in one blob; [`packing`] settles which
 //! - [`trust`]: what a node accepts, and why not
-//! - [`head`]: a channel's state, the one object that is replaced; [`report`]: what a node says of itself
+//! - [`head`]: a channel's state, the one object that is replaced; [`report`]: what a node says of itself, with the [`question`]s that it
+//!   is asked
 //!
 //! Around them, with I/O:
 //!
@@ -55,6 +56,7 @@ pub mod packing;
 pub mod page;
 pub mod permit;
 pub mod publish;
+pub mod question;
 pub mod report;
 pub mod signed;
 pub mod store;

@@ -4,6 +4,7 @@
 
 use super::channel::Generation;
 use super::codec::Digest;
+use super::question::Traffic;
 use serde::{Deserialize, Serialize};
 
 /// Octets of a report.
@@ -41,6 +42,9 @@ pub struct Report {
     /// Releases, heads and key sets refused since the start, by reason.
     #[serde(default)]
     pub refused: std::collections::BTreeMap<String, u64>,
+    /// What it was asked lately; `None`: it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
 }
 
 /// The release that a node serves.
@@ -78,6 +82,7 @@ mod text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::question::Asked;
 
     #[test]
     fn as_documented() {
@@ -95,6 +100,7 @@ mod tests {
             qps: 1200,
             signatures_end: Some(1_700_500_000),
             refused: [("wrong_key".into(), 1)].into(),
+            traffic: Some(Traffic { queries: 64, questions: Asked::parse("", "www.a A 64").unwrap() }),
         };
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(
@@ -102,16 +108,17 @@ mod tests {
             format!(
                 "{{\"node\":\"ams1\",\"version\":\"0.1.0\",\"time-secs\":1700000000,\"serving\":{{\"generation\":\"{generation}\",\
                  \"manifest\":\"{}\",\"since-secs\":1699999000}},\"problem\":null,\"ready\":true,\"announce\":\"announced\",\
-                 \"zones\":3,\"failed\":0,\"qps\":1200,\"signatures-end\":1700500000,\"refused\":{{\"wrong_key\":1}}}}",
+                 \"zones\":3,\"failed\":0,\"qps\":1200,\"signatures-end\":1700500000,\"refused\":{{\"wrong_key\":1}},\
+                 \"traffic\":{{\"queries\":64,\"questions\":[\"www.a. A 64\"]}}}}",
                 "ab".repeat(32)
             )
         );
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         // Nodes of other builds say more, or less.
-        let fewer = text.replace("\"signatures-end\":1700500000,\"refused\":{\"wrong_key\":1}", "\"wave\":\"canary\"");
+        let fewer = text.split(",\"signatures-end\"").next().unwrap().to_owned() + ",\"wave\":\"canary\"}";
         assert_eq!(
             serde_json::from_str::<Report>(&fewer).unwrap(),
-            Report { signatures_end: None, refused: Default::default(), ..report }
+            Report { signatures_end: None, refused: Default::default(), traffic: None, ..report }
         );
     }
 }

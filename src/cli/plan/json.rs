@@ -1,7 +1,7 @@
 //! A plan for machines.
 
-use super::Judged;
 use super::text::sign_of;
+use super::{Judged, answers};
 use crate::sync::publish::guard::{Objection, stopping};
 use crate::sync::publish::plan::{Listed, ZoneChange};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ impl Judged<'_> {
             "added": counts.added, "changed": counts.changed, "removed": counts.removed,
             "zones": plan.shown().iter().map(zone).collect::<Vec<_>>(),
             "more-zones": plan.more(),
+            "answers": plan.answers.as_ref().map(answers::json),
             "objections": objections.iter().map(objection).collect::<Vec<_>>(),
             "stopped-by": stopping(objections).iter().map(ToString::to_string).collect::<Vec<_>>(),
         })

@@ -1,13 +1,15 @@
 //! A plan as the comment of a merge request. What comes from zones stands in code blocks, where it is no markup.
 
-use super::Judged;
 use super::text::{line, sign_of, summary};
+use super::{Judged, answers};
 use crate::counted::many;
 use crate::sync::publish::guard::stopping;
 use std::fmt::Write;
 
 /// Octets after which records are only counted: forges take comments of 65,536 characters.
 const LISTED_MAX: usize = 48 << 10;
+/// Octets that answers may take: clients choose names.
+const ANSWERS_MAX: usize = 8 << 10;
 
 impl Judged<'_> {
     pub(super) fn markdown(&self) -> String {
@@ -24,6 +26,10 @@ impl Judged<'_> {
         if !self.plan.changes.is_empty() {
             text.push('\n');
             text.push_str(&fenced("diff", &self.differences()));
+        }
+        if let Some(found) = &self.plan.answers {
+            text.push('\n');
+            text.push_str(&fenced("text", &cut(answers::text(found, false), ANSWERS_MAX)));
         }
         text
     }
@@ -58,6 +64,19 @@ impl Judged<'_> {
         }
         text
     }
+}
+
+/// The lines of a text that have room.
+fn cut(text: String, len_max: usize) -> String {
+    if text.len() <= len_max {
+        return text;
+    }
+    let mut len = 0;
+    let lines = text.lines().take_while(|line| {
+        len += line.len() + 1;
+        len <= len_max
+    });
+    lines.map(|line| format!("{line}\n")).collect::<String>() + "    ...\n"
 }
 
 /// A code block that nothing in it can end: its fence has more backticks than any run of them there.

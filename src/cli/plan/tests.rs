@@ -174,11 +174,85 @@ fn as_json() {
                 "more-records": 6,
             }],
             "more-zones": 2,
+            "answers": null,
             "objections": [{
                 "guard": "zone-removal", "zone": "example.org.", "why": "it disappears: serial 5, 2 records",
                 "remedy": "bring its file back", "allowed": false,
             }],
             "stopped-by": ["zone-removal"],
+        })
+    );
+}
+
+/// A plan of which some answers change: those of 9 questions of 2 nodes.
+fn answered(tell: impl Fn(&Judged) -> String) -> String {
+    use crate::sync::publish::answers::{AnswerChange, Answers, Kind, Tally};
+    use crate::sync::question::Question;
+    let tally = |questions, queries| Tally { questions, queries };
+    let change = |name: &str, count, kind, before: &str, after: &str| AnswerChange {
+        question: Question::new(&name.parse().unwrap(), 1),
+        count,
+        kind,
+        before: before.into(),
+        after: after.into(),
+    };
+    let mut plan = examples::plan(&[("a", ORG)], &[("a", &ORG.replace(" 5 ", " 6 "))], Listing::ALL);
+    plan.answers = Some(Answers {
+        source: "2 nodes".into(),
+        queries: Some(200_000),
+        put: tally(9, 100_000),
+        left_out: tally(3, 640),
+        changed: [(Kind::Nxdomain, tally(2, 1_250)), (Kind::Other, tally(1, 64))].into(),
+        examples: vec![
+            change("old.a", 1_200, Kind::Nxdomain, "A 192.0.2.1", "NXDOMAIN"),
+            change("www.a", 64, Kind::Other, "A 192.0.2.2", "A 192.0.2.3"),
+        ],
+        ..Answers::default()
+    });
+    tell(&Judged { channel: &"prod".parse().unwrap(), plan: &plan, objections: &[] })
+}
+
+#[test]
+fn answers_that_change() {
+    let expected = "\
+answers, by 9 questions from 2 nodes (50 % of what these are asked): 3 answers change, 1.3 % of the queries; 3 questions not put, as the zones are not at hand
+- newly NXDOMAIN: 2 questions, 1.2 % of the queries
+    old.a. A (1,200): A 192.0.2.1 -> NXDOMAIN
+    ... and 1 more question
+~ otherwise changed: 1 question, 0.06 % of the queries
+    www.a. A (64): A 192.0.2.2 -> A 192.0.2.3
+";
+    let text = answered(|judged| judged.text(false));
+    assert!(
+        text.ends_with(expected) && text.starts_with("channel prod, after 1.7, 1 zone: 0 added, 1 changed"),
+        "{text}"
+    );
+    assert!(
+        answered(|judged| judged.text(true))
+            .contains("\n\x1b[31m- newly NXDOMAIN: 2 questions, 1.2 % of the queries\x1b[0m\n")
+    );
+    let markdown = answered(|judged| judged.markdown());
+    assert!(markdown.ends_with(&format!("```\n\n```text\n{expected}```\n")), "{markdown}");
+    let document = answered(|judged| judged.json()["answers"].to_string());
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&document).unwrap(),
+        json!({
+            "source": "2 nodes", "queries-asked": 200_000, "questions": 9, "queries": 100_000,
+            "questions-left-out": 3, "queries-left-out": 640,
+            "changed": [
+                { "kind": "nxdomain", "questions": 2, "queries": 1_250, "percent": 1.25 },
+                { "kind": "other", "questions": 1, "queries": 64, "percent": 0.064 },
+            ],
+            "examples": [
+                {
+                    "name": "old.a.", "type": "A", "queries": 1_200, "kind": "nxdomain", "before": "A 192.0.2.1",
+                    "after": "NXDOMAIN",
+                },
+                {
+                    "name": "www.a.", "type": "A", "queries": 64, "kind": "other", "before": "A 192.0.2.2",
+                    "after": "A 192.0.2.3",
+                },
+            ],
         })
     );
 }

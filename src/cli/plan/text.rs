@@ -1,6 +1,6 @@
 //! A plan for people.
 
-use super::Judged;
+use super::{Judged, answers};
 use crate::counted::{grouped, many};
 use crate::sync::publish::Counts;
 use crate::sync::publish::guard::Objection;
@@ -64,6 +64,9 @@ impl Judged<'_> {
         }
         if self.plan.more() > 0 {
             let _ = writeln!(text, "... and {}", many(self.plan.more() as u64, "more zone"));
+        }
+        if let Some(found) = &self.plan.answers {
+            text.push_str(&answers::text(found, color));
         }
         text
     }
@@ -133,7 +136,7 @@ fn said(objection: &Objection) -> String {
     }
 }
 
-fn painted(text: &str, sign: char, color: bool) -> String {
+pub(super) fn painted(text: &str, sign: char, color: bool) -> String {
     let paint = match sign {
         _ if !color => return text.into(),
         '-' => RED,

@@ -32,6 +32,7 @@ use super::cache::Cache;
 use super::channel::Channel;
 use super::disk::Disk;
 use super::page::Leaf;
+use super::question::Traffic;
 use super::store::Store;
 use super::trust::{Held, Policy};
 use super::zone_name::ZoneName;
@@ -92,6 +93,8 @@ pub struct Health {
     pub qps: u64,
     /// When the first signature of any zone ends, in seconds since 1970.
     pub signatures_end: Option<u32>,
+    /// What it was asked lately, if it takes note of that.
+    pub traffic: Option<Traffic>,
 }
 
 /// Seconds since 1970: for reports and ages, which people read. Nothing is decided by it.

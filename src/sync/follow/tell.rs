@@ -32,7 +32,7 @@ async fn report(shared: &Shared, denied: &mut [Option<Instant>]) {
         if denied[at].is_some_and(|since| since.elapsed() < DENIED_PAUSE) {
             continue;
         }
-        // A report is a few hundred octets: nothing of it can fail to be written.
+        // A report is a few kilobytes at most: nothing of it can fail to be written.
         let report = compose(shared, &shared.status.figures(), shared.node.health());
         let Ok(bytes) = serde_json::to_vec(&report) else { return };
         match timeout(REPORT_TIMEOUT, store.channels.report(channel, node, bytes, ttl)).await {
@@ -78,5 +78,6 @@ fn compose(shared: &Shared, figures: &Figures, health: Health) -> Report {
         qps: health.qps,
         signatures_end: health.signatures_end,
         refused: figures.refused.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
+        traffic: health.traffic,
     }
 }

@@ -10,11 +10,13 @@
 //! apex         the records by which a zone is found and believed change
 //! signatures   a zone is about to turn bogus
 //! ttl          a mistake would stay in caches for long
+//! answers      what is asked often gets no answer any more
 //! comparison   nothing can be said, as the head's version is lost
 //! ```
 //!
 //! Those that ask what changes have nothing to say about a channel's first release, nor about a zone that is new.
 
+mod answers;
 mod apex;
 mod comparison;
 mod removal;
@@ -53,6 +55,14 @@ pub enum Guard {
     SignaturesEnd,
     /// A changed record has an unusually long TTL.
     LongTtl,
+    /// Much of what is asked of a zone is newly NXDOMAIN.
+    AnswerNxdomain,
+    /// Much of what is asked of a zone is newly SERVFAIL.
+    AnswerServfail,
+    /// Much of what is asked of a zone has newly no data.
+    AnswerEmpty,
+    /// Much of what is asked of a zone newly takes more than a UDP response.
+    AnswerLarge,
     /// The store has lost what a zone is to be compared with.
     Unreadable,
 }
@@ -74,6 +84,8 @@ pub struct Settings {
     pub signature_days_min: u32,
     /// Longest usual TTL, seconds.
     pub ttl_secs_max: u32,
+    /// Thousandths of a percent of what is asked of a zone that may get no answer any more, of each kind.
+    pub answers_share_max: u32,
 }
 
 impl Default for Settings {
@@ -87,6 +99,8 @@ impl Default for Settings {
             signature_days_min: ENDS_SOON_SECS / DAY_SECS,
             // A week: more is what resolvers should not keep either (RFC 8767 section 4).
             ttl_secs_max: 7 * DAY_SECS,
+            // One query in a thousand is noticed at any server that is asked much; what is asked less may go without a word.
+            answers_share_max: 100,
         }
     }
 }
@@ -129,6 +143,11 @@ pub fn judge(plan: &Plan, faulty_files: &[String], settings: &Settings, now_secs
         object(Guard::LongTtl, zone, ttl::check(change, settings));
         object(Guard::Unreadable, zone, comparison::check(change));
     }
+    for (zone, of_zone) in plan.answers.iter().flat_map(|answers| &answers.zones) {
+        for (guard, kind) in answers::GUARDS {
+            object(guard, Some(zone), answers::check(of_zone, kind, settings));
+        }
+    }
     // Stable: zones stay in canonical order.
     objections.sort_by_key(|objection| objection.guard);
     objections
@@ -157,6 +176,10 @@ impl Guard {
             }
             Guard::SignaturesEnd => "sign the zone again",
             Guard::LongTtl => "lower the TTL, or raise ttl-secs-max in publish.toml",
+            Guard::AnswerNxdomain | Guard::AnswerServfail | Guard::AnswerEmpty => {
+                "bring back what is asked for, or raise answers-share-max in publish.toml"
+            }
+            Guard::AnswerLarge => "make the record sets smaller, or raise answers-share-max in publish.toml",
             Guard::Unreadable => "see catchment verify, and look at the zone itself",
         }
     }

@@ -15,7 +15,7 @@
 //! - [`images`]: what a publish brings; [`serials`]: under which serials; [`content`]: the zones of a release; [`change`]: what one publish
 //!   changes of them, also on another head; [`assemble`]: packs and pages
 //! - [`proposal`]: all that together, for whoever looks at it first: [`plan`], what differs, of which `before` fetches the old side;
-//!   [`guard`], what should not happen by accident
+//!   [`answers`], what nodes would answer otherwise; [`guard`], what should not happen by accident
 //! - [`transfer`]: many requests at once, bounded and tried again
 //! - [`history`]: releases, newest first, and going back to one
 //! - [`gc`], [`verify`]: a store's blobs, those too many and those amiss
@@ -30,6 +30,8 @@
 //! are never removed, and on those that it put, which are young from then on. One that was old garbage when the publisher put it may
 //! have been in a collector's list already: hence all are looked for again before the head moves, and these once more afterwards.
 
+pub mod answers;
+mod asked;
 pub mod assemble;
 mod before;
 pub mod change;
@@ -322,7 +324,8 @@ impl Publisher {
             };
             if let Some((review, listing)) = proposal.review {
                 let head = tip.held().map(|held| held.generation);
-                review(&self.plan_of(head, &content, mine, images, listing).await?)?;
+                let plan = self.plan_of(head, &content, mine, images, listing).await?;
+                review(&self.answered(plan, &content, mine, proposal).await?)?;
             }
             let counts = mine.counts(&content);
             if let Some(held) = tip.held().filter(|_| counts.none() && content.is_whole()) {

@@ -8,6 +8,7 @@ mod difference;
 pub(crate) mod examples;
 
 use super::Counts;
+use super::answers::Answers;
 use crate::sync::channel::Generation;
 use crate::sync::zone_name::ZoneName;
 use crate::zone::cores::{cores, in_parts};
@@ -24,6 +25,8 @@ pub struct Plan {
     pub changes: Vec<ZoneChange>,
     /// So many of them are to be shown one by one.
     pub zones_max: usize,
+    /// What of it those notice who ask; `None`: no questions are known, or there is no head to compare with.
+    pub answers: Option<Answers>,
 }
 
 /// A zone that is new, changes or goes.
@@ -89,7 +92,7 @@ impl Plan {
         });
         let differences = differences.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
         changes.iter_mut().zip(differences).for_each(|(change, difference)| change.difference = difference);
-        Ok(Plan { head, zones_before, changes, zones_max: listing.zones_max })
+        Ok(Plan { head, zones_before, changes, zones_max: listing.zones_max, answers: None })
     }
 
     /// How many zones are new, change and go.

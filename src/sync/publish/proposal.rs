@@ -1,5 +1,6 @@
 //! What a publish brings, and what it would change.
 
+use super::answers::Questions;
 use super::before::Replaced;
 use super::change::{Changes, Wanted};
 use super::content::Content;
@@ -22,6 +23,8 @@ pub struct Proposal<'a> {
     pub make: &'a Make<'a>,
     /// How they come by their serials.
     pub serials: Serials,
+    /// What nodes are asked: to see which answers change.
+    pub questions: Option<Questions>,
     /// Who has a say in it.
     pub review: Option<(&'a Review<'a>, Listing)>,
 }
@@ -29,7 +32,7 @@ pub struct Proposal<'a> {
 impl<'a> Proposal<'a> {
     /// These zones as they are, whatever they change.
     pub fn new(images: Images, make: &'a Make<'a>) -> Proposal<'a> {
-        Proposal { images, make, serials: Serials::Keep, review: None }
+        Proposal { images, make, serials: Serials::Keep, questions: None, review: None }
     }
 
     /// Makes the images that `head` has not, and gives zones the serials that they have after it. `changes`: what is to change, if that
@@ -59,7 +62,8 @@ impl Publisher {
         }
         proposal.complete(&content, None, now_secs)?;
         let changes = Changes::between(&content, &proposal.images);
-        self.plan_of(head, &content, &changes, &proposal.images, listing).await
+        let plan = self.plan_of(head, &content, &changes, &proposal.images, listing).await?;
+        self.answered(plan, &content, &changes, proposal).await
     }
 
     /// What these changes are of this head.

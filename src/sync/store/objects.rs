@@ -218,9 +218,13 @@ impl<O: Objects + 'static> Channels for Plain<O> {
         let named = listed.into_iter().filter_map(|l| Some((node_of(l.key.strip_prefix(&prefix)?)?, l)));
         let mut reports: Reports = stream::iter(named.collect::<Vec<_>>())
             .map(|(node, listed)| async move {
-                // One that went meanwhile is left out.
-                let read = self.all(&listed.key, REPORT_LEN_MAX).await;
-                read.map(|object| object.map(|object| (node, object.bytes, listed.age)))
+                match self.all(&listed.key, REPORT_LEN_MAX).await {
+                    // One that went meanwhile is left out.
+                    Ok(object) => Ok(object.map(|object| (node, object.bytes, listed.age))),
+                    // No node may keep the others from being heard: of what is too long only that it is there is told.
+                    Err(StoreError::TooLarge { .. }) => Ok(Some((node, Vec::new(), listed.age))),
+                    Err(error) => Err(error),
+                }
             })
             .buffer_unordered(REQUESTS_MAX)
             .try_filter_map(|report| async move { Ok(report) })

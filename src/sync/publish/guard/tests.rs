@@ -1,6 +1,7 @@
 use super::*;
 use crate::sync::publish::plan::examples::plan;
 use crate::sync::publish::plan::{Listing, Old};
+use crate::wire::code::rtype;
 
 /// 2027-01-15T08:00:00Z
 const NOW_SECS: u64 = 1_800_000_000;
@@ -185,6 +186,76 @@ fn a_mistake_would_stay_for_long() {
 }
 
 #[test]
+fn what_is_asked_gets_no_answer_any_more() {
+    use crate::sync::publish::answers::{Answers, Kind, OfZone, Tally};
+    use crate::sync::question::Question;
+    let max = |answers_share_max| Settings { answers_share_max, ..Settings::default() };
+    let tally = |questions, queries| Tally { questions, queries };
+    let nxdomain = |questions, queries, settings: Settings| (Kind::Nxdomain, tally(questions, queries), settings);
+    for ((kind, changed, settings), expected) in [
+        (nxdomain(1, 10, max(100)), None),
+        (
+            nxdomain(1, 11, max(100)),
+            Some(
+                "answer-nxdomain a.: 0.11 % of the queries asked of it would be newly NXDOMAIN, more than 0.1 %: www.a. A, asked 7 times",
+            ),
+        ),
+        (
+            nxdomain(1_200, 9_000, max(100)),
+            Some(
+                "answer-nxdomain a.: 90 % of the queries asked of it would be newly NXDOMAIN, more than 0.1 %: \
+                 1,200 questions, www.a. A for one, asked 7 times",
+            ),
+        ),
+        (nxdomain(1, 9_000, max(100_000)), None),
+        (nxdomain(1, 150, max(1_500)), None),
+        (
+            nxdomain(1, 1, max(0)),
+            Some(
+                "answer-nxdomain a.: 0.01 % of the queries asked of it would be newly NXDOMAIN, more than 0 %: www.a. A, asked 7 times",
+            ),
+        ),
+        (
+            (Kind::Servfail, tally(1, 200), max(1_500)),
+            Some(
+                "answer-servfail a.: 2.0 % of the queries asked of it would be newly SERVFAIL, more than 1.5 %: www.a. A, asked 7 times",
+            ),
+        ),
+        (
+            (Kind::Empty, tally(1, 200), max(100)),
+            Some(
+                "answer-empty a.: 2.0 % of the queries asked of it would be newly without data, more than 0.1 %: www.a. A, asked 7 times",
+            ),
+        ),
+        (
+            (Kind::Large, tally(1, 200), max(100)),
+            Some(
+                "answer-large a.: 2.0 % of the queries asked of it would be newly over 1232 octets, more than 0.1 %: www.a. A, asked 7 times",
+            ),
+        ),
+        // A zone that goes is another guard's, and what changes is what a publish is for.
+        ((Kind::Refused, tally(1, 10_000), max(0)), None),
+        ((Kind::Other, tally(1, 10_000), max(0)), None),
+    ] {
+        let old = zone(1, 1..=1, "");
+        let mut plan = plan(&[("a", &old)], &[("a", &zone(2, 1..=1, "www TXT x\n"))], Listing::default());
+        let question = Question::new(&"www.a".parse().unwrap(), rtype::A);
+        let of_zone = OfZone {
+            put: tally(2_000, 10_000),
+            changed: [(kind, changed)].into(),
+            most: [(kind, (question, 7))].into(),
+        };
+        let zones = [(plan.changes[0].zone.clone(), of_zone)].into();
+        plan.answers = Some(Answers { zones, ..Answers::default() });
+        let objections = judge(&plan, &[], &settings, NOW_SECS);
+        let said: Vec<String> = objections.iter().map(|found| format!("{} a.: {}", found.guard, found.why)).collect();
+        assert_eq!(said, expected.map(String::from).into_iter().collect::<Vec<_>>(), "{kind:?} {changed:?}");
+        let allow = Guard::value_variants().iter().copied().collect();
+        assert_eq!(stopping(&judge(&plan, &[], &Settings { allow, ..settings }, NOW_SECS)), []);
+    }
+}
+
+#[test]
 fn what_cannot_be_compared_is_said() {
     let (old, new) = (zone(1, 1..=99, ""), zone(1, 1..=1, ""));
     let mut plan = plan(&[("a", &old)], &[("a", &new)], Listing::default());
@@ -238,6 +309,10 @@ fn guards_have_the_names_that_allow_them() {
             "apex-ds",
             "signatures-end",
             "long-ttl",
+            "answer-nxdomain",
+            "answer-servfail",
+            "answer-empty",
+            "answer-large",
             "unreadable"
         ]
     );

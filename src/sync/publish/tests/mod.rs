@@ -482,6 +482,7 @@ async fn the_fleet_and_waiting_for_it() {
         qps: 10,
         signatures_end: None,
         refused: Default::default(),
+        traffic: None,
     };
     let tell = |node: &str, report: &Report, age: u64| {
         let bytes = serde_json::to_vec(report).unwrap();
