@@ -67,7 +67,7 @@ fn forged(shelf: &Shelf, now: &[u8], how: u64) -> Option<Arc<[u8]>> {
         0 => {
             let old = State::decode(&shelf.old_state(1)?).ok()?;
             let manifest = old.head?.manifest;
-            State { head: Some(Head { freshness: head.freshness.clone(), manifest }), ..now }
+            State { head: Some(Head { freshness: head.freshness.clone(), manifest, trial: None }), ..now }
         }
         // The same content, far ahead, signed by a stranger.
         1 => {
@@ -92,7 +92,7 @@ fn forged(shelf: &Shelf, now: &[u8], how: u64) -> Option<Arc<[u8]>> {
 
 fn signed(manifest: Manifest, key: &KeyPair) -> Option<Head> {
     let manifest = Signed::sign(&manifest, &[key]).ok()?;
-    Some(Head { freshness: word_of(&manifest, key)?, manifest })
+    Some(Head { freshness: word_of(&manifest, key)?, manifest, trial: None })
 }
 
 /// The word that a manifest is the head.

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use catchment::sync::channel::Generation;
 use catchment::sync::codec::Digest;
 use catchment::sync::follow::{Doing, Figures, Follower, Health, Node, Parts, Settings, Status, Update};
+use catchment::sync::report::Wave;
 use catchment::sync::trust::{Held, Policy};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -128,6 +129,8 @@ impl Site {
             node: self.name.clone(),
             report_interval: REPORT_INTERVAL,
             stale_after: Duration::from_secs(60),
+            wave: Wave::Main,
+            delay: Duration::ZERO,
         }
     }
 

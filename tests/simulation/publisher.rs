@@ -318,6 +318,7 @@ impl Desk {
         let explained = match error {
             Error::Store { .. } | Error::Conflict { .. } | Error::Unknown(_) | Error::Release(_) => true,
             Error::NoRelease(_) | Error::NoChannel(_) => true,
+            Error::OnTrial { .. } | Error::NoTrial { .. } => true,
             Error::Key { .. } | Error::Refused { .. } => plan.has(Trouble::Roll) || plan.has(Trouble::Theft),
             Error::Vanished { .. } => plan.has(Trouble::Collect),
             Error::LastGeneration(_) => plan.has(Trouble::Theft),
@@ -365,6 +366,8 @@ fn label(error: &Error) -> &'static str {
         Error::Unknown(_) => "not known whether it was done",
         Error::Format(_) => "no such format",
         Error::LastGeneration(_) => "no generation is left",
+        Error::OnTrial { .. } => "another release is on trial",
+        Error::NoTrial { .. } => "it is not on trial",
     }
 }
 

@@ -4,7 +4,7 @@ use super::releases::{Content, Memory, Publisher, Release, Shared, key_set, poli
 use async_trait::async_trait;
 use catchment::sync::follow::{Doing, Figures, Follower, Health, Node, Parts, Settings, Status, Update};
 use catchment::sync::page::{Leaf, Place};
-use catchment::sync::report::Report;
+use catchment::sync::report::{Report, Wave};
 use catchment::sync::store::Store;
 use catchment::sync::store::dir::Files;
 use catchment::sync::store::objects::Plain;
@@ -89,6 +89,8 @@ impl World {
             node: "ams1".into(),
             report_interval: Duration::from_secs(30),
             stale_after: Duration::from_secs(60),
+            wave: Wave::Main,
+            delay: Duration::ZERO,
         };
         let parts = Parts {
             stores: self.stores.iter().map(|(_, store)| store.clone()).collect(),

@@ -204,7 +204,10 @@ impl Publisher {
             extensions: vec![],
         };
         let freshness = Signed::sign(&freshness, &[&key(self.signer)]).unwrap();
-        Release { blobs, state: State { key_set: self.set.clone(), head: Some(Head { freshness, manifest }) } }
+        Release {
+            blobs,
+            state: State { key_set: self.set.clone(), head: Some(Head { freshness, manifest, trial: None }) },
+        }
     }
 }
 

@@ -32,6 +32,7 @@ use super::cache::Cache;
 use super::channel::Channel;
 use super::disk::Disk;
 use super::page::Leaf;
+use super::report::Wave;
 use super::store::Store;
 use super::trust::{Held, Policy};
 use super::zone_name::ZoneName;
@@ -52,8 +53,12 @@ pub struct Settings {
     pub node: String,
     /// How often a node reports that nothing has changed.
     pub report_interval: Duration,
-    /// A newer release that was signed is not served for so long: the node is stale.
+    /// A newer release that was signed, and is meant for this node, is not served for so long: the node is stale.
     pub stale_after: Duration,
+    /// When the node is to take a release: for reports.
+    pub wave: Wave,
+    /// It takes the releases that it has known for so long; zero: at once.
+    pub delay: Duration,
 }
 
 /// Whoever answers queries.

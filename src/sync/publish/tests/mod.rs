@@ -10,7 +10,7 @@ use super::keys::{self, Laid};
 use super::verify::verify;
 use super::*;
 use crate::sync::key_set::{ReleaseKey, Roots};
-use crate::sync::report::{Report, Serving};
+use crate::sync::report::{Report, Serving, Wave};
 use crate::wire::name::Name;
 use crate::zone::{compile, parse};
 use memory::Memory;
@@ -481,6 +481,9 @@ async fn the_fleet_and_waiting_for_it() {
         failed: 0,
         qps: 10,
         signatures_end: None,
+        wave: Wave::Main,
+        delay_secs: 0,
+        trial: None,
         refused: Default::default(),
     };
     let tell = |node: &str, report: &Report, age: u64| {
