@@ -43,7 +43,8 @@ pub struct Trial {
     pub deadline_secs: u32,
     /// When this was said, in seconds since 1970 by the publisher's clock, for people and for other publishers.
     pub time_secs: u64,
-    nodes: Vec<String>,
+    /// See [`Trial::nodes`].
+    pub(super) nodes: Vec<String>,
     /// Fields of later builds.
     pub extensions: Vec<Extension>,
 }

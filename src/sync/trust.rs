@@ -447,13 +447,11 @@ impl Trust {
     /// What a release on trial, the word about which was learned, is to the node of this name.
     pub fn judge_trial(&self, node: &str, on: &OnTrial) -> Result<Part, Refusal> {
         let trial = on.trial.claims();
-        if self.held.is_some_and(|held| held.generation > trial.release.generation) {
-            return Ok(Part::Over);
-        }
-        match self.judge(&on.manifest)? {
-            Verdict::Held => Ok(Part::Held),
-            Verdict::Take if trial.names(node) => Ok(Part::Take),
-            Verdict::Take => Ok(Part::None),
+        match self.held {
+            Some(held) if held.generation > trial.release.generation => Ok(Part::Over),
+            Some(held) if held == trial.release => Ok(Part::Held),
+            _ if !trial.names(node) => Ok(Part::None),
+            _ => self.judge(&on.manifest).map(|_| Part::Take),
         }
     }
 

@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) disk: Arc<Memory>,
     zones: Arc<Zones>,
     status: Arc<Status>,
+    /// Of the settings.
+    pub(crate) delay: Duration,
 }
 
 impl World {
@@ -71,6 +73,7 @@ impl World {
             disk: Arc::default(),
             zones: Arc::default(),
             status: Arc::default(),
+            delay: Duration::ZERO,
         }
     }
 
@@ -90,7 +93,7 @@ impl World {
             report_interval: Duration::from_secs(30),
             stale_after: Duration::from_secs(60),
             wave: Wave::Main,
-            delay: Duration::ZERO,
+            delay: self.delay,
         };
         let parts = Parts {
             stores: self.stores.iter().map(|(_, store)| store.clone()).collect(),
@@ -114,7 +117,7 @@ impl World {
         assert!(timeout(time, life).await.is_err(), "a follower does not end");
     }
 
-    fn served(&self) -> Content {
+    pub(crate) fn served(&self) -> Content {
         self.zones.0.lock().unwrap().zones.clone()
     }
 
@@ -122,7 +125,7 @@ impl World {
         self.zones.0.lock().unwrap().images.get(zone).cloned()
     }
 
-    fn generations(&self) -> Vec<String> {
+    pub(crate) fn generations(&self) -> Vec<String> {
         self.zones.0.lock().unwrap().generations.clone()
     }
 
@@ -130,13 +133,13 @@ impl World {
         self.status.figures()
     }
 
-    async fn report(&self, store: usize) -> Option<Report> {
+    pub(crate) async fn report(&self, store: usize) -> Option<Report> {
         let reports = self.stores[store].1.channels.reports(&prod()).await.unwrap();
         reports.first().map(|(_, bytes, _)| serde_json::from_slice(bytes).unwrap())
     }
 }
 
-fn zones(serials: &[u32]) -> Content {
+pub(crate) fn zones(serials: &[u32]) -> Content {
     serials.iter().enumerate().map(|(n, serial)| (format!("z{n}.test."), *serial)).collect()
 }
 

@@ -19,6 +19,7 @@
 //! served that is not kept: that is said loudly, and kept as soon as the disk takes it.
 
 mod ask;
+mod delay;
 mod fetch;
 mod figures;
 mod take;

@@ -3,6 +3,7 @@ mod memory;
 mod plan;
 mod scale;
 mod serials;
+mod trials;
 
 use super::gc::{YOUNG, collect};
 use super::images::Images;
