@@ -50,7 +50,7 @@ pub(crate) fn tell(link: &Link, shelf: &Shelf, key: &str, max: u64) -> Option<Li
         }
         6 | 7 if key == STATE => shelf.old_state(chance.draw())?,
         6 | 7 => shelf.some_blob(chance.draw())?,
-        8 if key == STATE => forged(shelf, &there, chance.below(4))?,
+        8 if key == STATE => forged(shelf, &there, chance.below(6))?,
         _ => return None,
     };
     Some(Lie::Octets(octets))
@@ -83,6 +83,11 @@ fn forged(shelf: &Shelf, now: &[u8], how: u64) -> Option<Arc<[u8]>> {
             let generation = Generation { key_set: set.version + 1, counter: 1 };
             let manifest = Manifest { generation, ..head.manifest.claims().clone() };
             State { key_set: Signed::sign(&next, &[&stranger]).ok()?, head: Some(signed(manifest, &stranger)?) }
+        }
+        // A trial that is over, beside the head of now.
+        3 | 4 => {
+            let old = shelf.state_on_trial()?.head?;
+            State { head: Some(Head { trial: old.trial, ..head.clone() }), ..now }
         }
         // The state of another channel, whose root keys and release keys are the same.
         _ => State::decode(&other_channel(shelf)?).ok()?,

@@ -126,8 +126,9 @@ pub(super) struct Taker {
     mended: Option<Instant>,
     /// The file of the cache that was looked at last.
     looked_at: Option<Item>,
-    /// When a release on trial is gone back from, or that is tried again; and how often it failed.
+    /// When a release on trial is gone back from, or that is tried again; the step from which time counts; and how often it failed.
     back_at: Option<Instant>,
+    tried_step: u32,
     back_failures: u32,
     /// Releases that a node which runs behind is to take.
     queue: Queue,
@@ -152,6 +153,7 @@ impl Taker {
             mended: None,
             looked_at: None,
             back_at: None,
+            tried_step: 0,
             back_failures: 0,
             queue: Queue::new(shared.settings.delay),
         };
@@ -589,7 +591,7 @@ impl Taker {
         self.trust_has(held, Some(&state));
         self.serving = Some((held, state));
         self.bad = None;
-        self.back_at = None;
+        (self.back_at, self.tried_step) = (None, 0);
         self.queue.done(held);
 
         let mut before = std::mem::take(&mut self.previous.images);

@@ -11,7 +11,7 @@ use super::super::figures::Doing;
 use super::{Failure, Taker};
 use crate::sync::head::{Head, State};
 use crate::sync::trial::OnTrial;
-use crate::sync::trust::{Learned, Part};
+use crate::sync::trust::Part;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -38,7 +38,7 @@ impl Taker {
         on: &OnTrial,
         began: Instant,
     ) -> Result<(), Failure> {
-        let news = self.trust.learn_trial(&head.manifest, on)?;
+        self.trust.learn_trial(&head.manifest, on)?;
         let settings = &shared.settings;
         // A node that runs behind tries nothing.
         if !settings.delay.is_zero() {
@@ -49,7 +49,8 @@ impl Taker {
             Part::None | Part::Over => Ok(()),
             Part::Held => {
                 if self.tried().is_some() {
-                    if news == Learned::New && trial.names(&settings.node) {
+                    // Under a new key set the same word is news once more, and no reason to stay.
+                    if trial.step > self.tried_step && trial.names(&settings.node) {
                         self.counts_from_now(shared, on);
                     }
                     return Ok(());
@@ -91,7 +92,7 @@ impl Taker {
     fn counts_from_now(&mut self, shared: &Shared, on: &OnTrial) {
         let trial = on.trial.claims();
         let back = Instant::now() + Duration::from_secs(trial.deadline_secs.into());
-        self.back_at = Some(back);
+        (self.back_at, self.tried_step) = (Some(back), trial.step);
         shared.status.set(|figures| figures.trial = Some((trial.step, back)));
         tracing::info!(
             "generation {} is on trial, step {}: back to what was before in {} s, unless it is promoted",
