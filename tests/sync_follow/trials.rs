@@ -1,7 +1,7 @@
 //! Releases on trial, and nodes that run behind. The node is `ams1`.
 
 use super::in_process::{SHORT, World, zones};
-use super::releases::{Content, Publisher, Release, on_trial, put_state};
+use super::releases::{Content, Publisher, Release, key_set, on_trial, put_state};
 use catchment::sync::follow::Doing;
 use std::future::Future;
 use std::time::Duration;
@@ -173,6 +173,27 @@ async fn a_further_step_counts_anew_and_an_older_one_does_not() {
         assert_eq!(world.generations(), ["1.1", "1.2", "1.3"]);
     })
     .await;
+}
+
+/// A new key set makes the word about a trial news once more; time goes on. One without its key takes nothing away from who goes back.
+#[tokio::test(start_paused = true)]
+async fn a_roll_while_on_trial_does_not_keep_it_there() {
+    for keys in [&[10, 11][..], &[11]] {
+        let world = World::new(1);
+        let story = Story::new();
+        told(&world, async {
+            story.head.publish(world.store()).await;
+            sleep(SHORT).await;
+            let mut trial = story.step(1, &["ams1"]);
+            trial.publish(world.store()).await;
+            sleep(secs(100)).await;
+            trial.state.key_set = key_set(2, &[1], keys, &[1]);
+            trial.move_head(world.store()).await;
+            sleep(secs(30)).await;
+            assert_eq!((world.generations().join(" ").as_str(), world.served()), ("1.1 1.2 1.3", story.old.clone()));
+        })
+        .await;
+    }
 }
 
 /// A store that hides what comes after, or says something else each moment, keeps nobody on a release on trial.
