@@ -1,13 +1,14 @@
 //! The table `[sync]`: which channel a node follows, and whom it believes.
 
 use super::document::{
-    Fault, Keys, Read, Value, boolean, duration, integer, list, path, placed, string, table as any_table,
+    Fault, Keys, Read, Value, boolean, duration, integer, list, path, placed, string, table as any_table, word,
 };
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::key::{KEY_FILE_MAX, PublicKey};
 use crate::sync::key_set::{ROOTS_MAX, Roots};
 use crate::sync::page::{IMAGE_MAX, ZONES_MAX};
 use crate::sync::permit::Terms;
+use crate::sync::report::Wave;
 use crate::sync::store::address::Address;
 use crate::sync::trust::Policy;
 use std::io::Read as _;
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 /// Where a node keeps what it has fetched when nobody says otherwise.
 pub const DEFAULT_CACHE: &str = "/var/lib/catchment";
+/// What `wave` can be.
+const WAVES: &[(&str, Wave)] = &[("canary", Wave::Canary), ("main", Wave::Main), ("last", Wave::Last)];
 /// Stores that can be named.
 const STORES_MAX: usize = 16;
 /// Nodes of a fleet.
@@ -43,6 +46,10 @@ pub struct SyncSettings {
     pub withdraw_stale: Option<Terms>,
     /// The head's age from which on there is an alarm.
     pub head_age_alarm: Duration,
+    /// When the node is to take a release.
+    pub wave: Wave,
+    /// How long it runs behind; zero: not at all.
+    pub delay: Duration,
 }
 
 /// Reads the table. `None`: something is missing or at fault, and `faults` says what.
@@ -69,6 +76,8 @@ pub(super) fn read(
     let stale_after = keys.read("stale-after", duration(SECOND..=24 * HOUR)).unwrap_or(60 * SECOND);
     let head_age_alarm = keys.read("head-age-alarm", duration(SECOND..=MONTH)).unwrap_or(24 * HOUR);
     let terms = keys.read("withdraw-stale", placed(any_table));
+    let wave = keys.read("wave", word(WAVES)).unwrap_or_default();
+    let delay = keys.read("delay", duration(Duration::ZERO..=7 * 24 * HOUR)).unwrap_or_default();
     keys.finish();
     let withdraw_stale = terms.and_then(|(table, at)| Some((terms_of(table, at.clone(), faults)?, at)));
 
@@ -116,6 +125,8 @@ pub(super) fn read(
         stale_after,
         withdraw_stale,
         head_age_alarm,
+        wave,
+        delay,
     })
 }
 
@@ -223,15 +234,18 @@ mod tests {
         assert_eq!(sync.cache, Path::new(DEFAULT_CACHE));
         assert_eq!((sync.policy.zones_max, sync.policy.min_generation), (1_000_000, Generation::default()));
         assert!(sync.questions);
+        assert_eq!((sync.wave, sync.delay), (Wave::Main, Duration::ZERO));
         let most = format!(
             "{least}min-generation = \"2.7\"\ncache = \"c\"\nzones-max = 5\noctets-max = 6\nreport-interval = \"5s\"\nquestions = false\n\
-             stale-after = \"9s\"\nhead-age-alarm = \"10m\"\nroot-threshold = 1\n"
+             stale-after = \"9s\"\nhead-age-alarm = \"10m\"\nroot-threshold = 1\n\
+             wave = \"last\"\ndelay = \"10m\"\n"
         );
         let sync = read(&most).unwrap().sync.unwrap();
         assert_eq!(sync.cache, Path::new("/etc/c/c"));
         assert_eq!((sync.policy.zones_max, sync.policy.octets_max, sync.questions), (5, 6, false));
         assert_eq!(sync.policy.min_generation, Generation { key_set: 2, counter: 7 });
         assert_eq!(sync.head_age_alarm, Duration::from_secs(600));
+        assert_eq!((sync.wave, sync.delay), (Wave::Last, Duration::from_secs(600)));
         assert_eq!(sync.withdraw_stale, None);
     }
 
@@ -289,6 +303,8 @@ mod tests {
         check(&format!("{dir}channel = \"p\"\nroot-keys = [\"ed25519:00\"]"), &["64 hexadecimal digits", ":4:14"]);
         check(&format!("{dir}{rest}root-threshold = 2"), &["2 of 1 root keys can't sign", ":5:18"]);
         check(&format!("{dir}{rest}min-generation = \"7\""), &["a generation is two numbers", ":5:18"]);
+        check(&format!("{dir}{rest}wave = \"first\""), &["\"first\"", ":5:8", "canary", "main", "last"]);
+        check(&format!("{dir}{rest}delay = \"8d\""), &[":5:9"]);
         check(&format!("{dir}{rest}cash = \"x\""), &["unknown key `cash`", "did you mean `cache`?"]);
     }
 }

@@ -66,6 +66,8 @@ pub fn start(settings: &SyncSettings, view: &Arc<View>, updates: mpsc::Sender<Ap
         node: view.node.load().to_string(),
         report_interval: settings.report_interval,
         stale_after: settings.stale_after,
+        wave: settings.wave,
+        delay: settings.delay,
     };
     let (addresses, shown) = (settings.follow.clone(), Arc::clone(view));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

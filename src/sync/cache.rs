@@ -1,7 +1,8 @@
 //! What a node keeps on its disk, to start from with no store reachable.
 //!
 //! ```text
-//! CHANNEL/releases/KEYSET.COUNTER.DIGEST   a release that was taken: the channel's state as it was then; DIGEST is its manifest's
+//! CHANNEL/releases/KEYSET.COUNTER.DIGEST   a release that was taken: the channel's state as it was then; DIGEST is its manifest's: the
+//!                                          head's, that of a release on trial, or that of its return release
 //! CHANNEL/keys/VERSION                     a key set
 //! CHANNEL/pages/DIGEST                     a page
 //! CHANNEL/packs/DIGEST                     a pack: as fetched, or of the node's own making
@@ -251,12 +252,7 @@ impl Cache {
         }
         let path = self.releases.get(held)?;
         let state = self.files.read(path, STATE_LEN_MAX as u64).await.and_then(|bytes| State::decode(&bytes).ok());
-        let is_it = |state: &State| {
-            let head = state.head.as_ref();
-            head.is_some_and(|head| {
-                head.manifest.digest() == held.manifest && head.manifest.claims().generation == held.generation
-            })
-        };
+        let is_it = |state: &State| state.head.as_ref().is_some_and(|head| head.find(held).is_some());
         let state = state.filter(is_it);
         if state.is_none() {
             tracing::warn!("{path} in the cache is damaged");

@@ -1,4 +1,4 @@
-//! Fields that are added to signed documents later, such as waves, without a new format.
+//! Fields that are added to signed documents later, without a new format.
 //!
 //! ```text
 //! extensions  count u8 | count x (tag u16, length u16, octets), tags ascending, each once

@@ -5,8 +5,7 @@
 //! ```
 //!
 //! The publisher signs it again from time to time. A store that withholds releases can't renew it: nodes show its age and alarm.
-//! It moves nothing by itself: what is taken is decided by the manifest that it names. The state of waves goes into its
-//! extensions.
+//! It moves nothing by itself: what is taken is decided by the manifest that it names.
 
 use super::channel::{Channel, Generation};
 use super::codec::{Digest, FormatError, Reader};

@@ -2,8 +2,13 @@
 //!
 //! ```text
 //! state       magic (8) | format u32 | key set: length u32, document | 0, or 1 and the head
-//! head        freshness statement: length u32, document | manifest: length u32, document
+//! head        freshness statement: length u32, document | manifest: length u32, document | in format 2: trial
+//! trial       word about it: length u32, document | manifest of the release on trial: length u32, document
+//!             | manifest of the return release: length u32, document
 //! ```
+//!
+//! Format 1 has no release on trial; format 2 has one. So builds that know of no trials refuse a state while one is on, and go on with the
+//! head that they have, which is what they would do if they were not named.
 //!
 //! It holds whole documents, so that a node which watches it learns in one message all it must believe before it fetches pages.
 //! Nothing in it is believed because it is here: each document carries its own signatures ([`super::trust`]). A channel has a state
@@ -12,14 +17,18 @@
 use super::codec::{FormatError, Reader, at_most};
 use super::freshness::Freshness;
 use super::key_set::KeySet;
-use super::manifest::Manifest;
+use super::manifest::{Held, Manifest};
 use super::signed::{DOCUMENT_LEN_MAX, Document, Signed};
+use super::trial::OnTrial;
 
 /// Octets of a channel's state.
-pub const STATE_LEN_MAX: usize = 8 + 4 + 1 + 3 * (4 + DOCUMENT_LEN_MAX);
+pub const STATE_LEN_MAX: usize = 8 + 4 + 1 + 6 * (4 + DOCUMENT_LEN_MAX);
 
 const MAGIC: [u8; 8] = *b"CTCHSTAT";
+/// Of a state without a trial.
 const FORMAT: u32 = 1;
+/// Of one with a trial.
+const FORMAT_TRIAL: u32 = 2;
 const WHAT: &str = "channel's state";
 
 /// What a store says of a channel, well-formed. Who signed, and whether head and manifest belong together, is found out by
@@ -39,6 +48,16 @@ pub struct Head {
     pub freshness: Signed<Freshness>,
     /// That manifest.
     pub manifest: Signed<Manifest>,
+    /// What some nodes serve instead, if a release is on trial.
+    pub trial: Option<OnTrial>,
+}
+
+impl Head {
+    /// The manifest of this release, if it is the head, on trial, or what one goes back to.
+    pub fn find(&self, held: &Held) -> Option<&Signed<Manifest>> {
+        let trial = self.trial.iter().flat_map(|on| [&on.manifest, &on.back]);
+        [&self.manifest].into_iter().chain(trial).find(|manifest| manifest.held() == *held)
+    }
 }
 
 impl State {
@@ -47,11 +66,23 @@ impl State {
         at_most(WHAT, bytes.len() as u64, STATE_LEN_MAX as u64)?;
         let mut from = Reader::new(bytes);
         from.magic(&MAGIC, WHAT)?;
-        from.version(WHAT, FORMAT)?;
+        let has_trial = !from.rest().starts_with(&FORMAT.to_le_bytes());
+        from.version(WHAT, if has_trial { FORMAT_TRIAL } else { FORMAT })?;
         let key_set = read(&mut from)?;
         let head = match from.u8()? {
+            0 if has_trial => return Err(FormatError::Invalid("a release is on trial, and there is no head")),
             0 => None,
-            1 => Some(Head { freshness: read(&mut from)?, manifest: read(&mut from)? }),
+            1 => {
+                let (freshness, manifest) = (read(&mut from)?, read(&mut from)?);
+                let trial = match has_trial {
+                    true => {
+                        let (trial, manifest, back) = (read(&mut from)?, read(&mut from)?, read(&mut from)?);
+                        Some(OnTrial { trial, manifest, back })
+                    }
+                    false => None,
+                };
+                Some(Head { freshness, manifest, trial })
+            }
             _ => return Err(FormatError::Invalid("it neither has a head nor has none")),
         };
         from.end()?;
@@ -61,7 +92,9 @@ impl State {
     /// Writes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
-        out.extend_from_slice(&FORMAT.to_le_bytes());
+        let trial = self.head.as_ref().and_then(|head| head.trial.as_ref());
+        let format = if trial.is_some() { FORMAT_TRIAL } else { FORMAT };
+        out.extend_from_slice(&format.to_le_bytes());
         write(&self.key_set, &mut out);
         match &self.head {
             None => out.push(0),
@@ -70,6 +103,11 @@ impl State {
                 write(&head.freshness, &mut out);
                 write(&head.manifest, &mut out);
             }
+        }
+        if let Some(OnTrial { trial, manifest, back }) = trial {
+            write(trial, &mut out);
+            write(manifest, &mut out);
+            write(back, &mut out);
         }
         out
     }
@@ -96,6 +134,7 @@ mod tests {
     use crate::sync::key_set::{ReleaseKey, Roots, Use};
     use crate::sync::page::Totals;
     use crate::sync::tree::Root;
+    use crate::sync::trial::Trial;
 
     fn state() -> State {
         let key = KeyPair::from_seed([1; 32]);
@@ -116,7 +155,23 @@ mod tests {
         };
         let freshness = Signed::sign(&freshness, &[&key]).unwrap();
         let key_set = KeySet::new(channel, 1, 0, roots, keys).unwrap();
-        State { key_set: Signed::sign(&key_set, &[&key]).unwrap(), head: Some(Head { freshness, manifest }) }
+        let head = Head { freshness, manifest, trial: None };
+        State { key_set: Signed::sign(&key_set, &[&key]).unwrap(), head: Some(head) }
+    }
+
+    fn on_trial() -> State {
+        let (key, mut state) = (KeyPair::from_seed([1; 32]), state());
+        let head = state.head.as_mut().unwrap();
+        let after = |counter| {
+            let generation = Generation { key_set: 1, counter };
+            Signed::sign(&Manifest { generation, ..head.manifest.claims().clone() }, &[&key]).unwrap()
+        };
+        let (manifest, back) = (after(2), after(3));
+        let channel = "prod".parse().unwrap();
+        let trial = Trial::new(channel, head.manifest.held(), manifest.held(), back.held(), 60, 3);
+        let trial = Signed::sign(&trial.with_nodes(["ams1".into()]), &[&key]).unwrap();
+        head.trial = Some(OnTrial { trial, manifest, back });
+        state
     }
 
     #[test]
@@ -125,6 +180,34 @@ mod tests {
         assert_eq!(State::decode(&state.encode()).unwrap(), state);
         let empty = State { head: None, ..state };
         assert_eq!(State::decode(&empty.encode()).unwrap(), empty);
+        let trial = on_trial();
+        assert_eq!(State::decode(&trial.encode()).unwrap(), trial);
+        let (head, other) = (trial.head.unwrap(), Digest::of(b"other"));
+        let on = head.trial.as_ref().unwrap();
+        for manifest in [&head.manifest, &on.manifest, &on.back] {
+            assert_eq!(head.find(&manifest.held()), Some(manifest));
+            assert_eq!(head.find(&Held { manifest: other, ..manifest.held() }), None);
+        }
+    }
+
+    /// Builds that know format 1 alone read what has no trial, and refuse what has one.
+    #[test]
+    fn a_trial_makes_another_format() {
+        assert_eq!(state().encode()[8..12], [1, 0, 0, 0]);
+        let mut bytes = on_trial().encode();
+        assert_eq!(bytes[8..12], [2, 0, 0, 0]);
+        for len in 0..bytes.len() {
+            assert!(State::decode(&bytes[..len]).is_err(), "{len}");
+        }
+        bytes[8] = 1;
+        assert_eq!(State::decode(&bytes).unwrap_err(), FormatError::Trailing);
+        bytes[8] = 3;
+        let version = FormatError::Version { what: "channel's state", found: 3, reads: 2 };
+        assert_eq!(State::decode(&bytes).unwrap_err(), version);
+        let mut headless = State { head: None, ..state() }.encode();
+        headless[8] = 2;
+        let error = FormatError::Invalid("a release is on trial, and there is no head");
+        assert_eq!(State::decode(&headless).unwrap_err(), error);
     }
 
     #[test]

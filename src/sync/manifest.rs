@@ -6,14 +6,42 @@
 //! ```
 //!
 //! One release key of the key set signs it. Its name is the digest of its file. A release that goes back has a new
-//! generation and older content; so has a *return release*, which is signed before a wave begins and is not the head.
+//! generation and older content; so has a *return release*, which is signed before a wave begins and is not the head
+//! ([`super::trial`]).
 
 use super::channel::{Channel, Generation};
 use super::codec::{Digest, FormatError, Reader, at_most};
 use super::extension::{self, Extension};
 use super::page::{LEVELS_MAX, Totals, ZONES_MAX};
-use super::signed::Document;
+use super::signed::{Document, Signed};
 use super::tree::Root;
+
+/// Which release: one that a node serves, keeps to start from, or is told of. Ordered by generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// Its generation.
+    pub generation: Generation,
+    /// Its manifest's name.
+    pub manifest: Digest,
+}
+
+impl Held {
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        self.generation.write(out);
+        out.extend_from_slice(&self.manifest.0);
+    }
+
+    pub(super) fn read(from: &mut Reader) -> Result<Held, FormatError> {
+        Ok(Held { generation: Generation::read(from)?, manifest: from.digest()? })
+    }
+}
+
+impl Signed<Manifest> {
+    /// Which release it is of.
+    pub fn held(&self) -> Held {
+        Held { generation: self.claims().generation, manifest: self.digest() }
+    }
+}
 
 /// What a release key signs of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +109,6 @@ mod tests {
     use super::*;
     use crate::sync::freshness::Freshness;
     use crate::sync::key::KeyPair;
-    use crate::sync::signed::Signed;
     use proptest::prelude::*;
 
     fn manifest() -> Manifest {

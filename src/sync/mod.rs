@@ -17,7 +17,7 @@
 //! - [`zone_name`]: names of zones in canonical order
 //! - [`key`]: Ed25519 keys, their ids and files
 //! - [`signed`]: the envelope of all that is signed; [`extension`]: how fields are added later
-//! - [`key_set`], [`manifest`], [`freshness`]: the three signed documents
+//! - [`key_set`], [`manifest`], [`freshness`], [`trial`]: the four signed documents
 //! - [`page`]: a page of zones; [`tree`]: building a tree of them, fetching it, comparing two
 //! - [`pack`]: small images together in one blob; [`packing`] settles which
 //! - [`trust`]: what a node accepts, and why not
@@ -61,5 +61,6 @@ pub mod report;
 pub mod signed;
 pub mod store;
 pub mod tree;
+pub mod trial;
 pub mod trust;
 pub mod zone_name;

@@ -39,6 +39,15 @@ pub struct Report {
     /// When the first signature of any of its zones ends, in seconds since 1970; `None`: none is signed.
     #[serde(default)]
     pub signatures_end: Option<u32>,
+    /// When it is to take a release, as its settings say.
+    #[serde(default)]
+    pub wave: Wave,
+    /// How long it waits before it takes a release, in seconds.
+    #[serde(default)]
+    pub delay_secs: u64,
+    /// If what is served is on trial: how that goes.
+    #[serde(default)]
+    pub trial: Option<Trying>,
     /// Releases, heads and key sets refused since the start, by reason.
     #[serde(default)]
     pub refused: std::collections::BTreeMap<String, u64>,
@@ -59,6 +68,43 @@ pub struct Serving {
     pub manifest: Digest,
     /// Since when, in seconds since 1970 by the node's clock.
     pub since_secs: u64,
+}
+
+/// A release on trial, as a node that serves it sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Trying {
+    /// The newest step that it has seen.
+    pub step: u32,
+    /// When it goes back if nothing comes, in seconds from when this was written.
+    pub back_secs: u64,
+}
+
+/// Where a node stands in the order in which a release reaches the fleet. Publishers choose by it; whoever is named in a trial takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wave {
+    /// Among the first.
+    Canary,
+    /// When canaries are well.
+    #[default]
+    Main,
+    /// When all others are.
+    Last,
+}
+
+impl Wave {
+    /// All, in their order.
+    pub const ALL: [Wave; 3] = [Wave::Canary, Wave::Main, Wave::Last];
+
+    /// Its name in settings and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Wave::Canary => "canary",
+            Wave::Main => "main",
+            Wave::Last => "last",
+        }
+    }
 }
 
 /// Values that have one spelling as text.
@@ -99,6 +145,9 @@ mod tests {
             failed: 0,
             qps: 1200,
             signatures_end: Some(1_700_500_000),
+            wave: Wave::Canary,
+            delay_secs: 600,
+            trial: Some(Trying { step: 1, back_secs: 117 }),
             refused: [("wrong_key".into(), 1)].into(),
             traffic: Some(Traffic { queries: 64, questions: Asked::parse("", "www.a A 64").unwrap() }),
         };
@@ -108,17 +157,28 @@ mod tests {
             format!(
                 "{{\"node\":\"ams1\",\"version\":\"0.1.0\",\"time-secs\":1700000000,\"serving\":{{\"generation\":\"{generation}\",\
                  \"manifest\":\"{}\",\"since-secs\":1699999000}},\"problem\":null,\"ready\":true,\"announce\":\"announced\",\
-                 \"zones\":3,\"failed\":0,\"qps\":1200,\"signatures-end\":1700500000,\"refused\":{{\"wrong_key\":1}},\
+                 \"zones\":3,\"failed\":0,\"qps\":1200,\"signatures-end\":1700500000,\"wave\":\"canary\",\"delay-secs\":600,\
+                 \"trial\":{{\"step\":1,\"back-secs\":117}},\"refused\":{{\"wrong_key\":1}},\
                  \"traffic\":{{\"queries\":64,\"questions\":[\"www.a. A 64\"]}}}}",
                 "ab".repeat(32)
             )
         );
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         // Nodes of other builds say more, or less.
-        let fewer = text.split(",\"signatures-end\"").next().unwrap().to_owned() + ",\"wave\":\"canary\"}";
-        assert_eq!(
-            serde_json::from_str::<Report>(&fewer).unwrap(),
-            Report { signatures_end: None, refused: Default::default(), traffic: None, ..report }
-        );
+        let (begin, _) = text.split_once("\"signatures-end\"").unwrap();
+        let (fewer, refused) = (format!("{begin}\"region\":\"eu\"}}"), Default::default());
+        let plain = Report {
+            signatures_end: None,
+            wave: Wave::Main,
+            delay_secs: 0,
+            trial: None,
+            refused,
+            traffic: None,
+            ..report
+        };
+        assert_eq!(serde_json::from_str::<Report>(&fewer).unwrap(), plain);
+        for wave in Wave::ALL {
+            assert_eq!(serde_json::to_string(&wave).unwrap(), format!("\"{}\"", wave.name()));
+        }
     }
 }

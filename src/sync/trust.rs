@@ -6,8 +6,12 @@
 //!           [no key set] -- learn_key_set --> [key set v] -- learn_key_set --> [key set w > v]
 //!                                                  |
 //!                       learn_freshness: which manifest is the head, how old is that word
+//!                       learn_trial:     which release is on trial beside it, at which step
 //!                       judge:           may this release be taken?  then, when it is served whole:  applied
 //! ```
+//!
+//! A node that serves a release on trial, or has gone back to its return release, is above the head: words about that head stay good, no
+//! older ones. Whatever becomes the head next is above all three.
 //!
 //! The node's clock decides nothing here. A release that is refused changes nothing: the node goes on with what it has (I8).
 
@@ -16,8 +20,10 @@ use super::codec::{Digest, FormatError};
 use super::freshness::Freshness;
 use super::key::KeyId;
 use super::key_set::{KeySet, Roots, Use};
+pub use super::manifest::Held;
 use super::manifest::Manifest;
 use super::signed::{Document, Signed};
+use super::trial::{OnTrial, Trial};
 
 /// What the operator of a node has settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,15 +40,6 @@ pub struct Policy {
     pub octets_max: u64,
 }
 
-/// The release that a node serves, or keeps to start from. Ordered by generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Held {
-    /// Its generation.
-    pub generation: Generation,
-    /// Its manifest's name.
-    pub manifest: Digest,
-}
-
 /// All that a node's decisions depend on.
 #[derive(Debug, Clone)]
 pub struct Trust {
@@ -50,6 +47,9 @@ pub struct Trust {
     key_set: Option<Signed<KeySet>>,
     held: Option<Held>,
     head: Option<Freshness>,
+    /// The head on top of which the release that is held was on trial.
+    base: Option<Held>,
+    trial: Option<Trial>,
 }
 
 /// What to do with a release that was not refused.
@@ -57,8 +57,21 @@ pub struct Trust {
 pub enum Verdict {
     /// Fetch and apply it.
     Take,
-    /// It is the one that is held.
+    /// It is the one that is held, or the head below one that was on trial.
     Held,
+}
+
+/// What a release on trial, which was not refused, is to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Others are to serve it.
+    None,
+    /// Fetch and apply it.
+    Take,
+    /// It is held.
+    Held,
+    /// This node is past it: it has gone back.
+    Over,
 }
 
 /// Whether something was new.
@@ -173,6 +186,28 @@ pub enum Refusal {
         /// What came.
         came: Digest,
     },
+    /// A word about a trial that is beside another head, or other releases, than it says. Somebody else than the publisher put them together.
+    #[error("the trial of release {release} does not belong here: {why}")]
+    TrialOfOther {
+        /// The release on trial, as signed.
+        release: Generation,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// An older word about a trial than the newest heard.
+    #[error(
+        "step {theirs_step} of the trial of release {theirs} came after step {ours_step} of that of {ours} was heard"
+    )]
+    OlderTrial {
+        /// Release of the newest.
+        ours: Generation,
+        /// Its step.
+        ours_step: u32,
+        /// Release of what came.
+        theirs: Generation,
+        /// Its step.
+        theirs_step: u32,
+    },
     /// An older word about the head than the newest heard.
     #[error(
         "an older word about the head: of generation {theirs}, at {theirs_secs}, after {ours} at {ours_secs} was heard"
@@ -229,6 +264,8 @@ impl Refusal {
             Refusal::TooLarge { .. } => "too_large",
             Refusal::NotTheHead { .. } => "not_the_head",
             Refusal::OlderFreshness { .. } => "older_freshness",
+            Refusal::TrialOfOther { .. } => "trial_of_other",
+            Refusal::OlderTrial { .. } => "older_trial",
         }
     }
 
@@ -242,7 +279,7 @@ impl Trust {
     /// A node that has nothing. One that restarts gives the key sets that it kept to [`Trust::learn_key_set`], oldest first, and
     /// then its release to [`Trust::applied`].
     pub fn new(policy: Policy) -> Trust {
-        Trust { policy, key_set: None, held: None, head: None }
+        Trust { policy, key_set: None, held: None, head: None, base: None, trial: None }
     }
 
     /// The key set in force.
@@ -299,6 +336,7 @@ impl Trust {
                 self.key_set = Some(candidate);
                 // Who said what the head is may have lost the right to, and have claimed a time that no honest word reaches.
                 self.head = None;
+                self.trial = None;
                 Ok(Learned::New)
             }
         }
@@ -310,17 +348,8 @@ impl Trust {
         self.check_channel(&manifest.channel)?;
         self.check_signer(candidate, manifest.generation, &[Use::Releases])?;
         let (theirs, min) = (manifest.generation, self.policy.min_generation);
-        if let Some(held) = self.held {
-            let digest = candidate.digest();
-            if theirs < held.generation {
-                return Err(Refusal::LowerGeneration { ours: held.generation, theirs });
-            }
-            if theirs == held.generation && digest != held.manifest {
-                return Err(Refusal::Equivocation { generation: theirs, ours: held.manifest, theirs: digest });
-            }
-            if theirs == held.generation {
-                return Ok(Verdict::Held);
-            }
+        if self.is_known(candidate.held())? {
+            return Ok(Verdict::Held);
         }
         if theirs < min {
             return Err(Refusal::BelowMinimum { min, theirs });
@@ -350,15 +379,7 @@ impl Trust {
         let word = candidate.claims();
         self.check_channel(&word.channel)?;
         self.check_signer(candidate, word.generation, &[Use::Releases, Use::FreshnessOnly])?;
-        if let Some(held) = self.held {
-            if word.generation < held.generation {
-                return Err(Refusal::LowerGeneration { ours: held.generation, theirs: word.generation });
-            }
-            if word.generation == held.generation && word.manifest != held.manifest {
-                let (ours, theirs) = (held.manifest, word.manifest);
-                return Err(Refusal::Equivocation { generation: word.generation, ours, theirs });
-            }
-        }
+        self.is_known(Held { generation: word.generation, manifest: word.manifest })?;
         if let Some(head) = &self.head {
             if (word.generation, word.time_secs) < (head.generation, head.time_secs) {
                 let (ours, ours_secs) = (head.generation, head.time_secs);
@@ -384,11 +405,86 @@ impl Trust {
         Some(age.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
     }
 
+    /// Takes a word about a release on trial beside this head, unless a newer one was heard: both its releases are signed, rise, and the
+    /// second has the head's content.
+    pub fn learn_trial(&mut self, head: &Signed<Manifest>, on: &OnTrial) -> Result<Learned, Refusal> {
+        let trial = on.trial.claims();
+        self.check_channel(&trial.channel)?;
+        self.check_signer(&on.trial, trial.release.generation, &[Use::Releases])?;
+        for manifest in [&on.manifest, &on.back] {
+            let claims = manifest.claims();
+            self.check_channel(&claims.channel)?;
+            self.check_signer(manifest, claims.generation, &[Use::Releases])?;
+        }
+        let theirs = trial.release.generation;
+        let of_other = |why| Err(Refusal::TrialOfOther { release: theirs, why });
+        if trial.head != head.held() {
+            return of_other("another release is the head");
+        }
+        if trial.release != on.manifest.held() || trial.back != on.back.held() {
+            return of_other("other manifests are beside it than it names");
+        }
+        if on.back.claims().root != head.claims().root {
+            return of_other("what one would go back to is not what the head has");
+        }
+        for (ours, theirs) in self.held.into_iter().flat_map(|ours| [(ours, trial.release), (ours, trial.back)]) {
+            not_twice(ours, theirs)?;
+        }
+        if let Some(known) = &self.trial {
+            not_twice(known.release, trial.release)?;
+            if known == trial {
+                return Ok(Learned::Known);
+            }
+            if (trial.release, trial.step) <= (known.release, known.step) {
+                let (ours, ours_step, theirs_step) = (known.release.generation, known.step, trial.step);
+                return Err(Refusal::OlderTrial { ours, ours_step, theirs, theirs_step });
+            }
+        }
+        self.trial = Some(trial.clone());
+        Ok(Learned::New)
+    }
+
+    /// What a release on trial, the word about which was learned, is to the node of this name.
+    pub fn judge_trial(&self, node: &str, on: &OnTrial) -> Result<Part, Refusal> {
+        let trial = on.trial.claims();
+        match self.held {
+            Some(held) if held.generation > trial.release.generation => Ok(Part::Over),
+            Some(held) if held == trial.release => Ok(Part::Held),
+            _ if !trial.names(node) => Ok(Part::None),
+            _ => self.judge(&on.manifest).map(|_| Part::Take),
+        }
+    }
+
     /// The node serves this release now, all of it (I1). Its generation never goes down (I2): a lower one is ignored.
     pub fn applied(&mut self, held: Held) {
         if self.held.is_none_or(|before| before.generation < held.generation) {
             self.held = Some(held);
+            self.base = None;
         }
+    }
+
+    /// The same of a release on trial beside this head, or of its return release.
+    pub fn applied_on_trial(&mut self, held: Held, head: Held) {
+        self.applied(held);
+        if self.held == Some(held) {
+            self.base = Some(head);
+        }
+    }
+
+    /// Whether a release is the one that is held, or the head on top of which that was on trial. `Err`: it is older than what is held, or
+    /// contradicts it.
+    fn is_known(&self, theirs: Held) -> Result<bool, Refusal> {
+        let Some(held) = self.held else { return Ok(false) };
+        for ours in self.base.into_iter().chain([held]) {
+            not_twice(ours, theirs)?;
+            if ours == theirs {
+                return Ok(true);
+            }
+        }
+        if theirs.generation < held.generation {
+            return Err(Refusal::LowerGeneration { ours: held.generation, theirs: theirs.generation });
+        }
+        Ok(false)
     }
 
     fn check_channel(&self, theirs: &Channel) -> Result<(), Refusal> {
@@ -421,6 +517,14 @@ impl Trust {
         }
         Ok(())
     }
+}
+
+/// Two manifests with one generation contradict each other.
+fn not_twice(ours: Held, theirs: Held) -> Result<(), Refusal> {
+    if ours.generation != theirs.generation || ours.manifest == theirs.manifest {
+        return Ok(());
+    }
+    Err(Refusal::Equivocation { generation: theirs.generation, ours: ours.manifest, theirs: theirs.manifest })
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub(crate) fn tell(link: &Link, shelf: &Shelf, key: &str, max: u64) -> Option<Li
         }
         6 | 7 if key == STATE => shelf.old_state(chance.draw())?,
         6 | 7 => shelf.some_blob(chance.draw())?,
-        8 if key == STATE => forged(shelf, &there, chance.below(4))?,
+        8 if key == STATE => forged(shelf, &there, chance.below(6))?,
         _ => return None,
     };
     Some(Lie::Octets(octets))
@@ -67,7 +67,7 @@ fn forged(shelf: &Shelf, now: &[u8], how: u64) -> Option<Arc<[u8]>> {
         0 => {
             let old = State::decode(&shelf.old_state(1)?).ok()?;
             let manifest = old.head?.manifest;
-            State { head: Some(Head { freshness: head.freshness.clone(), manifest }), ..now }
+            State { head: Some(Head { freshness: head.freshness.clone(), manifest, trial: None }), ..now }
         }
         // The same content, far ahead, signed by a stranger.
         1 => {
@@ -84,6 +84,11 @@ fn forged(shelf: &Shelf, now: &[u8], how: u64) -> Option<Arc<[u8]>> {
             let manifest = Manifest { generation, ..head.manifest.claims().clone() };
             State { key_set: Signed::sign(&next, &[&stranger]).ok()?, head: Some(signed(manifest, &stranger)?) }
         }
+        // A trial that is over, beside the head of now.
+        3 | 4 => {
+            let old = shelf.state_on_trial()?.head?;
+            State { head: Some(Head { trial: old.trial, ..head.clone() }), ..now }
+        }
         // The state of another channel, whose root keys and release keys are the same.
         _ => State::decode(&other_channel(shelf)?).ok()?,
     };
@@ -92,7 +97,7 @@ fn forged(shelf: &Shelf, now: &[u8], how: u64) -> Option<Arc<[u8]>> {
 
 fn signed(manifest: Manifest, key: &KeyPair) -> Option<Head> {
     let manifest = Signed::sign(&manifest, &[key]).ok()?;
-    Some(Head { freshness: word_of(&manifest, key)?, manifest })
+    Some(Head { freshness: word_of(&manifest, key)?, manifest, trial: None })
 }
 
 /// The word that a manifest is the head.

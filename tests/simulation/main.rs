@@ -6,6 +6,7 @@
 //! world      time, log, violations             oracle     what was signed and what it holds: the truth to compare with
 //! network    latency, loss, partitions, death  shelf      a store's objects; `push`: channels as etcd has them; `lies`; `thief`
 //! disk       crashes, a full disk, rot         node, publisher, office: who takes part;  zones: what is published
+//! trials     releases on trial: who may serve them, and for how long
 //! ```
 //!
 //! `cargo test --test simulation` runs 200 seeds of 50 nodes and three of 1,500. Other runs are asked for by the environment:
@@ -34,6 +35,7 @@ mod report;
 mod run;
 mod shelf;
 mod thief;
+mod trials;
 mod world;
 mod zones;
 

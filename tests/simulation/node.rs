@@ -5,12 +5,14 @@ use super::disk::{Mount, Platter};
 use super::network::{Client, Life, Link};
 use super::plan::Trouble;
 use super::shelf::{self, Shelf};
+use super::trials::BACK_MAX;
 use super::world::{World, lock};
 use super::zones::Tree;
 use async_trait::async_trait;
 use catchment::sync::channel::Generation;
 use catchment::sync::codec::Digest;
 use catchment::sync::follow::{Doing, Figures, Follower, Health, Node, Parts, Settings, Status, Update};
+use catchment::sync::report::Wave;
 use catchment::sync::trust::{Held, Policy};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,6 +21,8 @@ use tokio::time::{Instant, sleep};
 
 /// How often nodes report that nothing has changed.
 pub(crate) const REPORT_INTERVAL: Duration = Duration::from_secs(20);
+/// Nodes that run behind do so by this.
+const DELAY: Duration = Duration::from_secs(25);
 
 /// A node, all of its lives.
 pub(crate) struct Site {
@@ -39,6 +43,8 @@ struct Inner {
     /// What is answered from in this life.
     tree: Tree,
     serving: Option<Held>,
+    /// Since when.
+    since: Instant,
     /// The newest that was ever served.
     newest: Option<Held>,
     /// The disk was spoilt or damaged: a restart may begin with less.
@@ -68,6 +74,7 @@ impl Site {
                 status: Arc::default(),
                 tree: Tree::new(),
                 serving: None,
+                since: Instant::now(),
                 newest: None,
                 hurt: false,
                 found: Vec::new(),
@@ -112,6 +119,7 @@ impl Site {
     }
 
     fn died(&self, life: &Life) -> u64 {
+        lock(&self.inner).serving = None;
         let down_ms = self.world.chance(&[self.client.number, 10]).between(5, 3_000);
         self.world.log(format_args!("{} died at step {}, back in {down_ms} ms", self.name, life.steps()));
         down_ms
@@ -128,7 +136,15 @@ impl Site {
             node: self.name.clone(),
             report_interval: REPORT_INTERVAL,
             stale_after: Duration::from_secs(60),
+            wave: Wave::Main,
+            delay: self.delay(),
         }
+    }
+
+    /// How long it runs behind.
+    fn delay(&self) -> Duration {
+        let runs_behind = self.world.plan.has(Trouble::Waves) && share(&self.world, &self.name, 10);
+        if runs_behind { DELAY } else { Duration::ZERO }
     }
 
     fn parts(self: &Arc<Site>, life: &Arc<Life>) -> Parts {
@@ -219,6 +235,7 @@ impl Site {
     fn applies(&self, update: &Update) {
         let (world, held) = (&self.world, update.release);
         let mut inner = lock(&self.inner);
+        let before = inner.tree.clone();
         for (leaf, image) in &update.changed {
             if image.digest() != leaf.image.0 {
                 world.violated(format_args!("I1: {} was given another image of {}", self.name, leaf.name));
@@ -238,9 +255,10 @@ impl Site {
             update.removed.len()
         ));
         self.check_release(&inner, held);
+        self.check_wave(&inner, held, &before);
         self.check_order(&inner, held.generation);
         let first_of_life = inner.serving.is_none();
-        inner.serving = Some(held);
+        (inner.serving, inner.since) = (Some(held), Instant::now());
         if inner.newest.is_none_or(|newest| newest.generation < held.generation) {
             inner.newest = Some(held);
             let since = world.oracle().releases.get(&held.manifest).and_then(|release| release.head_since);
@@ -273,6 +291,41 @@ impl Site {
             world.violated(format_args!(
                 "I3: {name} takes {generation}, signed with a key that its key set has no more"
             ));
+        }
+    }
+
+    /// Only whom a trial names serves what is on trial; who runs behind serves what it can have known for as long, or had before.
+    fn check_wave(&self, inner: &Inner, held: Held, before: &Tree) {
+        let (world, name) = (&self.world, &self.name);
+        let oracle = world.oracle();
+        let is_tried = oracle.tried(&held.manifest).map(|tried| tried.nodes.contains(name));
+        let delay = self.delay();
+        let is_early = !delay.is_zero() && inner.serving.is_some() && inner.tree != *before && {
+            let same = oracle.releases.values().filter(|release| release.tree == inner.tree);
+            // What was only shown to it is known to nobody else.
+            let since = same.filter_map(|release| release.head_since).min();
+            since.is_some_and(|since| since.elapsed() < delay)
+        };
+        drop(oracle);
+        if is_tried == Some(false) || is_tried.is_some() && !delay.is_zero() {
+            world.violated(format_args!("{name} serves {}, which is on trial elsewhere", held.generation));
+        }
+        if is_early {
+            world.violated(format_args!("{name} runs {delay:?} behind, and serves {} already", held.generation));
+        }
+    }
+
+    /// Nobody serves what is on trial for longer than was said.
+    pub(crate) fn is_in_time(&self) {
+        let inner = lock(&self.inner);
+        let Some(held) = inner.serving.filter(|_| !inner.hurt) else { return };
+        let oracle = self.world.oracle();
+        let Some(longest) = oracle.tried(&held.manifest).map(|tried| tried.longest) else { return };
+        drop(oracle);
+        let served = inner.since.elapsed();
+        if served > longest + BACK_MAX {
+            let (name, generation) = (&self.name, held.generation);
+            self.world.violated(format_args!("{name} serves {generation} on trial for {served:?}, of {longest:?}"));
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Oracle {
     pub(crate) head: Option<Digest>,
     /// All that were the head, in their order.
     pub(crate) heads: Vec<Digest>,
+    /// Those that were on trial, by the manifest's name.
+    pub(crate) trials: BTreeMap<Digest, super::trials::Tried>,
     /// The key set in force there.
     pub(crate) key_set: u32,
     /// The keys for releases of each key set that was laid out.
@@ -91,7 +93,12 @@ impl Oracle {
 
     /// A blob of the head that is not in the store.
     pub(crate) fn lost_of_head(&self, shelf: &Shelf) -> Option<Digest> {
-        self.head_release()?.blobs.iter().find(|name| shelf.blob(name).is_none()).copied()
+        self.lost_of(shelf, &self.head?)
+    }
+
+    /// The same of another release.
+    pub(crate) fn lost_of(&self, shelf: &Shelf, release: &Digest) -> Option<Digest> {
+        self.releases.get(release)?.blobs.iter().find(|name| shelf.blob(name).is_none()).copied()
     }
 }
 
@@ -117,6 +124,12 @@ fn look(world: &World, shelf: &Shelf, bytes: &[u8], stolen: bool) -> Result<(), 
     let Some(head) = state.head else {
         return if oracle.head.is_none() { Ok(()) } else { Err("there is no head any more".into()) };
     };
+    if let Some(on) = &head.trial {
+        oracle.tries(shelf, &head, on, stolen)?;
+        let trial = on.trial.claims();
+        let (nodes, generation) = (trial.nodes().len(), trial.release.generation);
+        world.log(format_args!("{generation} is on trial at {nodes} nodes, step {}", trial.step));
+    }
     let (claims, name) = (head.manifest.claims(), head.manifest.digest());
     if head.freshness.claims().manifest != name {
         return Err("the word about it is about another".into());

@@ -33,10 +33,12 @@ pub(crate) enum Trouble {
     Collect,
     /// Nodes follow two stores, of which the second lags.
     Mirror,
+    /// Publishers try releases at some nodes first; some nodes run behind.
+    Waves,
 }
 
 impl Trouble {
-    pub(crate) const ALL: [(Trouble, &'static str); 13] = [
+    pub(crate) const ALL: [(Trouble, &'static str); 14] = [
         (Trouble::Loss, "loss"),
         (Trouble::Partition, "partition"),
         (Trouble::Outage, "outage"),
@@ -50,6 +52,7 @@ impl Trouble {
         (Trouble::Theft, "theft"),
         (Trouble::Collect, "collect"),
         (Trouble::Mirror, "mirror"),
+        (Trouble::Waves, "waves"),
     ];
 
     pub(crate) fn name(self) -> &'static str {

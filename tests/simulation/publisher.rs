@@ -11,7 +11,8 @@ use catchment::sync::channel::Generation;
 use catchment::sync::codec::Digest;
 use catchment::sync::publish::images::{Brought, Images};
 use catchment::sync::publish::proposal::Proposal;
-use catchment::sync::publish::tip::Anchor;
+use catchment::sync::publish::tip::{Anchor, Held};
+use catchment::sync::publish::trial::Takers;
 use catchment::sync::publish::{Error, OnConflict, Options, Outcome, Published, Publisher, Silent, gc};
 use catchment::sync::store::Store;
 use catchment::sync::zone_name::ZoneName;
@@ -124,6 +125,11 @@ impl Press {
                     return (published.generation, published.manifest);
                 }
                 Ok(Outcome::Unchanged { generation, manifest, .. }) => return (generation, manifest),
+                Err(Error::OnTrial { generation, .. }) => {
+                    let done = operator.take_back(&self.office.release_key(), None, self.world.now_secs()).await;
+                    self.world.log(format_args!("the operators take {generation} back: {}", said(&done)));
+                    continue;
+                }
                 Err(error) => self.world.log(format_args!("the last publish failed: {error}")),
             }
             if let Some(failure) = self.world.failure() {
@@ -240,6 +246,11 @@ impl Desk {
                 world.log(format_args!("{name} refreshes the head: {}", said(&refreshed)));
                 refreshed.err()
             }
+            3..=10 if world.plan.has(Trouble::Waves) => {
+                let tried = self.tries(&publisher, &wanted, &changed, &mut chance).await;
+                world.log(format_args!("{name} has tried a release: {}", said(&tried)));
+                tried.err()
+            }
             2 => {
                 let Some(to) = self.old_generation(&mut chance) else { return };
                 let done = publisher.roll_back(&key, to, options.now_secs).await;
@@ -267,6 +278,59 @@ impl Desk {
         if let Some(error) = done {
             press.hindered();
             self.judge(&error);
+        }
+    }
+
+    /// Publishes in waves: tries a checkout at some nodes, then at more, then promotes it, takes it back, or forgets it.
+    async fn tries(
+        &self,
+        publisher: &Publisher,
+        wanted: &Content,
+        changed: &Content,
+        chance: &mut Chance,
+    ) -> Result<(), Error> {
+        let Desk { press, name, .. } = self;
+        let world = &press.world;
+        let options = || press.options(self.clock_ahead_secs.load(Ordering::Relaxed));
+        let nodes = world.plan.nodes.into();
+        let some = |chance: &mut Chance, percent: u64| {
+            let first = chance.below(nodes);
+            (first..=first + nodes * percent / 100).map(|node| format!("node{}", node % nodes)).collect()
+        };
+        let deadline = Duration::from_secs(chance.between(6, 20));
+        let takers = Takers { nodes: some(chance, 10), deadline };
+        let (began, make) = (world.oracle().heads.len(), made(wanted));
+        let mut proposal = Proposal::new(brought(wanted, chance), &make);
+        let key = press.office.release_key();
+        let laid = match publisher.lay_trial(&key, &mut proposal, &takers, &options()).await? {
+            Outcome::Published(laid) => laid,
+            Outcome::Unchanged { .. } => return Ok(()),
+        };
+        let of = Held { generation: laid.generation, manifest: laid.manifest };
+        press.check(&laid, wanted, changed, began);
+        let soak = |chance: &mut Chance| sleep(Duration::from_millis(chance.between(100, 12_000)));
+        soak(chance).await;
+        if chance.percent(50) {
+            let takers = Takers { nodes: some(chance, 40), deadline };
+            publisher.widen(&key, of, &takers, options().now_secs).await?;
+            soak(chance).await;
+        }
+        match chance.below(10) {
+            0..=4 => {
+                let promoted = publisher.promote(&key, Some(of), options().now_secs).await?;
+                world.log(format_args!("{name} has promoted {} as {}", of.generation, promoted.generation));
+                let oracle = world.oracle();
+                let tree = |release| oracle.releases.get(release).map(|release| &release.tree);
+                let differs = tree(&of.manifest) != tree(&promoted.manifest);
+                drop(oracle);
+                if differs {
+                    world.violated(format_args!("{} was promoted, and is not {}", of.generation, promoted.generation));
+                }
+                lock(&press.repository).extend(changed);
+                Ok(())
+            }
+            5..=7 => publisher.take_back(&key, Some(of), options().now_secs).await.map(drop),
+            _ => Ok(()),
         }
     }
 
@@ -318,6 +382,7 @@ impl Desk {
         let explained = match error {
             Error::Store { .. } | Error::Conflict { .. } | Error::Unknown(_) | Error::Release(_) => true,
             Error::NoRelease(_) | Error::NoChannel(_) => true,
+            Error::OnTrial { .. } | Error::NoTrial { .. } => true,
             Error::Key { .. } | Error::Refused { .. } => plan.has(Trouble::Roll) || plan.has(Trouble::Theft),
             Error::Vanished { .. } => plan.has(Trouble::Collect),
             Error::LastGeneration(_) => plan.has(Trouble::Theft),
@@ -365,6 +430,8 @@ fn label(error: &Error) -> &'static str {
         Error::Unknown(_) => "not known whether it was done",
         Error::Format(_) => "no such format",
         Error::LastGeneration(_) => "no generation is left",
+        Error::OnTrial { .. } => "another release is on trial",
+        Error::NoTrial { .. } => "it is not on trial",
     }
 }
 

@@ -129,6 +129,7 @@ impl Fleet {
                 self.strike(*trouble, second, &mut chance, tasks);
             }
             self.head_is_whole(&mut broken_since);
+            self.sites.iter().for_each(|site| site.is_in_time());
             if let Some(panicked) = all_well(tasks) {
                 self.world.violated(format_args!("{panicked}"));
             }
@@ -147,7 +148,7 @@ impl Fleet {
         };
         match trouble {
             // These are everywhere, or begun elsewhere.
-            Trouble::Loss | Trouble::Mirror => {}
+            Trouble::Loss | Trouble::Mirror | Trouble::Waves => {}
             Trouble::Partition if hits(7, "some are cut off") => {
                 let (share, until) = (chance.between(1, 60), now_ms + chance.between(2_000, 40_000));
                 self.some(share, chance).for_each(|site| site.client.cut(until));
@@ -237,6 +238,7 @@ impl Fleet {
         loop {
             let behind: Vec<&Arc<Site>> = self.sites.iter().filter(|site| !site.is_at(head)).collect();
             let Some(one) = behind.first() else { break };
+            self.sites.iter().for_each(|site| site.is_in_time());
             if began.elapsed() > CONVERGES_MAX {
                 let (count, one, head) = (behind.len(), one.behind(), head.generation);
                 return world.violated(format_args!("{count} nodes are not at the head, {head}: {one}"));

@@ -8,6 +8,7 @@ use super::world::{World, lock};
 use async_trait::async_trait;
 use catchment::sync::channel::Channel;
 use catchment::sync::codec::Digest;
+use catchment::sync::head::State;
 use catchment::sync::store::objects::{Expect, Key, Listed, Object, Objects, Plain, Read, Tag};
 use catchment::sync::store::{Result, Store, StoreError};
 use std::collections::BTreeMap;
@@ -122,6 +123,13 @@ impl Shelf {
         let inner = lock(&self.inner);
         let count = inner.states.len() as u64;
         inner.states.get((draw % count.max(1)) as usize).cloned()
+    }
+
+    /// The first state of the channel in which a release was on trial.
+    pub(crate) fn state_on_trial(&self) -> Option<State> {
+        let states: Vec<Arc<[u8]>> = lock(&self.inner).states.clone();
+        let mut states = states.iter().filter_map(|bytes| State::decode(bytes).ok());
+        states.find(|state| state.head.as_ref().is_some_and(|head| head.trial.is_some()))
     }
 
     pub(crate) fn down(&self, until_ms: u64) {

@@ -64,8 +64,10 @@ fn forge(press: &Press, key: &KeyPair, sites: &[Arc<Site>], chance: &mut Chance)
     let parent = Some(head.manifest.digest());
     let manifest = Manifest { generation, parent, root, time_secs: world.now_secs(), ..before.clone() };
     let manifest = Signed::sign(&manifest, &[key]).ok()?;
-    let forged =
-        State { head: Some(Head { freshness: word_of(&manifest, key)?, manifest: manifest.clone() }), ..state };
+    let forged = State {
+        head: Some(Head { freshness: word_of(&manifest, key)?, manifest: manifest.clone(), trial: None }),
+        ..state
+    };
     press.shelf.put_blob(&manifest.digest(), manifest.bytes());
     // What is signed by a key that is in force may be taken; of the rest the oracle knows nothing.
     if !rotten {

@@ -4,7 +4,7 @@ use super::releases::{Content, Memory, Publisher, Release, Shared, key_set, poli
 use async_trait::async_trait;
 use catchment::sync::follow::{Doing, Figures, Follower, Health, Node, Parts, Settings, Status, Update};
 use catchment::sync::page::{Leaf, Place};
-use catchment::sync::report::Report;
+use catchment::sync::report::{Report, Wave};
 use catchment::sync::store::Store;
 use catchment::sync::store::dir::Files;
 use catchment::sync::store::objects::Plain;
@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) disk: Arc<Memory>,
     zones: Arc<Zones>,
     status: Arc<Status>,
+    /// Of the settings.
+    pub(crate) delay: Duration,
 }
 
 impl World {
@@ -71,6 +73,7 @@ impl World {
             disk: Arc::default(),
             zones: Arc::default(),
             status: Arc::default(),
+            delay: Duration::ZERO,
         }
     }
 
@@ -89,6 +92,8 @@ impl World {
             node: "ams1".into(),
             report_interval: Duration::from_secs(30),
             stale_after: Duration::from_secs(60),
+            wave: Wave::Main,
+            delay: self.delay,
         };
         let parts = Parts {
             stores: self.stores.iter().map(|(_, store)| store.clone()).collect(),
@@ -112,7 +117,7 @@ impl World {
         assert!(timeout(time, life).await.is_err(), "a follower does not end");
     }
 
-    fn served(&self) -> Content {
+    pub(crate) fn served(&self) -> Content {
         self.zones.0.lock().unwrap().zones.clone()
     }
 
@@ -120,7 +125,7 @@ impl World {
         self.zones.0.lock().unwrap().images.get(zone).cloned()
     }
 
-    fn generations(&self) -> Vec<String> {
+    pub(crate) fn generations(&self) -> Vec<String> {
         self.zones.0.lock().unwrap().generations.clone()
     }
 
@@ -128,13 +133,13 @@ impl World {
         self.status.figures()
     }
 
-    async fn report(&self, store: usize) -> Option<Report> {
+    pub(crate) async fn report(&self, store: usize) -> Option<Report> {
         let reports = self.stores[store].1.channels.reports(&prod()).await.unwrap();
         reports.first().map(|(_, bytes, _)| serde_json::from_slice(bytes).unwrap())
     }
 }
 
-fn zones(serials: &[u32]) -> Content {
+pub(crate) fn zones(serials: &[u32]) -> Content {
     serials.iter().enumerate().map(|(n, serial)| (format!("z{n}.test."), *serial)).collect()
 }
 

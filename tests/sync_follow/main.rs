@@ -6,3 +6,4 @@ mod node;
 mod releases;
 #[path = "../support/mod.rs"]
 mod support;
+mod trials;

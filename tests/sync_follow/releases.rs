@@ -15,6 +15,7 @@ use catchment::sync::page::{Leaf, Place};
 use catchment::sync::signed::Signed;
 use catchment::sync::store::Store;
 use catchment::sync::tree;
+use catchment::sync::trial::{OnTrial, Trial};
 use catchment::sync::trust::Policy;
 use catchment::sync::zone_name::ZoneName;
 use catchment::wire::name::Name;
@@ -189,6 +190,18 @@ impl Publisher {
         self.release_with(at, leaves, blobs)
     }
 
+    /// The word that this is the head.
+    pub(crate) fn word_of(&self, manifest: &Signed<Manifest>) -> Signed<Freshness> {
+        let word = Freshness {
+            channel: self.channel.clone(),
+            generation: manifest.claims().generation,
+            manifest: manifest.digest(),
+            time_secs: self.now_secs,
+            extensions: vec![],
+        };
+        Signed::sign(&word, &[&key(self.signer)]).unwrap()
+    }
+
     /// The release of these leaves, whatever they say.
     pub(crate) fn release_with(&mut self, at: &str, leaves: Vec<Leaf>, mut blobs: Vec<(Digest, Vec<u8>)>) -> Release {
         let root = tree::build(leaves, |digest, bytes| blobs.push((digest, bytes))).unwrap();
@@ -197,16 +210,27 @@ impl Publisher {
         let generation = generation(at);
         let manifest = Manifest { channel, generation, parent: None, time_secs, root, extensions: vec![] };
         let manifest = Signed::sign(&manifest, &[&key(self.signer)]).unwrap();
-        let freshness = Freshness {
-            channel: self.channel.clone(),
-            generation,
-            manifest: manifest.digest(),
-            time_secs,
-            extensions: vec![],
-        };
-        let freshness = Signed::sign(&freshness, &[&key(self.signer)]).unwrap();
-        Release { blobs, state: State { key_set: self.set.clone(), head: Some(Head { freshness, manifest }) } }
+        let freshness = self.word_of(&manifest);
+        Release {
+            blobs,
+            state: State { key_set: self.set.clone(), head: Some(Head { freshness, manifest, trial: None }) },
+        }
     }
+}
+
+/// Lays a release on trial beside the head of another, for these nodes: the state that has both, with a return release of the generation
+/// after it.
+pub(crate) fn on_trial(head: &Release, tried: &Release, nodes: &[&str], step: u32, deadline_secs: u32) -> Release {
+    let mut state = head.state.clone();
+    let (head, manifest) = (state.head.as_mut().unwrap(), tried.state.head.as_ref().unwrap().manifest.clone());
+    let generation = manifest.claims().generation;
+    let back = Manifest { generation: generation.next(generation.key_set).unwrap(), ..head.manifest.claims().clone() };
+    let back = Signed::sign(&back, &[&key(10)]).unwrap();
+    let trial = Trial::new(prod(), head.manifest.held(), manifest.held(), back.held(), deadline_secs, 0);
+    let mut trial = trial.with_nodes(nodes.iter().map(|node| String::from(*node)));
+    trial.step = step;
+    head.trial = Some(OnTrial { trial: Signed::sign(&trial, &[&key(10)]).unwrap(), manifest, back });
+    Release { blobs: tried.blobs.clone(), state }
 }
 
 impl Release {

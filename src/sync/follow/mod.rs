@@ -19,6 +19,7 @@
 //! served that is not kept: that is said loudly, and kept as soon as the disk takes it.
 
 mod ask;
+mod delay;
 mod fetch;
 mod figures;
 mod take;
@@ -33,6 +34,7 @@ use super::channel::Channel;
 use super::disk::Disk;
 use super::page::Leaf;
 use super::question::Traffic;
+use super::report::Wave;
 use super::store::Store;
 use super::trust::{Held, Policy};
 use super::zone_name::ZoneName;
@@ -53,8 +55,12 @@ pub struct Settings {
     pub node: String,
     /// How often a node reports that nothing has changed.
     pub report_interval: Duration,
-    /// A newer release that was signed is not served for so long: the node is stale.
+    /// A newer release that was signed, and is meant for this node, is not served for so long: the node is stale.
     pub stale_after: Duration,
+    /// When the node is to take a release: for reports.
+    pub wave: Wave,
+    /// It takes the releases that it has known for so long; zero: at once.
+    pub delay: Duration,
 }
 
 /// Whoever answers queries.

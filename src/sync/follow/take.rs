@@ -1,6 +1,9 @@
 //! From a channel's state to the release that is served: what a node believes, fetches, checks, keeps and applies.
 
+mod trial;
+
 use super::ask::Asker;
+use super::delay::Queue;
 use super::fetch::{Fetch, Large};
 use super::figures::Doing;
 use super::tree::{Step, Tree};
@@ -9,8 +12,9 @@ use super::{Shared, Update};
 use crate::counted::counted;
 use crate::sync::cache::{Cache, Item, RELEASES_KEPT};
 use crate::sync::codec::Digest;
-use crate::sync::head::State;
+use crate::sync::head::{Head, State};
 use crate::sync::key_set::KeySet;
+use crate::sync::manifest::Manifest;
 use crate::sync::pack::PACK_MAX;
 use crate::sync::page::{Leaf, Page, Place};
 use crate::sync::report::Serving;
@@ -74,6 +78,12 @@ impl Failure {
     pub(super) fn release(label: &'static str, why: String) -> Failure {
         Failure::Refused(Refused { label, why, alarm: false, elsewhere: false })
     }
+
+    fn why(self) -> String {
+        match self {
+            Failure::Passing(why) | Failure::Refused(Refused { why, .. }) => why,
+        }
+    }
 }
 
 /// All that a release needs, here and checked.
@@ -116,6 +126,12 @@ pub(super) struct Taker {
     mended: Option<Instant>,
     /// The file of the cache that was looked at last.
     looked_at: Option<Item>,
+    /// When a release on trial is gone back from, or that is tried again; the step from which time counts; and how often it failed.
+    back_at: Option<Instant>,
+    tried_step: u32,
+    back_failures: u32,
+    /// Releases that a node which runs behind is to take.
+    queue: Queue,
 }
 
 impl Taker {
@@ -136,6 +152,10 @@ impl Taker {
             mend_now: false,
             mended: None,
             looked_at: None,
+            back_at: None,
+            tried_step: 0,
+            back_failures: 0,
+            queue: Queue::new(shared.settings.delay),
         };
         if let Err(error) = taker.read_cache(shared).await {
             taker.cannot_keep(shared, format!("the cache can't be read: {error}"));
@@ -165,10 +185,12 @@ impl Taker {
         for set in sets {
             if self.trust.learn_key_set(set).is_ok() {
                 for (held, state) in &states {
-                    match state.head.as_ref().map(|head| self.trust.judge(&head.manifest)) {
-                        Some(Ok(_)) => drop(believed.insert(*held)),
+                    let manifests =
+                        state.head.iter().flat_map(|head| head.find(held).into_iter().chain(back(head, held)));
+                    match manifests.map(|manifest| self.trust.judge(manifest)).find(Result::is_err) {
+                        None => drop(believed.insert(*held)),
                         Some(Err(refusal)) => drop(refused.insert(*held, refusal)),
-                        None => {}
+                        Some(Ok(_)) => {}
                     }
                 }
             }
@@ -181,14 +203,23 @@ impl Taker {
         // A name says what was taken even if the content is damaged: nobody may lead the node back.
         let floor = taken.iter().rev().find(|held| believed.contains(held) || !states.contains_key(held));
         if let Some(newest) = floor {
-            self.trust.applied(*newest);
+            self.trust_has(*newest, states.get(newest));
         }
 
         let mut repair = true;
-        for held in believed.iter().rev() {
-            let Some(state) = states.remove(held) else { continue };
+        for taken in believed.iter().rev() {
+            let Some(state) = states.remove(taken) else { continue };
             let Some(head) = &state.head else { continue };
-            let root = head.manifest.claims().root;
+            // What was on trial is gone back from.
+            let Some(manifest) = back(head, taken).or_else(|| head.find(taken)) else { continue };
+            let (held, root) = (&manifest.held(), manifest.claims().root);
+            if held != taken {
+                tracing::error!(
+                    "generation {} was on trial when the node ended: it starts with what was before, as {}",
+                    taken.generation,
+                    held.generation
+                );
+            }
             let mut assembled = self.assemble(shared, root, false).await;
             if let Err(Failure::Passing(why)) = &assembled
                 && std::mem::take(&mut repair)
@@ -200,8 +231,15 @@ impl Taker {
             match assembled {
                 Ok(assembled) => {
                     let _ = self.trust.learn_freshness(&head.freshness);
-                    self.serve(shared, *held, Arc::new(state), assembled, Instant::now()).await;
-                    let older = believed.range(..*held).next_back().and_then(|held| states.get(held));
+                    let state = Arc::new(state);
+                    if held != taken
+                        && let Err(why) = self.keep(*held, &state).await
+                    {
+                        self.cannot_keep(shared, why);
+                    }
+                    self.serve(shared, *held, state, assembled, Instant::now()).await;
+                    let older = believed.range(..*taken).next_back();
+                    let older = older.and_then(|held| root_of(states.get(held)?, held));
                     self.count_used(older).await;
                     return Ok(());
                 }
@@ -233,7 +271,16 @@ impl Taker {
             }
             tokio::select! {
                 biased;
+                // Before all that a store can bring about.
+                () = at(self.back_at) => {
+                    self.go_back(shared).await;
+                    continue;
+                }
                 changed = seen.changed() => if changed.is_err() { return },
+                () = at(self.queue.due_at()) => {
+                    self.take_due(shared).await;
+                    continue;
+                }
                 () = at(again) => {}
                 () = at(mend) => {
                     mend = None;
@@ -305,42 +352,126 @@ impl Taker {
 
     async fn take(&mut self, shared: &Shared, sighting: &Sighting) -> Result<(), Failure> {
         let began = Instant::now();
-        let state = sighting.state.state().map_err(Refusal::Format)?;
+        let state = Arc::new(sighting.state.state().map_err(Refusal::Format)?);
         self.learn_key_set(shared, &state.key_set).await?;
         let Some(head) = &state.head else { return Ok(()) };
         self.trust.learn_freshness(&head.freshness)?;
         let word = head.freshness.claims();
         shared.status.set(|figures| figures.head = Some((word.generation, word.time_secs)));
-        let held = Held { generation: word.generation, manifest: word.manifest };
         let verdict = self.trust.judge_head(word, &head.manifest);
+        let waits = !self.take_head(shared, verdict, head, &state, began).await?;
+        if let Some(on) = &head.trial {
+            self.take_on_trial(shared, &state, head, on, began).await?;
+        }
+        if !waits {
+            shared.status.set(|figures| figures.pending_since = None);
+        }
+        Ok(())
+    }
+
+    /// The head, if it is to be served. False: it is not yet time.
+    async fn take_head(
+        &mut self,
+        shared: &Shared,
+        verdict: Result<Verdict, Refusal>,
+        head: &Head,
+        state: &Arc<State>,
+        began: Instant,
+    ) -> Result<bool, Failure> {
+        let (held, root) = (head.manifest.held(), head.manifest.claims().root);
+        let waits = !shared.settings.delay.is_zero() && self.serving.is_some() && self.tree.root() != Some(&root);
+        if waits && verdict == Ok(Verdict::Take) {
+            self.queue.add(held, root, Arc::clone(state), Instant::now());
+            return Ok(false);
+        }
         if matches!(verdict, Ok(Verdict::Take) | Err(Refusal::TooLarge { .. })) {
             shared.status.set(|figures| {
                 figures.pending_since.get_or_insert_with(Instant::now);
             });
         }
-        // One that is held may still be to be fetched: the cache was damaged.
-        if verdict? == Verdict::Held && self.serving.as_ref().is_some_and(|(serving, _)| *serving == held) {
-            shared.status.set(|figures| figures.pending_since = None);
-            return Ok(());
+        // One that is held may still be to be fetched: the cache was damaged. Above it is what is on trial, or was.
+        if verdict? == Verdict::Held && self.serving.as_ref().is_some_and(|(serving, _)| *serving >= held) {
+            return Ok(true);
         }
+        self.take_release(shared, held, root, Arc::clone(state), began).await?;
+        Ok(true)
+    }
+
+    /// The newest release that a node which runs behind has known for long enough.
+    async fn take_due(&mut self, shared: &Shared) {
+        let began = Instant::now();
+        let Some(due) = self.queue.due(began).cloned() else { return };
+        let Some(manifest) = due.state.head.as_ref().and_then(|head| head.find(&due.held)).cloned() else { return };
+        shared.status.set(|figures| {
+            figures.pending_since.get_or_insert(began);
+        });
+        // Keys may have been replaced since.
+        let judged = self.trust.judge(&manifest).map_err(Failure::from);
+        let taken = match judged {
+            Ok(_) => self.take_release(shared, due.held, manifest.claims().root, due.state, began).await,
+            Err(refused) => Err(refused),
+        };
+        self.count_damage(shared);
+        match taken {
+            Ok(()) => shared.status.set(|figures| (figures.doing, figures.problem) = (Doing::Watching, None)),
+            Err(Failure::Refused(refused)) => {
+                let Refused { label, why, .. } = &refused;
+                tracing::error!(
+                    "refused release {}, which was to be taken after the delay: {why}",
+                    due.held.generation
+                );
+                shared.status.set(|figures| *figures.refused.entry(label).or_default() += 1);
+                shared.status.hindered(format!("refused ({label}): {why}"));
+                self.queue.done(due.held);
+                shared.news.notify_one();
+            }
+            Err(Failure::Passing(why)) => {
+                self.queue.try_again(Instant::now() + shared.jittered(MEND_PAUSE));
+                if shared.status.hindered(why.clone()) {
+                    tracing::warn!("a release can't be taken yet: {why}");
+                    shared.news.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Gets a release that is not known to be bad, and remembers it if it is.
+    async fn assemble_good(&mut self, shared: &Shared, held: Held, root: Root) -> Result<Assembled, Failure> {
         if let Some((_, refused)) = self.bad.as_ref().filter(|(manifest, _)| *manifest == held.manifest) {
             return Err(Failure::Refused(refused.clone()));
         }
         shared.status.set(|figures| figures.doing = Doing::Fetching);
-        let assembled = self.assemble(shared, head.manifest.claims().root, true).await;
+        let assembled = Taker::in_time(self.back_at, self.assemble(shared, root, true)).await;
         if let Err(Failure::Refused(refused)) = &assembled {
             self.bad = Some((held.manifest, refused.clone()));
         }
-        let assembled = assembled?;
-        let state = Arc::new(state);
-        let kept = match &assembled.unkept {
-            // Whatever is missing of the release before is missing of this one.
-            None if self.unkept.is_none() => {
-                let kept = self.cache.keep_release(held, &state).await;
+        assembled
+    }
+
+    /// From now on the node starts with this release, all of which is on the disk.
+    async fn keep(&mut self, held: Held, state: &State) -> Result<(), String> {
+        // Whatever is missing of the release before is missing of this one.
+        match &self.unkept {
+            Some(why) => Err(why.clone()),
+            None => {
+                let kept = self.cache.keep_release(held, state).await;
                 kept.map_err(|error| format!("the cache can't be written: {error}"))
             }
-            None => Err(self.unkept.clone().unwrap_or_default()),
+        }
+    }
+
+    async fn take_release(
+        &mut self,
+        shared: &Shared,
+        held: Held,
+        root: Root,
+        state: Arc<State>,
+        began: Instant,
+    ) -> Result<(), Failure> {
+        let assembled = self.assemble_good(shared, held, root).await?;
+        let kept = match &assembled.unkept {
             Some(why) => Err(why.clone()),
+            None => self.keep(held, &state).await,
         };
         match kept {
             Ok(()) => {
@@ -369,7 +500,8 @@ impl Taker {
         let from = known.map_or(first_version, |known| known.saturating_add(1));
         let end = newest.claims().version.min(from.saturating_add(KEY_SETS_MAX));
         for version in from..end {
-            let Some(set) = self.key_set(shared, version).await? else { break };
+            let set = Taker::in_time(self.back_at, self.key_set(shared, version)).await?;
+            let Some(set) = set else { break };
             if let Err(refusal) = self.learn_and_keep(shared, set).await
                 && self.trust.key_set().is_some()
             {
@@ -456,9 +588,11 @@ impl Taker {
         let applying = Instant::now();
         shared.node.apply(Update { release: held, channel, changed, removed }).await;
         let now = Instant::now();
-        self.trust.applied(held);
+        self.trust_has(held, Some(&state));
         self.serving = Some((held, state));
         self.bad = None;
+        (self.back_at, self.tried_step) = (None, 0);
+        self.queue.done(held);
 
         let mut before = std::mem::take(&mut self.previous.images);
         self.previous.segments.clear();
@@ -486,7 +620,9 @@ impl Taker {
             figures.serving = Some(Serving { generation, manifest, since_secs });
             figures.applied += 1;
             (figures.apply_time, figures.take_time) = (now - applying, now - began);
-            if figures.head.is_none_or(|(head, _)| head <= generation) {
+            figures.trial = None;
+            // Who runs behind has taken what was due.
+            if figures.head.is_none_or(|(head, _)| head <= generation) || !shared.settings.delay.is_zero() {
                 figures.pending_since = None;
             }
         });
@@ -500,10 +636,19 @@ impl Taker {
         shared.news.notify_one();
     }
 
-    /// Counts which of the cache's images are used, by what is served and by the release before it, whose state this is.
-    async fn count_used(&mut self, older: Option<&State>) {
-        self.previous = match older.and_then(|state| state.head.as_ref()) {
-            Some(head) => self.only_in(head.manifest.claims().root).await.unwrap_or_default(),
+    /// The node has this release, which was taken in this state.
+    fn trust_has(&mut self, held: Held, state: Option<&State>) {
+        let head = state.and_then(|state| state.head.as_ref()).map(|head| head.manifest.held());
+        match head.filter(|head| *head < held) {
+            Some(head) => self.trust.applied_on_trial(held, head),
+            None => self.trust.applied(held),
+        }
+    }
+
+    /// Counts which of the cache's images are used, by what is served and by the release before it, whose tree this is.
+    async fn count_used(&mut self, older: Option<Root>) {
+        self.previous = match older {
+            Some(root) => self.only_in(root).await.unwrap_or_default(),
             None => Previous::default(),
         };
         self.cache.uses_nothing();
@@ -530,7 +675,7 @@ impl Taker {
         }
         let step = older.step(root, pages).ok()?;
         older.advance(step);
-        let newest = self.serving.as_ref()?.1.head.as_ref()?.manifest.claims().root;
+        let newest = *self.tree.root()?;
         let fresh = self.tree.pages().iter().filter(|(digest, _)| !older.has(digest));
         let step = older.step(newest, fresh.map(|(digest, bytes)| (*digest, Arc::clone(bytes))).collect()).ok()?;
         let mut previous = Previous { pages: step.gone, ..Previous::default() };
@@ -601,31 +746,36 @@ impl Taker {
             // Only a key set could not be kept: a release that is kept has its own.
             return self.is_kept(shared);
         };
-        match self.bring_to_disk(shared, held, &state).await {
+        let back_at = self.back_at;
+        match Taker::in_time(back_at, self.bring_to_disk(shared, held, &state)).await {
             Ok(()) => {
                 tracing::info!("generation {} is in the cache now", held.generation);
                 self.is_kept(shared);
-                let older = self.cache.releases().into_iter().rev().find(|older| *older < held);
-                let older = match older {
-                    Some(older) => self.cache.release(&older).await,
-                    None => None,
+                let older = match self.way_back() {
+                    Some(root) => Some(root),
+                    None => self.older_root(held).await,
                 };
-                if let Some(head) = older.as_ref().and_then(|state| state.head.as_ref())
-                    && let Err(Failure::Passing(why) | Failure::Refused(Refused { why, .. })) =
-                        self.bring_older_to_disk(shared, head.manifest.claims().root).await
+                if let Some(root) = older
+                    && let Err(failure) = Taker::in_time(back_at, self.bring_older_to_disk(shared, root)).await
                 {
-                    let generation = head.manifest.claims().generation;
-                    tracing::warn!("the release before, {generation}, is not whole in the cache: {why}");
+                    let why = failure.why();
+                    tracing::warn!("the release before {} is not whole in the cache: {why}", held.generation);
                 }
-                self.count_used(older.as_ref()).await;
+                self.count_used(older).await;
                 self.tidy(shared).await;
             }
-            Err(why) => self.cannot_keep(shared, why),
+            Err(failure) => self.cannot_keep(shared, failure.why()),
         }
     }
 
-    async fn bring_to_disk(&mut self, shared: &Shared, held: Held, state: &State) -> Result<(), String> {
-        let failed = |error: io::Error| format!("the cache can't be written: {error}");
+    /// The tree of the release in the cache that is before this one.
+    async fn older_root(&mut self, held: Held) -> Option<Root> {
+        let older = self.cache.releases().into_iter().rev().find(|older| *older < held)?;
+        root_of(&self.cache.release(&older).await?, &older)
+    }
+
+    async fn bring_to_disk(&mut self, shared: &Shared, held: Held, state: &State) -> Result<(), Failure> {
+        let failed = |error: io::Error| Failure::Passing(format!("the cache can't be written: {error}"));
         let files = self.cache.files();
         for (digest, bytes) in self.tree.pages() {
             if !self.cache.has_page(digest) {
@@ -638,15 +788,12 @@ impl Taker {
             fetch.keep(&mut self.cache, image).await;
         }
         if let Some(why) = fetch.unkept {
-            return Err(why);
+            return Err(Failure::Passing(why));
         }
         let missing: Vec<Leaf> = self.tree.leaves().filter(|leaf| self.cache.home(&leaf.image).is_none()).collect();
-        match fetch.images(&mut self.cache, missing, &self.large).await {
-            Ok(_) => {}
-            Err(Failure::Passing(why) | Failure::Refused(Refused { why, .. })) => return Err(why),
-        }
+        fetch.images(&mut self.cache, missing, &self.large).await?;
         if let Some(why) = fetch.unkept {
-            return Err(why);
+            return Err(Failure::Passing(why));
         }
         if let Some(set) = self.trust.key_set() {
             self.cache.keep_key_set(set).await.map_err(failed)?;
@@ -692,6 +839,17 @@ impl Taker {
             }
         }
     }
+}
+
+/// What one goes back to from this release, if it was on trial.
+fn back<'a>(head: &'a Head, held: &Held) -> Option<&'a Signed<Manifest>> {
+    head.trial.as_ref().filter(|on| on.manifest.held() == *held).map(|on| &on.back)
+}
+
+/// The tree of a release that was taken in this state; of one that was on trial, that of its return release.
+fn root_of(state: &State, held: &Held) -> Option<Root> {
+    let head = state.head.as_ref()?;
+    back(head, held).or_else(|| head.find(held)).map(|manifest| manifest.claims().root)
 }
 
 /// At this time; never if there is none.

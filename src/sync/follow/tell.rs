@@ -1,7 +1,7 @@
 //! Reports to the store: at each change, and from time to time.
 
 use super::{Figures, Health, Shared};
-use crate::sync::report::Report;
+use crate::sync::report::{Report, Trying};
 use crate::sync::store::StoreError;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -77,6 +77,11 @@ fn compose(shared: &Shared, figures: &Figures, health: Health) -> Report {
         failed: health.failed,
         qps: health.qps,
         signatures_end: health.signatures_end,
+        wave: shared.settings.wave,
+        delay_secs: shared.settings.delay.as_secs(),
+        trial: figures
+            .trial
+            .map(|(step, back)| Trying { step, back_secs: back.saturating_duration_since(Instant::now()).as_secs() }),
         refused: figures.refused.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
         traffic: health.traffic,
     }

@@ -32,6 +32,11 @@ pub(super) struct Step {
 }
 
 impl Tree {
+    /// Its root; `None`: it is of no release.
+    pub(super) fn root(&self) -> Option<&Root> {
+        self.root.as_ref()
+    }
+
     /// Whether a page is one of its.
     pub(super) fn has(&self, page: &Digest) -> bool {
         self.pages.contains_key(page)

@@ -39,7 +39,7 @@ pub struct Collected {
     pub removed_octets: u64,
 }
 
-/// Removes blobs that none of the newest `keep` releases of any channel uses and that are older than [`YOUNG`]. With `dry_run`
+/// Removes blobs that neither any of the newest `keep` releases of any channel uses nor one on trial, and that are older than [`YOUNG`]. With `dry_run`
 /// it only counts them. Errors leave all that is used where it is.
 pub async fn collect(
     store: &Store,
@@ -126,10 +126,20 @@ async fn survey(store: &Store, progress: &Arc<dyn Progress>, keep: usize) -> Res
             tip => tip?,
         };
         let history = publisher.history(&tip, keep.max(1)).await?;
-        for (index, entry) in history.entries.iter().enumerate() {
-            survey.used.insert(entry.manifest.digest());
+        let mut kept = Vec::new();
+        if let Some(on) = tip.on_trial() {
+            // What one goes back to has the head's content.
+            survey.used.insert(on.back.digest());
+            kept.push((&on.manifest, "take the channel back, with catchment rollback".to_owned()));
+        }
+        kept.extend(history.entries.iter().enumerate().map(|(index, entry)| match index {
+            0 => (&entry.manifest, "publish again, which mends it".into()),
+            whole => (&entry.manifest, format!("keep fewer, with --keep {whole}, or restore the store")),
+        }));
+        for (manifest, remedy) in kept {
+            survey.used.insert(manifest.digest());
             let known = |page: &Digest| survey.used.contains(page);
-            let mut content = publisher.read_content(&entry.manifest.claims().root, known).await?;
+            let mut content = publisher.read_content(&manifest.claims().root, known).await?;
             // An image that is used by now came with its segments.
             publisher.read_roots(&mut content, |image| survey.used.contains(image).then(Vec::new)).await?;
             let unread = content
@@ -141,20 +151,16 @@ async fn survey(store: &Store, progress: &Arc<dyn Progress>, keep: usize) -> Res
                 (None, unread) => unread.map(|leaf| format!("image {}", leaf.image)),
             };
             if let Some(lost) = lost {
-                let remedy = match index {
-                    0 => "publish again, which mends it".into(),
-                    whole => format!("keep fewer, with --keep {whole}, or restore the store"),
-                };
                 return Err(Error::Release(format!(
                     "nothing is removed: what release {} of channel {} uses is not known, {lost} of it is lost; {remedy}",
-                    entry.generation(),
+                    manifest.claims().generation,
                     publisher.channel,
                 )));
             }
             survey.used.extend(content.image_blobs());
             survey.used.extend(content.pages);
-            survey.releases += 1;
         }
+        survey.releases += history.entries.len();
     }
     Ok(survey)
 }

@@ -4,12 +4,13 @@ use super::assemble::Release;
 use super::content::Content;
 use super::gc::YOUNG;
 use super::images::Images;
-use super::tip::Tip;
+use super::tip::{Held, Tip};
 use super::transfer::{each, persist};
 use super::{Error, Outcome, Published, Publisher, REBASES_MAX, sign};
 use crate::counted::counted;
 use crate::sync::channel::Generation;
 use crate::sync::codec::Digest;
+use crate::sync::head::State;
 use crate::sync::key::{KeyId, KeyPair};
 use crate::sync::key_set::Use;
 use crate::sync::manifest::Manifest;
@@ -99,7 +100,7 @@ impl Publisher {
         Ok(manifest.filter(|manifest| manifest.digest() == *name && manifest.claims().channel == self.channel))
     }
 
-    /// Makes a new release with the content of an older one.
+    /// Makes a new release with the content of an older one. A release on trial is on trial no longer.
     pub async fn roll_back(&self, key: &KeyPair, to: Generation, now_secs: u64) -> Result<Outcome, Error> {
         for rebased in 0..=REBASES_MAX {
             let tip = self.tip().await?;
@@ -121,6 +122,13 @@ impl Publisher {
                 && now.manifest.claims().root == root
                 && head.is_whole()
             {
+                if let Some(on) = &now.trial {
+                    let back = self.take_back(key, Some(on.manifest.held()), now_secs).await;
+                    match back {
+                        Err(Error::NoTrial { .. }) => continue,
+                        back => return back.map(Outcome::Published),
+                    }
+                }
                 let zones = root.totals.zones;
                 if self.refresh_tip(key, tip, now_secs).await? {
                     return Ok(Outcome::Unchanged { generation: held.generation, manifest: held.manifest, zones });
@@ -134,10 +142,11 @@ impl Publisher {
             self.renew(kept.difference(&used).copied().collect()).await?;
             let (before, version) = (tip.generation(), tip.version.clone());
             let signed = sign(&tip, key, root, now_secs)?;
-            let (generation, manifest) = (signed.generation, signed.manifest.digest());
+            let Held { generation, manifest } = signed.manifest.held();
             let octets = signed.manifest.bytes().len() as u64;
             let counts = counts(&head, &content);
-            if self.release(signed, Release { root, blobs: Vec::new(), kept }, version, None).await? {
+            let state = State { key_set: tip.state.key_set.clone(), head: Some(signed) };
+            if self.release(state, Release { root, blobs: Vec::new(), kept }, version, None).await? {
                 return Ok(Outcome::Published(Published {
                     generation,
                     manifest,
@@ -156,7 +165,7 @@ impl Publisher {
     }
 
     /// A release's content, all of which is there.
-    async fn whole(&self, generation: Generation, root: &crate::sync::tree::Root) -> Result<Content, Error> {
+    pub(super) async fn whole(&self, generation: Generation, root: &crate::sync::tree::Root) -> Result<Content, Error> {
         let mut content = self.read_content(root, |_| false).await?;
         self.read_roots(&mut content, |_| None).await?;
         let blobs: Vec<Digest> = content.image_blobs().into_iter().collect();
@@ -195,7 +204,7 @@ impl Publisher {
     }
 }
 
-fn counts(head: &Content, target: &Content) -> super::Counts {
+pub(super) fn counts(head: &Content, target: &Content) -> super::Counts {
     let added = target.zones.keys().filter(|name| !head.zones.contains_key(*name)).count() as u64;
     let removed = head.zones.keys().filter(|name| !target.zones.contains_key(*name)).count() as u64;
     let differs = |(name, leaf): &(&_, &crate::sync::page::Leaf)| {

@@ -63,11 +63,19 @@ impl Publisher {
                 refusal: Box::new(refusal),
                 remedy: "make the next one of what is in force, with catchment keyset next",
             };
-            if tip.trust.clone().learn_key_set(set.clone()).map_err(refused)? == Learned::Known {
+            let mut trust = tip.trust.clone();
+            if trust.learn_key_set(set.clone()).map_err(refused)? == Learned::Known {
                 return Ok(Laid::Known);
             }
             self.keep_key_set(set).await?;
-            let state = State { key_set: set.clone(), head: tip.state.head };
+            let mut head = tip.state.head;
+            if let Some(head) = &mut head
+                && let Some(on) = head.trial.take()
+            {
+                // What nobody would believe any more would have nodes refuse the state.
+                head.trial = trust.learn_trial(&head.manifest, &on).is_ok().then_some(on);
+            }
+            let state = State { key_set: set.clone(), head };
             if self.replace(tip.version.as_ref(), &state).await? {
                 return Ok(Laid::New);
             }

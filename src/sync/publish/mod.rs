@@ -18,6 +18,7 @@
 //!   [`answers`], what nodes would answer otherwise; [`guard`], what should not happen by accident
 //! - [`transfer`]: many requests at once, bounded and tried again
 //! - [`history`]: releases, newest first, and going back to one
+//! - [`trial`]: releases that some nodes try before they are the head
 //! - [`gc`], [`verify`]: a store's blobs, those too many and those amiss
 //! - [`keys`]: laying out a channel, rolling its key set
 //! - [`fleet`]: what nodes report
@@ -47,6 +48,7 @@ pub mod proposal;
 pub mod serials;
 pub mod tip;
 pub mod transfer;
+pub mod trial;
 pub mod verify;
 
 use super::channel::{Channel, Generation};
@@ -68,7 +70,8 @@ use guard::Guard;
 use proposal::Proposal;
 use std::collections::HashSet;
 use std::sync::Arc;
-use tip::{Anchor, Tip};
+use tip::{Anchor, Held, Tip};
+use trial::Takers;
 
 /// So often a publish that lost the race starts again on the new head.
 pub const REBASES_MAX: usize = 8;
@@ -279,9 +282,41 @@ pub enum Error {
     /// What we made is no release.
     #[error("no release can be made of these zones: {0}")]
     Format(#[from] FormatError),
+    /// A release is on trial, and its publisher may be at work.
+    #[error(
+        "key {by} has release {generation} on trial at {} (step {step}): wait for it, or finish it: catchment promote, or catchment rollback",
+        counted(*nodes, "node")
+    )]
+    OnTrial {
+        /// Who signed it.
+        by: KeyId,
+        /// The release on trial.
+        generation: Generation,
+        /// Its step.
+        step: u32,
+        /// Nodes that are named.
+        nodes: usize,
+    },
+    /// What is to be promoted, widened or taken back is not on trial.
+    #[error("{}, the head of channel {channel} is {head}: see catchment releases", not_on_trial(*.release))]
+    NoTrial {
+        /// Whose.
+        channel: Channel,
+        /// Which one was meant; `None`: whichever is on trial.
+        release: Option<Generation>,
+        /// The head.
+        head: Generation,
+    },
     /// No generation is left.
     #[error("no generation follows {0}; roll the key set with catchment keyset")]
     LastGeneration(Generation),
+}
+
+fn not_on_trial(release: Option<Generation>) -> String {
+    match release {
+        Some(release) => format!("release {release} is not on trial, or no longer"),
+        None => "no release is on trial".into(),
+    }
 }
 
 impl Error {
@@ -306,12 +341,30 @@ impl Publisher {
         proposal: &mut Proposal<'_>,
         options: &Options,
     ) -> Result<Outcome, Error> {
+        self.publish_to(key, proposal, None, options).await
+    }
+
+    /// For all nodes, or on trial at some.
+    async fn publish_to(
+        &self,
+        key: &KeyPair,
+        proposal: &mut Proposal<'_>,
+        takers: Option<&Takers>,
+        options: &Options,
+    ) -> Result<Outcome, Error> {
         // What our changes are relative to: the first head that was seen.
         let mut changes: Option<Changes> = None;
         let mut rebased = 0;
         loop {
             let tip = self.tip_or_first(options.first_key_set.as_ref()).await?;
             tip.may_sign(key, &[Use::Releases], "releases")?;
+            if self.ends_abandoned(key, &tip, options.now_secs).await? {
+                continue;
+            }
+            if takers.is_some() && tip.held().is_none() {
+                // There is nothing to go back to.
+                return Err(tip.no_head());
+            }
             let content = self.content(&tip, &proposal.images).await?;
             proposal.complete(&content, changes.as_ref(), options.now_secs)?;
             let images = &proposal.images;
@@ -342,12 +395,16 @@ impl Publisher {
             let release = assemble::release(self, mine.applied_to(&content), images, &content).await?;
             let before = tip.generation();
             let version = tip.version.clone();
-            let signed = sign(&tip, key, release.root, options.now_secs)?;
-            let (generation, manifest) = (signed.generation, signed.manifest.digest());
-            let (blobs, octets) =
-                (release.blobs.len() as u64 + 1, release.octets() + signed.manifest.bytes().len() as u64);
+            let head = match takers {
+                None => sign(&tip, key, release.root, options.now_secs)?,
+                Some(takers) => self.sign_trial(&tip, key, release.root, takers, options.now_secs)?,
+            };
+            let signed = head.trial.as_ref().map_or(&head.manifest, |on| &on.manifest);
+            let Held { generation, manifest } = signed.held();
+            let (blobs, octets) = (release.blobs.len() as u64 + 1, release.octets() + signed.bytes().len() as u64);
             let zones = release.root.totals.zones;
-            if self.release(signed, release, version, options.first_key_set.as_ref()).await? {
+            let state = State { key_set: tip.state.key_set.clone(), head: Some(head) };
+            if self.release(state, release, version, options.first_key_set.as_ref()).await? {
                 let Counts { added, changed, removed } = counts;
                 return Ok(Outcome::Published(Published {
                     generation,
@@ -397,26 +454,28 @@ impl Publisher {
         // A clock that is behind must not make nodes refuse the word as an older one.
         let freshness = Freshness { time_secs: now_secs.max(last.time_secs), ..last.clone() };
         let freshness = Signed::sign(&freshness, &[key])?;
-        let head = Some(Head { freshness, manifest: head.manifest.clone() });
+        let head = Some(Head { freshness, ..head.clone() });
         self.replace(tip.version.as_ref(), &State { key_set: tip.state.key_set.clone(), head }).await
     }
 
-    /// Puts all that a signed release needs, checks that it is there, and moves the head. False: there is another state now.
+    /// Puts all that a signed release of this state needs, checks that it is there, and moves the state on. False: there is another state
+    /// now.
     pub(super) async fn release(
         &self,
-        signed: SignedRelease,
+        state: State,
         mut release: Release,
         version: Option<Version>,
         first_key_set: Option<&Signed<KeySet>>,
     ) -> Result<bool, Error> {
-        release.blobs.push((signed.manifest.digest(), signed.manifest.bytes().into()));
+        for manifest in state.head.iter().flat_map(trial::manifests) {
+            release.blobs.push((manifest.digest(), manifest.bytes().into()));
+        }
         let revived = self.put_all(&release.blobs).await?;
         self.check(&release).await?;
         if version.is_none() {
-            self.keep_key_set(first_key_set.unwrap_or(&signed.key_set)).await?;
+            self.keep_key_set(first_key_set.unwrap_or(&state.key_set)).await?;
         }
-        let head = Some(Head { freshness: signed.freshness, manifest: signed.manifest });
-        if !self.replace(version.as_ref(), &State { key_set: signed.key_set, head }).await? {
+        if !self.replace(version.as_ref(), &state).await? {
             return Ok(false);
         }
         // Whatever becomes of this, the head has moved.
@@ -477,37 +536,47 @@ impl Counts {
     }
 }
 
-/// The documents of a release that is about to become the head.
-pub(super) struct SignedRelease {
-    pub(super) generation: Generation,
-    pub(super) key_set: Signed<KeySet>,
-    pub(super) manifest: Signed<Manifest>,
-    pub(super) freshness: Signed<Freshness>,
+/// Signs the release that follows `tip` as the head, and judges it as a node would that has `tip`.
+pub(super) fn sign(tip: &Tip, key: &KeyPair, root: Root, now_secs: u64) -> Result<Head, Error> {
+    let manifest = manifest_of(tip, key, tip.next_generation()?, root, now_secs)?;
+    let freshness = word_of(tip, key, &manifest, now_secs)?;
+    Ok(Head { freshness, manifest, trial: None })
 }
 
-/// Signs the release that follows `tip`, and judges it as a node would that has `tip`.
-pub(super) fn sign(tip: &Tip, key: &KeyPair, root: Root, now_secs: u64) -> Result<SignedRelease, Error> {
-    let key_set = tip.state.key_set.clone();
-    let version = key_set.claims().version;
-    let last = tip.generation().unwrap_or_default();
-    let generation = last.next(version).ok_or(Error::LastGeneration(last))?;
-    let channel = key_set.claims().channel.clone();
+/// Signs a release of this generation that is made from the head of `tip`.
+pub(super) fn manifest_of(
+    tip: &Tip,
+    key: &KeyPair,
+    generation: Generation,
+    root: Root,
+    now_secs: u64,
+) -> Result<Signed<Manifest>, Error> {
+    let channel = tip.state.key_set.claims().channel.clone();
     let parent = tip.state.head.as_ref().map(|head| head.manifest.digest());
-    let manifest =
-        Manifest { channel: channel.clone(), generation, parent, time_secs: now_secs, root, extensions: Vec::new() };
-    let manifest = Signed::sign(&manifest, &[key])?;
-    let digest = manifest.digest();
+    let manifest = Manifest { channel, generation, parent, time_secs: now_secs, root, extensions: Vec::new() };
+    Ok(Signed::sign(&manifest, &[key])?)
+}
+
+/// Signs the word that this release is the head from now on, and judges both as a node would that has `tip`.
+pub(super) fn word_of(
+    tip: &Tip,
+    key: &KeyPair,
+    manifest: &Signed<Manifest>,
+    now_secs: u64,
+) -> Result<Signed<Freshness>, Error> {
+    let (channel, held) = (manifest.claims().channel.clone(), manifest.held());
+    let Held { generation, manifest: digest } = held;
     let freshness = Freshness { channel, generation, manifest: digest, time_secs: now_secs, extensions: Vec::new() };
     let freshness = Signed::sign(&freshness, &[key])?;
-    let refused = |refusal| Error::Refused {
-        what: "release that was made, once",
-        refusal: Box::new(refusal),
-        remedy: "nothing was published",
-    };
     let mut trust = tip.trust.clone();
-    trust.learn_freshness(&freshness).map_err(refused)?;
-    trust.judge_head(freshness.claims(), &manifest).map_err(refused)?;
-    Ok(SignedRelease { generation, key_set, manifest, freshness })
+    trust.learn_freshness(&freshness).map_err(refused_once)?;
+    trust.judge_head(freshness.claims(), manifest).map_err(refused_once)?;
+    Ok(freshness)
+}
+
+/// A node would refuse what was just made.
+pub(super) fn refused_once(refusal: Refusal) -> Error {
+    Error::Refused { what: "release that was made, once", refusal: Box::new(refusal), remedy: "nothing was published" }
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub enum Anchor {
 pub struct Tip {
     /// Which one; `None`: it is yet to be made.
     pub version: Option<Version>,
-    /// The state.
+    /// The state, without a release on trial whose key was replaced.
     pub state: State,
     /// A node that has just learned it.
     pub trust: Trust,
@@ -46,6 +46,13 @@ impl Tip {
     /// The newest generation that was ever the head, believed or not.
     pub fn generation(&self) -> Option<Generation> {
         self.state.head.as_ref().map(|head| head.manifest.claims().generation)
+    }
+
+    /// The generation of the next release: after the head, and after what nodes may have taken on trial.
+    pub(super) fn next_generation(&self) -> Result<Generation, Error> {
+        let tried = self.on_trial().map(|on| on.back.claims().generation);
+        let last = self.generation().max(tried).unwrap_or_default();
+        last.next(self.state.key_set.claims().version).ok_or(Error::LastGeneration(last))
     }
 
     pub(super) fn may_sign(&self, key: &KeyPair, uses: &[Use], what: &'static str) -> Result<(), Error> {
@@ -86,7 +93,7 @@ impl Publisher {
     pub(super) async fn tip_or_first(&self, first: Option<&Signed<KeySet>>) -> Result<Tip, Error> {
         let channels = &self.store.channels;
         let found = persist(|| channels.state(&self.channel)).await;
-        let (version, state) = match (found.map_err(Error::store("reading the channel's state"))?, first) {
+        let (version, mut state) = match (found.map_err(Error::store("reading the channel's state"))?, first) {
             (Some(found), _) => {
                 let damaged = |error| Error::State { channel: self.channel.clone(), error };
                 (Some(found.version.clone()), found.state().map_err(damaged)?)
@@ -106,6 +113,19 @@ impl Publisher {
                 Err(refusal @ Refusal::WrongKey { .. }) => disowned = Some(refusal),
                 Err(refusal) => {
                     return Err(Error::Refused { what: "head", refusal: Box::new(refusal), remedy: HEAD_REMEDY });
+                }
+            }
+        }
+        if let Some(head) = &mut state.head
+            && let Some(on) = head.trial.take()
+        {
+            match trust.learn_trial(&head.manifest, &on) {
+                Ok(_) => head.trial = Some(on),
+                // Its key was replaced: no node takes it any more.
+                Err(Refusal::WrongKey { .. }) => {}
+                Err(refusal) => {
+                    let what = "release on trial";
+                    return Err(Error::Refused { what, refusal: Box::new(refusal), remedy: HEAD_REMEDY });
                 }
             }
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct Verified {
     /// Channels.
     pub channels: usize,
-    /// Their releases.
+    /// Their releases, those on trial too.
     pub releases: usize,
     /// Pages, of all releases.
     pub pages: usize,
@@ -70,12 +70,15 @@ impl Publisher {
         let mut members: BTreeMap<Digest, HashMap<Digest, Member>> = BTreeMap::new();
         let mut pages: HashSet<Digest> = HashSet::new();
         for entry in &history.entries {
-            let generation = entry.generation();
-            verified.releases += 1;
             if let Some(doubt) = &entry.doubt {
-                verified.faults.push(format!("channel {channel}, release {generation}: {doubt}"));
+                verified.faults.push(format!("channel {channel}, release {}: {doubt}", entry.generation()));
             }
-            let content = self.read_content(&entry.manifest.claims().root, |page| pages.contains(page)).await?;
+        }
+        let trial = tip.on_trial().map(|on| &on.manifest);
+        for manifest in trial.into_iter().chain(history.entries.iter().map(|entry| &entry.manifest)) {
+            let generation = manifest.claims().generation;
+            verified.releases += 1;
+            let content = self.read_content(&manifest.claims().root, |page| pages.contains(page)).await?;
             for fault in &content.faults {
                 let what = match &fault.error {
                     None => format!("page {} is missing", fault.page.digest),

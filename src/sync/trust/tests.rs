@@ -372,3 +372,163 @@ fn an_image_of_another_zone_is_refused() {
     damaged[100] ^= 1;
     assert_eq!(leaf.open(damaged).err(), Some(ImageRefusal::Image(crate::zone::image::ImageError::Digest)));
 }
+
+/// The head 1.5, 1.6 on trial beside it at `ams1`, and 1.7 to go back to.
+fn on_trial(step: u32, nodes: &[&str], signer: u8) -> (Signed<Manifest>, OnTrial) {
+    let (head, manifest) = (manifest("1.5", 10), Manifest { root: other_root(), ..manifest_of("1.6") });
+    let manifest = Signed::sign(&manifest, &[&key(signer)]).unwrap();
+    let back = self::manifest("1.7", signer);
+    let trial = Trial::new("prod".parse().unwrap(), head.held(), manifest.held(), back.held(), 60, 0);
+    let mut trial = trial.with_nodes(nodes.iter().map(|node| String::from(*node)));
+    trial.step = step;
+    (head, OnTrial { trial: Signed::sign(&trial, &[&key(signer)]).unwrap(), manifest, back })
+}
+
+fn other_root() -> Root {
+    Root { digest: Digest([8; 32]), ..manifest_of("1.6").root }
+}
+
+/// A node that has the head, and has heard of the trial.
+fn node_beside_a_trial() -> (Trust, OnTrial) {
+    let mut trust = node_at("1.5");
+    let (head, on) = on_trial(1, &["ams1"], 10);
+    assert_eq!(trust.learn_freshness(&freshness(&head, 100, 20)), Ok(Learned::New));
+    assert_eq!(trust.learn_trial(&head, &on), Ok(Learned::New));
+    assert_eq!(trust.learn_trial(&head, &on), Ok(Learned::Known));
+    (trust, on)
+}
+
+#[test]
+fn a_trial_is_for_those_whom_it_names() {
+    let (mut trust, on) = node_beside_a_trial();
+    let head = manifest("1.5", 10);
+    for other in ["ams2", "ams", "AMS1", ""] {
+        assert_eq!(trust.judge_trial(other, &on), Ok(Part::None), "{other}");
+    }
+    assert_eq!(trust.judge_trial("ams1", &on), Ok(Part::Take));
+    trust.applied_on_trial(on.manifest.held(), head.held());
+    assert_eq!(trust.judge_trial("ams1", &on), Ok(Part::Held));
+    // Words about the head below stay good while it is on trial, and after it went back; older ones never.
+    let word = |secs| freshness(&head, secs, 20);
+    assert_eq!(trust.learn_freshness(&word(101)), Ok(Learned::New));
+    assert_eq!(trust.judge_head(word(101).claims(), &head), Ok(Verdict::Held));
+    let lower = |theirs| Err(Refusal::LowerGeneration { ours: generation("1.6"), theirs: generation(theirs) });
+    assert_eq!(trust.judge(&manifest("1.4", 10)), lower("1.4"));
+    trust.applied_on_trial(on.back.held(), head.held());
+    assert_eq!(trust.judge_trial("ams1", &on), Ok(Part::Over));
+    assert_eq!(trust.learn_freshness(&word(102)), Ok(Learned::New));
+    assert!(trust.learn_freshness(&freshness(&manifest("1.6", 10), 103, 20)).is_err(), "it never was the head");
+    // Whatever comes next is above: the return release is held already, the promoted one is taken.
+    assert_eq!(trust.judge(&on.back), Ok(Verdict::Held));
+    let promoted = Manifest { root: other_root(), ..manifest_of("1.8") };
+    let promoted = Signed::sign(&promoted, &[&key(10)]).unwrap();
+    assert_eq!(trust.learn_freshness(&freshness(&promoted, 104, 20)), Ok(Learned::New));
+    assert_eq!(trust.judge(&promoted), Ok(Verdict::Take));
+    trust.applied(promoted.held());
+    assert!(trust.judge(&head).is_err() && trust.learn_freshness(&word(200)).is_err(), "I2: the head below is over");
+}
+
+/// Who may not sign releases may put none on trial.
+#[test]
+fn trials_that_nobody_signed_are_refused() {
+    let wrong = |key: u8, what| Err(Refusal::WrongKey { key: self::key(key).public().id(), key_set: 1, what });
+    for signer in [99, 1, 20] {
+        let (head, on) = on_trial(1, &["ams1"], signer);
+        assert_eq!(node_at("1.5").learn_trial(&head, &on), wrong(signer, "word about a trial"), "{signer}");
+    }
+    let (head, good) = on_trial(1, &["ams1"], 10);
+    let (_, strange) = on_trial(1, &["ams1"], 99);
+    let mixed = OnTrial { manifest: strange.manifest, ..good.clone() };
+    assert_eq!(node_at("1.5").learn_trial(&head, &mixed), wrong(99, "manifest"));
+    let mut bytes = good.trial.bytes().to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    let broken = OnTrial { trial: Signed::decode(&bytes).unwrap(), ..good };
+    assert_eq!(node_at("1.5").learn_trial(&head, &broken), Err(Refusal::BadSignature(key(10).public().id())));
+    let mut elsewhere = broken.trial.claims().clone();
+    elsewhere.channel = "test".parse().unwrap();
+    let elsewhere = OnTrial { trial: Signed::sign(&elsewhere, &[&key(10)]).unwrap(), ..broken };
+    let refusal = node_at("1.5").learn_trial(&head, &elsewhere).unwrap_err();
+    assert_eq!(refusal.label(), "other_channel");
+}
+
+/// Rollback: a trial that is over is laid beside the head of now, or shown again to a node that has gone back from it.
+#[test]
+fn an_old_trial_is_replayed() {
+    let (_, on) = on_trial(1, &["ams1"], 10);
+    let release = generation("1.6");
+    let of_other = |why| Err(Refusal::TrialOfOther { release, why });
+    let mut trust = node_at("1.8");
+    assert_eq!(trust.learn_trial(&manifest("1.8", 10), &on), of_other("another release is the head"));
+    // With the head of then the word about that is an older one.
+    let refusal = trust.learn_freshness(&freshness(&manifest("1.5", 10), 100, 20)).unwrap_err();
+    assert_eq!(refusal.label(), "lower_generation");
+
+    let (mut trust, on) = node_beside_a_trial();
+    trust.applied_on_trial(on.back.held(), manifest("1.5", 10).held());
+    assert_eq!(trust.judge_trial("ams1", &on), Ok(Part::Over), "nobody takes it twice");
+}
+
+/// Mix and match: documents of different trials.
+#[test]
+fn parts_of_different_trials_are_refused() {
+    let (head, on) = on_trial(1, &["ams1"], 10);
+    let of_other = |why| Err(Refusal::TrialOfOther { release: generation("1.6"), why });
+    let others = of_other("other manifests are beside it than it names");
+    let release = OnTrial { manifest: manifest("1.6", 10), ..on.clone() };
+    assert_eq!(node_at("1.5").learn_trial(&head, &release), others);
+    let higher = OnTrial { back: manifest("1.9", 10), ..on.clone() };
+    assert_eq!(node_at("1.5").learn_trial(&head, &higher), others);
+    // Signed like that, it would lead those who go back elsewhere than where they were.
+    let back = Manifest { root: other_root(), ..manifest_of("1.7") };
+    let back = Signed::sign(&back, &[&key(10)]).unwrap();
+    let trial = Trial { back: back.held(), ..on.trial.claims().clone() };
+    let elsewhere = OnTrial { trial: Signed::sign(&trial, &[&key(10)]).unwrap(), back, ..on };
+    let refused = of_other("what one would go back to is not what the head has");
+    assert_eq!(node_at("1.5").learn_trial(&head, &elsewhere), refused);
+}
+
+/// Freeze: an older step is shown again, so that nodes count anew, or fewer are named.
+#[test]
+fn an_older_step_is_refused() {
+    let (mut trust, _) = node_beside_a_trial();
+    let (head, second) = on_trial(2, &["ams1", "fra1"], 10);
+    assert_eq!(trust.learn_trial(&head, &second), Ok(Learned::New));
+    assert_eq!(trust.judge_trial("fra1", &second), Ok(Part::Take));
+    let release = generation("1.6");
+    let older = |theirs_step| Err(Refusal::OlderTrial { ours: release, ours_step: 2, theirs: release, theirs_step });
+    assert_eq!(trust.learn_trial(&head, &on_trial(1, &["ams1"], 10).1), older(1));
+    assert_eq!(trust.learn_trial(&head, &on_trial(2, &["ams2"], 10).1), older(2), "one word for each step");
+    assert_eq!(trust.learn_trial(&head, &second), Ok(Learned::Known));
+}
+
+#[test]
+fn two_releases_on_trial_with_one_generation_are_an_alarm() {
+    let (mut trust, on) = node_beside_a_trial();
+    let head = manifest("1.5", 10);
+    let other = manifest("1.6", 10);
+    let trial = Trial { release: other.held(), step: 2, ..on.trial.claims().clone() };
+    let other = OnTrial { trial: Signed::sign(&trial, &[&key(10)]).unwrap(), manifest: other, back: on.back.clone() };
+    let alarm = |trust: &mut Trust| {
+        let refusal = trust.learn_trial(&head, &other).unwrap_err();
+        assert!(refusal.is_alarm(), "{refusal}");
+    };
+    alarm(&mut trust);
+    trust.applied_on_trial(on.manifest.held(), head.held());
+    alarm(&mut trust);
+    // A node that never heard of the other, and has it from its disk.
+    let mut started = node_at("1.5");
+    started.applied_on_trial(on.manifest.held(), head.held());
+    alarm(&mut started);
+}
+
+/// The settings' bounds hold for those who would take it.
+#[test]
+fn a_trial_of_more_than_a_node_takes_is_refused_by_those_it_names() {
+    let (head, on) = on_trial(1, &["ams1"], 10);
+    let mut trust = Trust::new(Policy { zones_max: 2, ..policy() });
+    trust.learn_key_set(key_set(1, &[1, 2, 3], &[10, 20], &[1, 2])).unwrap();
+    trust.applied(head.held());
+    trust.learn_trial(&head, &on).unwrap();
+    assert_eq!(trust.judge_trial("ams2", &on), Ok(Part::None));
+    assert_eq!(trust.judge_trial("ams1", &on), Err(Refusal::TooLarge { what: "zones", has: 3, max: 2 }));
+}

@@ -3,6 +3,7 @@ mod memory;
 mod plan;
 mod scale;
 mod serials;
+mod trials;
 
 use super::gc::{YOUNG, collect};
 use super::images::Images;
@@ -10,7 +11,7 @@ use super::keys::{self, Laid};
 use super::verify::verify;
 use super::*;
 use crate::sync::key_set::{ReleaseKey, Roots};
-use crate::sync::report::{Report, Serving};
+use crate::sync::report::{Report, Serving, Wave};
 use crate::wire::name::Name;
 use crate::zone::{compile, parse};
 use memory::Memory;
@@ -481,6 +482,9 @@ async fn the_fleet_and_waiting_for_it() {
         failed: 0,
         qps: 10,
         signatures_end: None,
+        wave: Wave::Main,
+        delay_secs: 0,
+        trial: None,
         refused: Default::default(),
         traffic: None,
     };
