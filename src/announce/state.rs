@@ -13,9 +13,9 @@ use std::fmt;
 ///    |  |                 DRAIN <-------------------------------+
 ///    |  |                  | quiet, or drain-timeout            |
 ///    v  |                  v                                    |
-///   WITHDRAWN <------------+------------------------------------+   a fault: at once, from any of them
+///   WITHDRAWN <------------+------------------------------------+   a fault: at once, from any of them; stale, with a permit
 ///       |
-///       +---> UP, DEPREF   healthy again, and held down long enough
+///       +---> UP, DEPREF   healthy again, and held down long enough; or the permit has ended
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
