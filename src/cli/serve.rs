@@ -237,8 +237,12 @@ async fn live(
     let view = Arc::new(View::new(config.node_name(), config.metrics_zones));
     if let Some(sync) = &config.sync {
         let permit = sync.withdraw_stale.map(|_| Arc::new(Permit::new(Arc::new(serve::boot_time))));
-        let following =
-            Following { status: Arc::default(), standby: false, permit, head_age_alarm: sync.head_age_alarm };
+        let following = Following {
+            status: Arc::default(),
+            standby: !sync.delay.is_zero(),
+            permit,
+            head_age_alarm: sync.head_age_alarm,
+        };
         assert!(view.sync.set(following).is_ok(), "a server follows one channel");
     }
     if let Some(admin) = sockets.admin {
