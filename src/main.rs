@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Keyset(arguments) => cli::keyset::run(&arguments),
         Command::Plan(arguments) => cli::plan::run(&arguments),
         Command::Publish(arguments) => cli::publish::run(&arguments),
+        Command::Promote(arguments) => cli::promote::run(&arguments),
         Command::Refresh(arguments) => cli::publish::refresh(&arguments),
         Command::Releases(arguments) => cli::releases::run(&arguments),
         Command::Rollback(arguments) => cli::rollback::run(&arguments),

@@ -13,6 +13,7 @@ pub mod keyset;
 mod memory;
 pub mod plan;
 mod progress;
+pub mod promote;
 mod proposed;
 pub mod publish;
 pub mod releases;
@@ -23,6 +24,7 @@ pub mod status;
 mod store;
 mod suggest;
 pub mod verify;
+mod waves;
 mod zones;
 
 use clap::{Parser, Subcommand};
@@ -40,8 +42,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, also if there was nothing to do; 1 failed; 2 the command line is wrong; \
-    3 another publisher was faster (publish, rollback); 4 published, but not all nodes serve it in time (--wait); \
-    5 guards object (publish). Of plan: 0 nothing would change, 1 failed, 2 changes.";
+    3 another publisher was faster, or is at work (publish, promote, rollback); 4 published, but not all nodes serve it in time (--wait); \
+    5 guards object (publish); 6 tried on some nodes, and taken back (publish). Of plan: 0 nothing would change, 1 failed, 2 changes.";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -72,11 +74,13 @@ pub enum Command {
     Plan(plan::Arguments),
     /// Make zone files the newest release of a channel
     Publish(publish::Arguments),
+    /// Make the release that is on trial the newest one
+    Promote(promote::Arguments),
     /// Say again, signed, what a channel's newest release is
     Refresh(publish::RefreshArguments),
     /// List the releases of a channel
     Releases(releases::Arguments),
-    /// Make a new release with the content of an older one
+    /// Make a new release with the content of an older one, or take back the one that is on trial
     Rollback(rollback::Arguments),
     /// Show the nodes of a store's channels; exit code 1 if one is out of step
     Status(status::Arguments),

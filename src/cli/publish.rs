@@ -4,18 +4,21 @@ use super::done;
 use super::plan::Judged;
 use super::proposed::{Proposed, Zones};
 use super::store::{Trusted, Wait, block_on, now_secs, print_json, publisher, read_secret, told, waited};
+use super::waves::{Trying, Waves};
 use crate::counted::counted;
 use crate::sync::channel::Channel;
 use crate::sync::publish::fleet::Waited;
 use crate::sync::publish::guard::judge;
 use crate::sync::publish::plan::Plan;
 use crate::sync::publish::proposal::{Proposal, Review};
+use crate::sync::publish::wave::ask::{self, Question};
 use crate::sync::publish::{Error, OnConflict, Options, Outcome, Published};
 use crate::sync::store::address::Address;
 use crate::sync::zone_name::ZoneName;
 use serde_json::Value;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::time::Instant;
 
 /// Arguments of `catchment publish`.
 #[derive(Debug, clap::Args)]
@@ -39,6 +42,8 @@ pub struct Arguments {
     /// Publish a release without any zone, if there are none
     #[arg(long)]
     allow_empty: bool,
+    #[command(flatten)]
+    waves: Waves,
     #[command(flatten)]
     wait: Wait,
     /// Print one JSON document
@@ -68,6 +73,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
+    let began = Instant::now();
     let key = read_secret(&arguments.key)?;
     let first_key_set = arguments.trusted.key_set(Some(&arguments.key))?;
     let anchor = arguments.trusted.anchor(first_key_set.as_ref())?;
@@ -80,8 +86,9 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
         ));
     }
     let Arguments { proposed, channel, json, .. } = arguments;
-    let settings = proposed.settings(channel)?;
-    let questions = proposed.read_questions()?;
+    let mut settings = proposed.settings(channel)?;
+    arguments.waves.settle(&mut settings.waves)?;
+    let asked = proposed.read_questions()?;
     let mut zones = Zones::read(proposed)?;
     if zones.is_none() && !arguments.allow_empty {
         return Err(format!(
@@ -93,8 +100,14 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
     let images = zones.images(settings.serials);
     // The plan that was judged last, for the one document.
     let document: Mutex<Option<Value>> = Mutex::default();
+    let questions: Mutex<Vec<Box<dyn Question>>> = Mutex::default();
     block_on(async {
+        let how = (&arguments.wait, *json);
+        let trying = Trying::prepare(&publisher, &key, &settings.waves, how, began).await?;
         let review = |plan: &Plan| {
+            if trying.is_some() {
+                *questions.lock().expect("nobody panics") = ask::about(plan);
+            }
             publisher.progress.end();
             let objections = judge(plan, &zones.faulty, &settings.guards, options.now_secs);
             let judged = Judged { channel, plan, objections: &objections };
@@ -106,12 +119,15 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
         };
         let make = |names: &[ZoneName]| zones.make(names);
         let review: Option<(&Review, _)> = Some((&review, proposed.listing()));
-        let questions = match questions {
+        let asked = match asked {
             None => publisher.questions().await,
             given => given,
         };
-        let mut proposal = Proposal { images, make: &make, serials: settings.serials, questions, review };
-        let outcome = publisher.publish_zones(&key, &mut proposal, &options).await;
+        let mut proposal = Proposal { images, make: &make, serials: settings.serials, questions: asked, review };
+        let outcome = match &trying {
+            None => publisher.publish_zones(&key, &mut proposal, &options).await,
+            Some(trying) => publisher.lay_trial(&key, &mut proposal, &trying.canary(), &options).await,
+        };
         publisher.progress.end();
         let images = proposal.images;
         zones.remember(&images, settings.serials);
@@ -120,6 +136,10 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
             print_json(&serde_json::json!({ "published": false, "plan": plan }));
         }
         let outcome = outcome?;
+        if let (Some(trying), Outcome::Published(tried)) = (trying, &outcome) {
+            let questions = questions.into_inner().expect("nobody panics");
+            return trying.finish(tried, &questions, plan).await;
+        }
         let generation = generation(&outcome);
         let wait = arguments.wait.wait(&publisher, generation).await?;
         tell(&outcome, wait.as_ref(), *json, plan);

@@ -3,6 +3,8 @@
 use super::publish::{generation, tell};
 use super::store::{Trusted, Wait, block_on, now_secs, publisher, read_secret, told, waited};
 use crate::sync::channel::{Channel, Generation};
+use crate::sync::key::KeyPair;
+use crate::sync::publish::{Error, Outcome, Publisher};
 use crate::sync::store::address::Address;
 use std::process::ExitCode;
 
@@ -15,9 +17,10 @@ pub struct Arguments {
     /// Channel
     #[arg(long)]
     channel: Channel,
-    /// The release whose content is to be served again, as `catchment releases` lists it
+    /// The release whose content is to be served again, as `catchment releases` lists it [default: that which the head has, if a release
+    /// is on trial]
     #[arg(long, value_name = "GENERATION")]
-    to: Generation,
+    to: Option<Generation>,
     /// Release key: its file, or env:NAME for one in the environment
     #[arg(long, value_name = "KEY")]
     key: String,
@@ -38,7 +41,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         let anchor = arguments.trusted.anchor(set.as_ref())?;
         let publisher = publisher(&arguments.of, &arguments.channel, anchor, arguments.json)?;
         block_on(async {
-            let outcome = publisher.roll_back(&key, arguments.to, now_secs()).await?;
+            let outcome = match arguments.to {
+                Some(to) => publisher.roll_back(&key, to, now_secs()).await?,
+                None => take_back(&publisher, &key).await?,
+            };
             publisher.progress.end();
             let generation = generation(&outcome);
             let wait = arguments.wait.wait(&publisher, generation).await?;
@@ -47,4 +53,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         })
     };
     told(run())
+}
+
+/// Takes back the release that is on trial.
+async fn take_back(publisher: &Publisher, key: &KeyPair) -> Result<Outcome, Error> {
+    match publisher.take_back(key, None, now_secs()).await {
+        Ok(back) => Ok(Outcome::Published(back)),
+        Err(error @ Error::NoTrial { .. }) => {
+            Err(Error::Release(format!("{error}; name the release to go back to, with --to")))
+        }
+        Err(error) => Err(error),
+    }
 }

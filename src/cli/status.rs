@@ -1,16 +1,20 @@
 //! `catchment status`.
 
 use super::store::{Trusted, block_on, now_secs, open, print_json, progress, told};
+use super::waves::serve;
 use super::{done, fail};
-use crate::counted::counted;
+use crate::counted::{counted, listed};
 use crate::sync::channel::Channel;
-use crate::sync::publish::fleet::{AGE_MAX, Fleet};
+use crate::sync::publish::fleet::{AGE_MAX, Fleet, Tried};
 use crate::sync::publish::{Error, Publisher};
 use crate::sync::store::address::Address;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// Nodes of a trial that are named.
+const NAMED_MAX: usize = 5;
 
 /// Arguments of `catchment status`.
 #[derive(Debug, clap::Args)]
@@ -84,6 +88,36 @@ fn show(fleets: &[Fleet], arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// A release on trial: at whom, and what becomes of it.
+fn on_trial(trial: &Tried, fleet: &Fleet) -> String {
+    let Tried { generation, back, step, nodes, age_secs, deadline_secs, abandoned } = trial;
+    let named: Vec<String> = nodes.iter().map(|node| printable(node)).collect();
+    let reports = || fleet.nodes.iter().filter_map(|node| node.report.as_ref());
+    let serving = reports().filter(|report| report.serving.is_some_and(|serving| serving.generation == *generation));
+    let still: Vec<Option<u64>> = serving.map(|report| report.trial.map(|trial| trial.back_secs)).collect();
+    let deadline = i64::from(*deadline_secs);
+    let has_gone_back = reports().any(|report| report.serving.is_some_and(|serving| serving.generation == *back));
+    let by_hand = "or catchment promote, or rollback";
+    let what_next = match still.iter().flatten().max() {
+        Some(secs) => format!("{} it; without further word back to {back} within {secs} s", serve(still.len())),
+        None if !still.is_empty() => format!("{} it", serve(still.len())),
+        None if *abandoned => format!("abandoned, its nodes have gone back: the next publish ends it, {by_hand}"),
+        None if has_gone_back || *age_secs > deadline => {
+            format!("its nodes have gone back: a publish ends it in {} s, {by_hand}", 2 * deadline - age_secs + 1)
+        }
+        None => "no node serves it yet".into(),
+    };
+    format!(
+        "{generation} is on trial at {} (step {step}, begun {age_secs} s ago): {what_next}",
+        listed(&named, NAMED_MAX)
+    )
+}
+
+/// Whoever may write to the store chooses these texts.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 fn table(fleet: &Fleet) -> String {
     let mut text = format!("channel {}: ", fleet.channel);
     let _ = match (fleet.generation, fleet.head_age_secs) {
@@ -92,6 +126,9 @@ fn table(fleet: &Fleet) -> String {
         }
         _ => writeln!(text, "no release; {}", counted(fleet.nodes.len(), "node")),
     };
+    if let Some(trial) = &fleet.trial {
+        let _ = writeln!(text, "{}", on_trial(trial, fleet));
+    }
     if fleet.nodes.is_empty() {
         return text;
     }
@@ -104,8 +141,6 @@ fn table(fleet: &Fleet) -> String {
     for node in &fleet.nodes {
         let report = node.report.as_ref();
         let serving = report.and_then(|report| report.serving);
-        // Whoever may write to the store chooses these texts.
-        let printable = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
         let _ = writeln!(
             text,
             "{:<width$}  {:<10} {:>6}  {:<5}  {:<12} {:>9} {:>4} s  {}",

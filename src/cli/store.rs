@@ -142,7 +142,7 @@ pub(super) fn failed(error: &Error) -> ExitCode {
         error => complain(&format!("error: {error}")),
     }
     match error {
-        Error::Conflict { .. } => ExitCode::from(CONFLICT),
+        Error::Conflict { .. } | Error::OnTrial { .. } | Error::NoTrial { .. } => ExitCode::from(CONFLICT),
         Error::Guarded { .. } => ExitCode::from(GUARDED),
         _ => ExitCode::FAILURE,
     }
@@ -215,7 +215,7 @@ impl Progress for Bars {
 /// Waiting for nodes, for commands that move the head.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Wait {
-    /// Wait until all nodes that report serve it
+    /// Wait until all nodes that report serve it; in waves that is done anyhow
     #[arg(long)]
     wait: bool,
     /// Seconds to wait; exit code 4 after that
@@ -224,12 +224,16 @@ pub(super) struct Wait {
 }
 
 impl Wait {
+    /// How long.
+    pub(super) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
     /// Waits, if that is wanted, and tells. `None`: it was not.
     pub(super) async fn wait(&self, publisher: &Publisher, generation: Generation) -> Result<Option<Waited>, Error> {
         if !self.wait {
             return Ok(None);
         }
-        let timeout = Duration::from_secs(self.timeout);
         let mut told = None;
         let each = |fleet: &crate::sync::publish::fleet::Fleet, there: usize| {
             if told != Some(there) && !fleet.nodes.is_empty() {
@@ -237,7 +241,7 @@ impl Wait {
                 told = Some(there);
             }
         };
-        publisher.wait(generation, timeout, each).await.map(Some)
+        publisher.wait(generation, self.timeout(), each).await.map(Some)
     }
 }
 

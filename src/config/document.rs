@@ -289,7 +289,7 @@ fn wrong_type<T>(at: Range<usize>, found: &DeValue<'_>, wanted: &str) -> Read<T>
     Err(vec![Fault::new(at, format!("unexpected {}", found.type_str()), format!("write {wanted}"))])
 }
 
-fn duration_from_text(text: &str) -> Option<Duration> {
+pub(crate) fn duration_from_text(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().ok()?;
     match &text[digits.len()..] {

@@ -2,15 +2,18 @@
 //!
 //! Keys at the top are for all channels; those of a table `[channel.NAME]` go before them in that channel.
 
-use super::document::{self, Fault, Keys, Read, Value, integer, list, percent, string, table};
+use super::document::{self, Fault, Keys, Read, Value, duration, integer, list, percent, string, table};
 use super::{ConfigError, faultless, read_text};
 use crate::sync::channel::Channel;
 use crate::sync::publish::guard::{Guard, Settings};
 use crate::sync::publish::serials::Serials;
+use crate::sync::publish::wave::{self, DEADLINE_MAX, SOAK_MAX};
 use crate::zone::library::PUBLISH_SETTINGS;
 use clap::ValueEnum;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
 use toml::de::DeTable;
 
 /// How a channel is published to.
@@ -20,7 +23,12 @@ pub struct PublishSettings {
     pub guards: Settings,
     /// How zones come by their serials.
     pub serials: Serials,
+    /// On which nodes a release is tried first.
+    pub waves: wave::Settings,
 }
+
+/// What `canary` says to undo what the common table says.
+const NO_CANARY: &str = "none";
 
 /// Reads those of a channel from the zones' directory; the defaults, if it has none.
 pub fn load(directory: &Path, channel: &Channel) -> Result<PublishSettings, ConfigError> {
@@ -75,7 +83,7 @@ fn read(document: DeTable<'_>, channel: &Channel, faults: &mut Vec<Fault>) -> Pu
 impl PublishSettings {
     /// Takes the keys that are there in place of what it has.
     fn take(&mut self, keys: &mut Keys) {
-        let PublishSettings { guards, serials } = self;
+        let PublishSettings { guards, serials, waves } = self;
         let mut set = |key, field: &mut u8| *field = keys.read(key, integer(0..=100)).unwrap_or(*field);
         set("zone-share-max", &mut guards.zone_share_max);
         set("zones-share-max", &mut guards.zones_share_max);
@@ -90,6 +98,39 @@ impl PublishSettings {
         if let Some(allow) = keys.read("allow", list(choice::<Guard>("guard"))) {
             guards.allow = allow.into_iter().collect();
         }
+        if let Some(table) = keys.read("waves", table) {
+            let mut faults = Vec::new();
+            let mut of_waves = Keys::new(table, &mut faults);
+            take_waves(waves, &mut of_waves);
+            of_waves.finish();
+            faults.into_iter().for_each(|fault| keys.fault(fault));
+        }
+    }
+}
+
+fn take_waves(waves: &mut wave::Settings, keys: &mut Keys) {
+    const SECOND: Duration = Duration::from_secs(1);
+    let canary = |value: Value<'_>| match value.get_ref().as_str() {
+        Some(NO_CANARY) => Ok(None),
+        _ => written("write a share of the nodes or their names, such as \"10%\" or \"ams1,fra1\", or \"none\"")(value)
+            .map(Some),
+    };
+    let share = || written("write a share in quotes, such as \"10%\"");
+    waves.canary = keys.read("canary", canary).unwrap_or(waves.canary.take());
+    waves.then = keys.read("then", list(share())).unwrap_or(std::mem::take(&mut waves.then));
+    waves.soak = keys.read("soak", duration(SECOND..=SOAK_MAX)).unwrap_or(waves.soak);
+    waves.deadline = keys.read("deadline", duration(SECOND..=DEADLINE_MAX)).or(waves.deadline);
+    let limits = &mut waves.limits;
+    limits.margin = keys.read("margin", share()).unwrap_or(limits.margin);
+    limits.queries_min = keys.read("min-queries", integer(1..=i64::MAX as u64)).unwrap_or(limits.queries_min);
+}
+
+/// What the command line takes too.
+fn written<T: FromStr<Err: std::fmt::Display>>(remedy: &'static str) -> impl Fn(Value<'_>) -> Read<T> {
+    move |value| {
+        let at = value.span();
+        let text = string(value)?;
+        text.parse().map_err(|error| vec![Fault::new(at, format!("\"{text}\": {error}"), remedy)])
     }
 }
 
@@ -110,6 +151,8 @@ fn choice<T: ValueEnum>(what: &'static str) -> impl Fn(Value<'_>) -> Read<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::publish::wave::judge::Limits;
+    use crate::sync::publish::wave::share::Share;
 
     fn read(text: &str, channel: &str) -> Result<PublishSettings, String> {
         parse(Path::new("zones/publish.toml"), text, &channel.parse().unwrap()).map_err(|error| error.to_string())
@@ -123,7 +166,7 @@ mod tests {
                     answers-share-max = 2.5\n";
         let common =
             Settings { allow: [Guard::LongTtl].into(), zone_share_max: 50, zones_min: 3, ..Settings::default() };
-        let expected = |serials, guards| Ok(PublishSettings { guards, serials });
+        let expected = |serials, guards| Ok(PublishSettings { guards, serials, ..PublishSettings::default() });
         assert_eq!(read(text, "other"), expected(Serials::Date, common.clone()));
         let staging = Settings {
             allow: [Guard::ZoneRemoval, Guard::ApexNs].into(),
@@ -144,8 +187,37 @@ mod tests {
     }
 
     #[test]
+    fn waves() {
+        let text = "[waves]\ncanary = \"10%\"\nsoak = \"5m\"\nthen = [\"30%\", \"50%\"]\n\
+                    [channel.prod.waves]\ncanary = \"ams1,fra1\"\nmargin = \"0.5%\"\nmin-queries = 1000\ndeadline = \"20m\"\n\
+                    [channel.staging.waves]\ncanary = \"none\"\n";
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        let then = vec![Share::percent(30), Share::percent(50)];
+        let common = wave::Settings {
+            canary: Some("10%".parse().unwrap()),
+            then,
+            soak: minutes(5),
+            ..wave::Settings::default()
+        };
+        assert_eq!(read(text, "other").unwrap().waves, common);
+        assert_eq!(read(text, "staging").unwrap().waves, wave::Settings { canary: None, ..common.clone() });
+        let prod = wave::Settings {
+            canary: Some("ams1,fra1".parse().unwrap()),
+            deadline: Some(minutes(20)),
+            limits: Limits { margin: "0.5%".parse().unwrap(), queries_min: 1000 },
+            ..common
+        };
+        assert_eq!(read(text, "prod").unwrap().waves, prod);
+        assert_eq!(read("", "prod").unwrap().waves.canary, None);
+    }
+
+    #[test]
     fn faults_name_place_and_remedy() {
         for (text, parts) in [
+            ("[waves]\ncanary = \"0%\"", ["\"0%\": give a share", ":2:10", "or \"none\""]),
+            ("[waves]\nmargin = \"1\"", ["\"1\": a share is a number", ":2:10", "such as \"10%\""]),
+            ("[waves]\nsoak = \"8h\"", ["\"8h\" is no time", ":2:8", "\"10s\""]),
+            ("[channel.x.waves]\ncanry = 1", ["unknown key `canry`", ":2:1", "did you mean `canary`?"]),
             ("zone-share-mx = 5", ["unknown key `zone-share-mx`", ":1:1", "did you mean `zone-share-max`?"]),
             ("zone-share-max = 101", ["101 is out of bounds", ":1:18", "from 0 to 100"]),
             ("answers-share-max = 100.1", ["the share is out of bounds", ":1:21", "from 0 to 100, such as 0.1"]),

@@ -139,6 +139,12 @@ impl<W: Writers> Counters<W> {
         totals.kernel_drops += self.drops[DropCause::KernelOverflow as usize].load(Relaxed);
     }
 
+    /// Adds the answers with this response code.
+    fn add_answers(&self, code: u16, sum: &mut u64) {
+        let slots = self.queries.iter().flatten().map(|rcodes| rcodes[rcode_slot(code)].load(Relaxed));
+        *sum += slots.sum::<u64>();
+    }
+
     fn add_to(&self, total: &mut Snapshot) {
         let transport = self.transport as usize;
         for (sums, slots) in total.queries[transport].iter_mut().flatten().zip(self.queries.iter().flatten()) {
@@ -245,6 +251,14 @@ impl Registry {
         totals
     }
 
+    /// How many answers had this response code, one of those with a figure of their own.
+    pub fn answers(&self, code: u16) -> u64 {
+        let mut sum = 0;
+        self.udp.iter().for_each(|counters| counters.add_answers(code, &mut sum));
+        self.tcp.add_answers(code, &mut sum);
+        sum
+    }
+
     /// Adds everything up.
     pub fn snapshot(&self) -> Snapshot {
         let closed = std::array::from_fn(|i| self.connections.closed[i].load(Relaxed));
@@ -303,6 +317,7 @@ mod tests {
         assert_eq!(count(&all, Transport::Udp, Family::V6, hit.0, hit.1), 1);
         assert_eq!(count(&all, Transport::Tcp, Family::V4, None, None), 1);
         assert_eq!(all.queries().map(|q| q.count).sum::<u64>(), 4);
+        assert_eq!((registry.answers(rcode::NOERROR), registry.answers(rcode::NXDOMAIN)), (3, 0));
         assert_eq!((all.truncated(Transport::Udp), all.truncated(Transport::Tcp)), (1, 0));
         assert_eq!(all.dropped(Transport::Udp, DropCause::PortZero), 1);
         assert_eq!(all.dropped(Transport::Udp, DropCause::KernelOverflow), 7);

@@ -12,16 +12,24 @@ use crate::observe::questions::{GATHERED_EVERY, Questions};
 use crate::observe::view::View;
 use crate::sync::disk::Directory;
 use crate::sync::follow::{Follower, Health, Node, Parts, Settings, Update};
+use crate::sync::report::{ADDRESSES_MAX, Answers};
 use crate::sync::store::address::Address;
+use crate::wire::code::rcode;
 use async_trait::async_trait;
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 
 /// Queries per second are counted over this time at least.
 const RATE_TIME: Duration = Duration::from_secs(1);
+/// What was answered lately is counted over so much, if the server has run for so long.
+const LATELY: Duration = Duration::from_secs(600);
+/// So often it is written down for that.
+const LATELY_STEP: Duration = Duration::from_secs(20);
 
 /// An update for the one who swaps what is served.
 pub struct Apply {
@@ -37,6 +45,8 @@ struct Server {
     view: Arc<View>,
     /// When queries were counted, how many they were, and the rate then.
     counted: Mutex<(Instant, u64, u64)>,
+    /// What had been answered when, the oldest first: one more than [`LATELY`] has steps.
+    lately: Mutex<VecDeque<(Instant, Answers)>>,
 }
 
 /// A follower that was started.
@@ -55,7 +65,12 @@ pub fn start(settings: &SyncSettings, view: &Arc<View>, updates: mpsc::Sender<Ap
     let parts = Parts {
         stores: Vec::new(),
         disk: Arc::new(Directory::new(&settings.cache)),
-        node: Arc::new(Server { updates, view: Arc::clone(view), counted: Mutex::new((Instant::now(), 0, 0)) }),
+        node: Arc::new(Server {
+            updates,
+            view: Arc::clone(view),
+            counted: Mutex::new((Instant::now(), 0, 0)),
+            lately: Mutex::default(),
+        }),
         clock: Arc::new(now_secs),
         // When nodes ask must differ between them.
         seed: RandomState::new().hash_one(0),
@@ -141,12 +156,42 @@ impl Node for Server {
             failed: counts.failed,
             qps: self.qps(),
             signatures_end: counts.signatures_end,
+            answers: self.answers(),
+            lately: self.lately(),
+            addresses: self.addresses(),
             traffic: self.questions().map(|questions| questions.traffic(&self.view.served.zones())),
         }
     }
 }
 
 impl Server {
+    fn answers(&self) -> Option<Answers> {
+        let counters = &self.view.plane.get()?.counters;
+        Some(Answers {
+            queries: counters.totals().foreign,
+            servfail: counters.answers(rcode::SERVFAIL),
+            nxdomain: counters.answers(rcode::NXDOMAIN),
+            refused: counters.answers(rcode::REFUSED),
+        })
+    }
+
+    fn lately(&self) -> Option<Answers> {
+        let (answers, now) = (self.answers()?, Instant::now());
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        if lately.back().is_none_or(|(then, _)| now - *then >= LATELY_STEP) {
+            lately.push_back((now, answers));
+        }
+        while lately.get(1).is_some_and(|(then, _)| now - *then >= LATELY) {
+            lately.pop_front();
+        }
+        answers.since(&lately.front()?.1)
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        let all = self.view.plane.get().into_iter().flat_map(|plane| &plane.addresses);
+        all.filter(|address| !address.ip().is_unspecified()).take(ADDRESSES_MAX).copied().collect()
+    }
+
     fn questions(&self) -> Option<&Questions> {
         self.view.plane.get()?.questions.as_deref()
     }

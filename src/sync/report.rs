@@ -6,14 +6,24 @@ use super::channel::Generation;
 use super::codec::Digest;
 use super::question::Traffic;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Octets of a report.
 pub const REPORT_LEN_MAX: usize = 16 << 10;
+/// Addresses that a report tells.
+pub const ADDRESSES_MAX: usize = 16;
 /// Octets of a node's name (RFC 1035 section 3.3: it is told in one TXT string).
 pub const NODE_LEN_MAX: usize = 255;
 
+/// How often nodes report while a release is on trial somewhere with this deadline, if they don't report as often anyhow: so that a soak is
+/// seen in steps, and a fleet of many nodes does not drown its store.
+pub fn interval_on_trial(deadline: Duration) -> Duration {
+    (deadline / 60).clamp(Duration::from_secs(1), Duration::from_secs(30))
+}
+
 /// One node, as it sees itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Report {
     /// The node's name.
@@ -51,9 +61,56 @@ pub struct Report {
     /// Releases, heads and key sets refused since the start, by reason.
     #[serde(default)]
     pub refused: std::collections::BTreeMap<String, u64>,
+    /// What was answered since the start; `None`: the build does not tell, or nothing is answered yet.
+    #[serde(default)]
+    pub answers: Option<Answers>,
+    /// What was answered lately, some minutes of it: what a new release is compared with.
+    #[serde(default)]
+    pub lately: Option<Answers>,
+    /// Addresses at which it answers, those that were named, at most [`ADDRESSES_MAX`]. Others may have them too: they are anycast.
+    #[serde(default)]
+    pub addresses: Vec<SocketAddr>,
     /// What it was asked lately; `None`: it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
+}
+
+/// Answers, counted. Shares of them show what a release does to those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Answers {
+    /// Queries of other hosts that were answered.
+    pub queries: u64,
+    /// Answers with SERVFAIL, to whomever.
+    pub servfail: u64,
+    /// Those with NXDOMAIN.
+    pub nxdomain: u64,
+    /// Those with REFUSED.
+    pub refused: u64,
+}
+
+impl Answers {
+    /// What came since `before`. `None`: some are fewer than they were, so the node has been started again.
+    pub fn since(&self, before: &Answers) -> Option<Answers> {
+        Some(Answers {
+            queries: self.queries.checked_sub(before.queries)?,
+            servfail: self.servfail.checked_sub(before.servfail)?,
+            nxdomain: self.nxdomain.checked_sub(before.nxdomain)?,
+            refused: self.refused.checked_sub(before.refused)?,
+        })
+    }
+}
+
+impl std::ops::Add for Answers {
+    type Output = Answers;
+    fn add(self, other: Answers) -> Answers {
+        Answers {
+            queries: self.queries.saturating_add(other.queries),
+            servfail: self.servfail.saturating_add(other.servfail),
+            nxdomain: self.nxdomain.saturating_add(other.nxdomain),
+            refused: self.refused.saturating_add(other.refused),
+        }
+    }
 }
 
 /// The release that a node serves.
@@ -149,6 +206,9 @@ mod tests {
             delay_secs: 600,
             trial: Some(Trying { step: 1, back_secs: 117 }),
             refused: [("wrong_key".into(), 1)].into(),
+            answers: Some(Answers { queries: 900, servfail: 1, nxdomain: 20, refused: 3 }),
+            lately: Some(Answers { queries: 90, ..Answers::default() }),
+            addresses: vec!["192.0.2.1:53".parse().unwrap(), "[2001:db8::1]:53".parse().unwrap()],
             traffic: Some(Traffic { queries: 64, questions: Asked::parse("", "www.a A 64").unwrap() }),
         };
         let text = serde_json::to_string(&report).unwrap();
@@ -159,26 +219,40 @@ mod tests {
                  \"manifest\":\"{}\",\"since-secs\":1699999000}},\"problem\":null,\"ready\":true,\"announce\":\"announced\",\
                  \"zones\":3,\"failed\":0,\"qps\":1200,\"signatures-end\":1700500000,\"wave\":\"canary\",\"delay-secs\":600,\
                  \"trial\":{{\"step\":1,\"back-secs\":117}},\"refused\":{{\"wrong_key\":1}},\
+                 \"answers\":{{\"queries\":900,\"servfail\":1,\"nxdomain\":20,\"refused\":3}},\
+                 \"lately\":{{\"queries\":90,\"servfail\":0,\"nxdomain\":0,\"refused\":0}},\
+                 \"addresses\":[\"192.0.2.1:53\",\"[2001:db8::1]:53\"],\
                  \"traffic\":{{\"queries\":64,\"questions\":[\"www.a. A 64\"]}}}}",
                 "ab".repeat(32)
             )
         );
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         // Nodes of other builds say more, or less.
-        let (begin, _) = text.split_once("\"signatures-end\"").unwrap();
-        let (fewer, refused) = (format!("{begin}\"region\":\"eu\"}}"), Default::default());
-        let plain = Report {
+        let (common, _) = text.split_once("\"signatures-end\"").unwrap();
+        let fewer = Report {
             signatures_end: None,
             wave: Wave::Main,
             delay_secs: 0,
             trial: None,
-            refused,
+            refused: Default::default(),
+            answers: None,
+            lately: None,
+            addresses: Vec::new(),
             traffic: None,
             ..report
         };
-        assert_eq!(serde_json::from_str::<Report>(&fewer).unwrap(), plain);
+        assert_eq!(serde_json::from_str::<Report>(&format!("{common}\"colour\":\"red\"}}")).unwrap(), fewer);
         for wave in Wave::ALL {
             assert_eq!(serde_json::to_string(&wave).unwrap(), format!("\"{}\"", wave.name()));
         }
+    }
+
+    #[test]
+    fn a_counter_that_fell_is_a_start() {
+        let before = Answers { queries: 10, servfail: 1, nxdomain: 2, refused: 3 };
+        let after = Answers { queries: 15, servfail: 1, nxdomain: 4, refused: 3 };
+        assert_eq!(after.since(&before), Some(Answers { queries: 5, nxdomain: 2, ..Answers::default() }));
+        assert_eq!(Answers { servfail: 0, ..after }.since(&before), None);
+        assert_eq!(before + after.since(&before).unwrap(), after);
     }
 }

@@ -52,6 +52,8 @@ pub struct Figures {
     pub serving: Option<Serving>,
     /// If that is on trial: the newest step that is known, and when the node goes back.
     pub trial: Option<(u32, Instant)>,
+    /// The deadline of a trial that is on somewhere in the fleet: figures of all nodes are looked at meanwhile.
+    pub(super) compared: Option<Duration>,
     /// The generation of the newest word about the head, and when that was signed, in seconds since 1970.
     pub head: Option<(Generation, u64)>,
     /// Why the head is not served, if it is known and is not.

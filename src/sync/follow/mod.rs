@@ -34,12 +34,13 @@ use super::channel::Channel;
 use super::disk::Disk;
 use super::page::Leaf;
 use super::question::Traffic;
-use super::report::Wave;
+use super::report::{Answers, Wave};
 use super::store::Store;
 use super::trust::{Held, Policy};
 use super::zone_name::ZoneName;
 use crate::zone::image::Image;
 use async_trait::async_trait;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -99,6 +100,12 @@ pub struct Health {
     pub qps: u64,
     /// When the first signature of any zone ends, in seconds since 1970.
     pub signatures_end: Option<u32>,
+    /// What was answered since the start.
+    pub answers: Option<Answers>,
+    /// What was answered lately.
+    pub lately: Option<Answers>,
+    /// Addresses at which it answers.
+    pub addresses: Vec<SocketAddr>,
     /// What it was asked lately, if it takes note of that.
     pub traffic: Option<Traffic>,
 }

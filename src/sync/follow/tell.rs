@@ -1,7 +1,8 @@
 //! Reports to the store: at each change, and from time to time.
 
 use super::{Figures, Health, Shared};
-use crate::sync::report::{Report, Trying};
+use crate::sync::head::Head;
+use crate::sync::report::{Report, Trying, interval_on_trial};
 use crate::sync::store::StoreError;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,10 +21,29 @@ pub(super) async fn tell(shared: &Shared) {
         tokio::select! {
             biased;
             () = shared.news.notified() => {}
-            () = sleep(shared.jittered(shared.settings.report_interval)) => {}
+            () = sleep(shared.jittered(interval(shared))) => {}
         }
         report(shared, &mut denied).await;
     }
+}
+
+impl Shared {
+    /// Reports more often while a release is on trial somewhere in the fleet.
+    pub(super) fn hears_of_trial(&self, head: &Head) {
+        let deadline = head.trial.as_ref().map(|on| Duration::from_secs(on.trial.claims().deadline_secs.into()));
+        let mut before = None;
+        self.status.set(|figures| before = std::mem::replace(&mut figures.compared, deadline));
+        if before != deadline {
+            self.news.notify_one();
+        }
+    }
+}
+
+/// How long until the next report.
+fn interval(shared: &Shared) -> Duration {
+    let usual = shared.settings.report_interval;
+    let compared = shared.status.figures().compared;
+    compared.map_or(usual, |deadline| usual.min(interval_on_trial(deadline)))
 }
 
 async fn report(shared: &Shared, denied: &mut [Option<Instant>]) {
@@ -83,6 +103,9 @@ fn compose(shared: &Shared, figures: &Figures, health: Health) -> Report {
             .trial
             .map(|(step, back)| Trying { step, back_secs: back.saturating_duration_since(Instant::now()).as_secs() }),
         refused: figures.refused.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect(),
+        answers: health.answers,
+        lately: health.lately,
+        addresses: health.addresses,
         traffic: health.traffic,
     }
 }

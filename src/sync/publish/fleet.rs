@@ -1,5 +1,6 @@
 //! The nodes of a channel, as they report themselves.
 
+use super::tip::Held;
 use super::transfer::persist;
 use super::{Error, Publisher};
 use crate::calendar;
@@ -30,10 +31,34 @@ pub struct Fleet {
     pub manifest: Option<Digest>,
     /// How long ago the head was last said to be it, in seconds.
     pub head_age_secs: Option<i64>,
+    /// The release that some nodes try, if one is on trial.
+    pub trial: Option<Tried>,
     /// Whether all is well.
     pub in_step: bool,
     /// By name.
     pub nodes: Vec<Node>,
+}
+
+/// A release on trial, as its publisher said it last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tried {
+    /// Its generation.
+    #[serde(serialize_with = "shown")]
+    pub generation: Generation,
+    /// The return release.
+    #[serde(serialize_with = "shown")]
+    pub back: Generation,
+    /// Which wave it is in, from 1.
+    pub step: u32,
+    /// The nodes that are to serve it.
+    pub nodes: Vec<String>,
+    /// How long ago the wave began, in seconds by the publisher's clock and ours.
+    pub age_secs: i64,
+    /// How long each node serves it without further word, in seconds.
+    pub deadline_secs: u32,
+    /// Its publisher must be gone: its nodes have gone back, and whoever publishes next ends it.
+    pub abandoned: bool,
 }
 
 /// One node.
@@ -87,19 +112,42 @@ impl Publisher {
         let channels = &self.store.channels;
         let reports = persist(|| channels.reports(&self.channel)).await.map_err(Error::store("reading reports"))?;
         let held = tip.held();
-        let judge = |(node, bytes, age): (String, Vec<u8>, Duration)| judge(node, &bytes, age, held, age_max);
+        let releases = Releases {
+            held,
+            head_age_secs: tip
+                .state
+                .head
+                .as_ref()
+                .map(|head| now_secs.saturating_sub(head.manifest.claims().time_secs)),
+            on_trial: tip.on_trial().map(|on| [on.manifest.held(), on.back.held()]),
+        };
+        let judge = |(node, bytes, age): (String, Vec<u8>, Duration)| judge(node, &bytes, age, &releases, age_max);
         let nodes: Vec<Node> = reports.into_iter().map(judge).collect();
+        let trial = tip.on_trial().map(|on| {
+            let trial = on.trial.claims();
+            Tried {
+                generation: trial.release.generation,
+                back: trial.back.generation,
+                step: trial.step,
+                nodes: trial.nodes().to_vec(),
+                age_secs: now_secs as i64 - trial.time_secs as i64,
+                deadline_secs: trial.deadline_secs,
+                abandoned: tip.is_abandoned(now_secs),
+            }
+        });
+        let is_abandoned = trial.as_ref().is_some_and(|trial| trial.abandoned);
         Ok(Fleet {
             channel: self.channel.clone(),
             generation: held.map(|held| held.generation),
             manifest: held.map(|held| held.manifest),
             head_age_secs: tip.trust.head_age_secs(now_secs),
-            in_step: nodes.iter().all(|node| node.faults.is_empty()),
+            in_step: nodes.iter().all(|node| node.faults.is_empty()) && !is_abandoned,
+            trial,
             nodes,
         })
     }
 
-    /// Waits until all nodes whose reports are younger than [`AGE_MAX`] serve this release or a later one. `each` sees the nodes that
+    /// Waits until all nodes whose reports are younger than [`AGE_MAX`], and which have no delay, serve this release or a later one. `each` sees the nodes that
     /// count, each time that they were looked at.
     pub async fn wait(
         &self,
@@ -111,7 +159,8 @@ impl Publisher {
         loop {
             // The head's age is of no matter here.
             let mut fleet = self.fleet(0, AGE_MAX).await?;
-            fleet.nodes.retain(|node| node.age_secs <= AGE_MAX.as_secs());
+            let is_delayed = |node: &Node| node.report.as_ref().is_some_and(|report| report.delay_secs > 0);
+            fleet.nodes.retain(|node| node.age_secs <= AGE_MAX.as_secs() && !is_delayed(node));
             let there = fleet.nodes.iter().filter(|node| node.serves(generation)).count();
             each(&fleet, there);
             if there == fleet.nodes.len() {
@@ -125,7 +174,17 @@ impl Publisher {
     }
 }
 
-fn judge(node: String, bytes: &[u8], age: Duration, held: Option<super::tip::Held>, age_max: Duration) -> Node {
+/// The releases that nodes may serve.
+struct Releases {
+    held: Option<Held>,
+    /// How long ago the head was made.
+    head_age_secs: Option<u64>,
+    /// The release on trial, and its return release.
+    on_trial: Option<[Held; 2]>,
+}
+
+fn judge(node: String, bytes: &[u8], age: Duration, releases: &Releases, age_max: Duration) -> Node {
+    let held = releases.held;
     let mut faults = Vec::new();
     let report: Option<Report> = match bytes.len() {
         0..=REPORT_LEN_MAX => serde_json::from_slice(bytes).ok(),
@@ -141,8 +200,17 @@ fn judge(node: String, bytes: &[u8], age: Duration, held: Option<super::tip::Hel
                     if serving.generation.key_set == held.generation.key_set {
                         behind = Some(held.generation.counter.saturating_sub(serving.generation.counter));
                     }
+                    let on_trial = releases.on_trial.unwrap_or([held; 2]);
+                    let is_of_trial =
+                        |held: &Held| *held == Held { generation: serving.generation, manifest: serving.manifest };
+                    // What is to wait may be behind for so long.
+                    let patience = report.delay_secs + age_max.as_secs();
+                    let may_wait = report.delay_secs > 0 && releases.head_age_secs.is_some_and(|age| age <= patience);
                     if serving.generation < held.generation {
-                        faults.push("behind".into());
+                        faults.extend((!may_wait).then(|| "behind".into()));
+                    } else if let Some(place) = on_trial.iter().position(is_of_trial) {
+                        // Those that went back by themselves have not heard of their publisher for long.
+                        faults.extend((place == 1 && on_trial[1] != held).then(|| "has gone back by itself".into()));
                     } else if serving.generation > held.generation {
                         faults.push("ahead of this store".into());
                     } else if serving.manifest != held.manifest {

@@ -50,6 +50,7 @@ pub mod tip;
 pub mod transfer;
 pub mod trial;
 pub mod verify;
+pub mod wave;
 
 use super::channel::{Channel, Generation};
 use super::codec::{Digest, FormatError};

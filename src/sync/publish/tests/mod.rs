@@ -486,6 +486,9 @@ async fn the_fleet_and_waiting_for_it() {
         delay_secs: 0,
         trial: None,
         refused: Default::default(),
+        answers: None,
+        lately: None,
+        addresses: Vec::new(),
         traffic: None,
     };
     let tell = |node: &str, report: &Report, age: u64| {

@@ -1,0 +1,220 @@
+//! The course of a release: from wave to wave, until it is the head or is taken back.
+//!
+//! ```text
+//! on trial at the canaries -> all of them serve it -> soak -> judged --good--> widen -> ... -> promote -> everyone
+//!                  |                  |                 |       |bad
+//!                  +------------------+-----------------+-------+-> take back
+//! ```
+//!
+//! Nothing but the last two steps changes what other nodes serve. A publisher that ends anywhere before leaves a release on trial, whose nodes
+//! go back by themselves at the deadline ([`crate::sync::publish::trial`]).
+
+use super::Settings;
+use super::ask::Ask;
+use super::judge::{End, Fault, Judgement, What, judge};
+use super::observe::Observer;
+use crate::sync::key::KeyPair;
+use crate::sync::publish::tip::Held;
+use crate::sync::publish::trial::Takers;
+use crate::sync::publish::{Error, Published, Publisher};
+use crate::sync::report::interval_on_trial;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How often nodes are looked at.
+const POLL: Duration = Duration::from_millis(200);
+/// A report takes so long from a node to here at most, beyond the interval at which nodes report.
+const REPORT_TRAVEL: Duration = Duration::from_secs(3);
+
+/// A release that is on trial at the nodes of the first step.
+pub struct Course<'a> {
+    /// Who publishes.
+    pub publisher: &'a Publisher,
+    /// What signs.
+    pub key: &'a KeyPair,
+    /// How it is tried.
+    pub settings: &'a Settings,
+    /// The nodes that serve it after each step.
+    pub steps: &'a [BTreeSet<String>],
+    /// The release.
+    pub release: Held,
+    /// How long nodes may take until they serve it.
+    pub timeout: Duration,
+    /// Seconds since 1970.
+    pub clock: fn() -> u64,
+    /// Asks nodes that too few others ask.
+    pub ask: &'a dyn Ask,
+}
+
+/// How it goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    /// So many of a wave's nodes serve it.
+    Serve {
+        /// Which wave, from 0.
+        wave: usize,
+        /// Nodes that serve it.
+        there: usize,
+        /// Nodes of the wave.
+        nodes: usize,
+        /// How long after the wave began.
+        after: Duration,
+    },
+    /// They are watched for so long from now on.
+    Soak(Duration),
+    /// A wave passed.
+    Passed {
+        /// Which, from 0.
+        wave: usize,
+        /// By what.
+        by: Passed,
+    },
+}
+
+/// What a wave passed by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Passed {
+    /// Queries that its nodes had over the soak.
+    pub queries: u64,
+    /// Nodes that were asked, as too few others asked them, and how many questions.
+    pub asked: Vec<(String, usize)>,
+}
+
+/// Why a release is not to be the head.
+#[derive(Debug)]
+pub enum Why {
+    /// What was seen of its nodes.
+    Faults {
+        /// In which wave, from 0.
+        wave: usize,
+        /// What.
+        faults: Vec<Fault>,
+    },
+    /// It could not be found out.
+    Error(Error),
+}
+
+impl From<Error> for Why {
+    fn from(error: Error) -> Why {
+        Why::Error(error)
+    }
+}
+
+impl Course<'_> {
+    /// Goes through all waves. The release is still on trial afterwards, in each case.
+    pub async fn run(&self, observer: &mut Observer<'_>, mut tell: impl FnMut(&Told)) -> Result<(), Why> {
+        for (wave, nodes) in self.steps.iter().enumerate() {
+            let began = Instant::now();
+            if wave > 0 {
+                let next = Takers { nodes: nodes.clone(), deadline: self.settings.deadline() };
+                self.publisher.widen(self.key, self.release, &next, (self.clock)()).await?;
+            }
+            let mut shown = None;
+            let faulty = |faults| Why::Faults { wave, faults };
+            self.until_served(observer, nodes, |there| {
+                if shown.replace(there) != Some(there) {
+                    tell(&Told::Serve { wave, there, nodes: nodes.len(), after: began.elapsed() });
+                }
+            })
+            .await?
+            .map_err(faulty)?;
+            tell(&Told::Soak(self.settings.soak));
+            let by = self.soak(observer, nodes).await?.map_err(faulty)?;
+            tell(&Told::Passed { wave, by });
+        }
+        Ok(())
+    }
+
+    /// Makes it the head.
+    pub async fn promote(&self) -> Result<Published, Error> {
+        self.publisher.promote(self.key, Some(self.release), (self.clock)()).await
+    }
+
+    /// Waits until all these nodes serve it. `Err` within: those that don't in time.
+    async fn until_served(
+        &self,
+        observer: &mut Observer<'_>,
+        nodes: &BTreeSet<String>,
+        mut each: impl FnMut(usize),
+    ) -> Result<Result<(), Vec<Fault>>, Error> {
+        let began = Instant::now();
+        loop {
+            observer.look().await?;
+            let late: Vec<&String> = nodes.iter().filter(|node| !self.is_served_by(observer, node)).collect();
+            each(nodes.len() - late.len());
+            if late.is_empty() {
+                return Ok(Ok(()));
+            }
+            if began.elapsed() + POLL > self.timeout {
+                return Ok(Err(late.into_iter().map(|node| self.lateness(observer, node)).collect()));
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    fn is_served_by(&self, observer: &Observer<'_>, node: &str) -> bool {
+        let serving = observer.report(node).and_then(|(report, _)| report.serving);
+        serving.is_some_and(|s| s.generation == self.release.generation && s.manifest == self.release.manifest)
+    }
+
+    fn lateness(&self, observer: &Observer<'_>, node: &str) -> Fault {
+        let what = match observer.report(node) {
+            None => What::Silent(self.timeout.as_secs()),
+            Some((report, at)) if at.elapsed() < self.timeout => {
+                What::Serves(report.serving.map(|serving| serving.generation), report.problem.clone())
+            }
+            Some((_, at)) => What::Silent(at.elapsed().as_secs()),
+        };
+        Fault { node: node.into(), what }
+    }
+
+    /// Watches all nodes for the time of a soak, and judges those of the wave. What can't become good again ends it early. Gives how many
+    /// queries these had, and which were asked how many questions.
+    async fn soak(
+        &self,
+        observer: &mut Observer<'_>,
+        nodes: &BTreeSet<String>,
+    ) -> Result<Result<Passed, Vec<Fault>>, Error> {
+        let start = observer.reports();
+        let (began, soak) = (Instant::now(), self.settings.soak);
+        let patience = interval_on_trial(self.settings.deadline()) * 2 + REPORT_TRAVEL;
+        let judged = |observer: &Observer<'_>, since: Instant| {
+            let (wave, others) = observer.watched(nodes, &start, since);
+            let has_all = wave.iter().all(|watched| matches!(watched.end, End::Said(_)));
+            (judge(&wave, &others, &self.release, &self.settings.limits), has_all)
+        };
+        while began.elapsed() < soak {
+            sleep_until((began + soak).min(Instant::now() + POLL)).await;
+            observer.look().await?;
+            let since = Instant::now().checked_sub(patience).unwrap_or(began);
+            let (judgement, _) = judged(observer, since);
+            let lasting: Vec<Fault> = judgement.faults.into_iter().filter(|fault| fault.what.is_lasting()).collect();
+            if !lasting.is_empty() {
+                return Ok(Err(lasting));
+            }
+        }
+        // What each reports from now on has the whole soak in it.
+        let over = began + soak;
+        let Judgement { faults, undecided, queries } = loop {
+            let (judgement, has_all) = judged(observer, over);
+            if has_all || over.elapsed() >= patience {
+                break judgement;
+            }
+            sleep(POLL).await;
+            observer.look().await?;
+        };
+        if !faults.is_empty() {
+            return Ok(Err(faults));
+        }
+        let (mut asked, mut faults) = (Vec::new(), Vec::new());
+        for (node, _) in undecided {
+            let Some((report, _)) = observer.report(&node) else { continue };
+            match self.ask.ask(report, &self.release).await {
+                Ok(questions) => asked.push((node, questions)),
+                Err(why) => faults.push(Fault { node, what: What::Answers(why) }),
+            }
+        }
+        Ok(if faults.is_empty() { Ok(Passed { queries, asked }) } else { Err(faults) })
+    }
+}

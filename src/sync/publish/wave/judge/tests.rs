@@ -1,0 +1,155 @@
+//! The verdict, as a table: what nodes answered, and what is said to it.
+
+use super::*;
+use crate::sync::codec::Digest;
+use crate::sync::report::Serving;
+
+const LIMITS: Limits = Limits { margin: Share::percent(1), queries_min: 100 };
+
+fn held(counter: u64) -> Held {
+    Held { generation: Generation { key_set: 1, counter }, manifest: Digest::of(&counter.to_le_bytes()) }
+}
+
+fn answers([queries, servfail, nxdomain, refused]: [u64; 4]) -> Answers {
+    Answers { queries, servfail, nxdomain, refused }
+}
+
+fn report(node: &str, counter: u64, answers: Option<Answers>) -> Report {
+    let Held { generation, manifest } = held(counter);
+    Report {
+        node: node.into(),
+        serving: Some(Serving { generation, manifest, since_secs: 100 }),
+        ready: true,
+        answers,
+        ..Report::default()
+    }
+}
+
+/// A node that had `before` lately and `soak` over the soak: queries, SERVFAIL, NXDOMAIN, REFUSED.
+fn watched(node: &str, counter: u64, before: [u64; 4], soak: [u64; 4]) -> Watched {
+    let start = answers([1_000_000, 500, 70_000, 9]);
+    Watched {
+        node: node.into(),
+        before: Some(answers(before)),
+        start: report(node, counter, Some(start)),
+        end: End::Said(Box::new(report(node, counter, Some(start + answers(soak))))),
+    }
+}
+
+/// What is said of one canary beside two other nodes.
+fn check(canary: Watched, others: [[u64; 4]; 2]) -> Vec<String> {
+    let others = ["fra1", "lon1"].map(|node| watched(node, 6, others[0], others[1]));
+    let Judgement { faults, undecided, .. } = judge(&[canary], &others, &held(7), &LIMITS);
+    let undecided = undecided.iter().map(|(node, queries)| format!("{node} undecided: {queries}"));
+    faults.iter().map(Fault::to_string).chain(undecided).collect()
+}
+
+/// What it is about, what the node answered before and over the soak, what each of two others did, and what is said.
+type Row = (&'static str, [u64; 4], [u64; 4], [[u64; 4]; 2], &'static [&'static str]);
+
+const CALM: [u64; 4] = [10_000, 5, 800, 10];
+const CALM_SOAK: [u64; 4] = [1_000, 0, 80, 1];
+
+#[test]
+fn by_what_is_answered() {
+    let none: &'static [&'static str] = &[];
+    #[rustfmt::skip]
+    let table: &[Row] = &[
+        ("as before", CALM, CALM_SOAK, [CALM, CALM_SOAK], none),
+        ("a little more is chance", CALM, [1_000, 2, 95, 3], [CALM, CALM_SOAK], none),
+        ("a name is gone", CALM, [1_000, 0, 330, 1], [CALM, CALM_SOAK],
+            &["ams1: NXDOMAIN is 33.0 % (330 of 1,000) of its answers over the soak, was 8.0 % (800 of 10,000) before; of 2 other nodes: \
+               8.0 % (160 of 2,000), was 8.0 % (1,600 of 20,000); a rise by 25.0 points, allowed are 5.9"]),
+        ("a zone is gone", CALM, [1_000, 0, 80, 200], [CALM, CALM_SOAK],
+            &["ams1: REFUSED is 20.0 % (200 of 1,000) of its answers over the soak, was 0.1 % (10 of 10,000) before; of 2 other nodes: \
+               0.1 % (2 of 2,000), was 0.1 % (20 of 20,000); a rise by 19.9 points, allowed are 4.8"]),
+        ("broken in two ways", CALM, [1_000, 300, 400, 1], [CALM, CALM_SOAK],
+            &["ams1: SERVFAIL is 30.0 % (300 of 1,000) of its answers over the soak, was 0.1 % (5 of 10,000) before; of 2 other nodes: \
+               0.0 % (0 of 2,000), was 0.1 % (10 of 20,000); a rise by 30.0 points, allowed are 5.3",
+              "ams1: NXDOMAIN is 40.0 % (400 of 1,000) of its answers over the soak, was 8.0 % (800 of 10,000) before; of 2 other nodes: \
+               8.0 % (160 of 2,000), was 8.0 % (1,600 of 20,000); a rise by 32.0 points, allowed are 6.1"]),
+        ("random names everywhere", CALM, [1_000, 0, 400, 1], [CALM, [1_000, 0, 390, 1]], none),
+        ("a flood that ends everywhere hides nothing", [10_000, 0, 5_000, 0], [1_000, 0, 450, 0], [[10_000, 0, 5_000, 0], CALM_SOAK],
+            &["ams1: NXDOMAIN is 45.0 % (450 of 1,000) of its answers over the soak, was 50.0 % (5,000 of 10,000) before; of 2 other nodes: \
+               8.0 % (160 of 2,000), was 50.0 % (10,000 of 20,000); a rise by 37.0 points, allowed are 6.4"]),
+        ("a node that always had more of it", [10_000, 0, 4_000, 0], [1_000, 0, 400, 0], [CALM, CALM_SOAK], none),
+        ("few queries need a large difference", CALM, [100, 0, 12, 0], [CALM, CALM_SOAK], none),
+        ("and show it", CALM, [100, 0, 40, 0], [CALM, CALM_SOAK],
+            &["ams1: NXDOMAIN is 40.0 % (40 of 100) of its answers over the soak, was 8.0 % (800 of 10,000) before; of 2 other nodes: \
+               8.0 % (160 of 2,000), was 8.0 % (1,600 of 20,000); a rise by 32.0 points, allowed are 15.8"]),
+        ("many show a small one", [1_000_000, 0, 80_000, 0], [1_000_000, 0, 95_000, 0], [[1_000_000, 0, 80_000, 0], [1_000_000, 0, 80_000, 0]],
+            &["ams1: NXDOMAIN is 9.5 % (95,000 of 1,000,000) of its answers over the soak, was 8.0 % (80,000 of 1,000,000) before; of 2 other \
+               nodes: 8.0 % (160,000 of 2,000,000), was 8.0 % (160,000 of 2,000,000); a rise by 1.5 points, allowed are 1.1"]),
+        ("within the margin, however sure", [1_000_000, 0, 80_000, 0], [1_000_000, 0, 89_000, 0], [[1_000_000, 0, 80_000, 0], [1_000_000, 0, 80_000, 0]], none),
+        ("too few queries say nothing", CALM, [99, 99, 0, 0], [CALM, CALM_SOAK], &["ams1 undecided: 99"]),
+        ("no past of its own", [0; 4], [1_000, 0, 330, 1], [CALM, CALM_SOAK],
+            &["ams1: NXDOMAIN is 33.0 % (330 of 1,000) of its answers over the soak; of 2 other nodes: 8.0 % (160 of 2,000), was 8.0 % \
+               (1,600 of 20,000); a rise by 25.0 points, allowed are 5.8"]),
+        ("others that are not asked now", CALM, [1_000, 0, 330, 1], [CALM, [10, 10, 0, 0]],
+            &["ams1: NXDOMAIN is 33.0 % (330 of 1,000) of its answers over the soak, was 8.0 % (800 of 10,000) before; of 2 other nodes it was \
+               8.0 % (1,600 of 20,000); a rise by 25.0 points, allowed are 5.5"]),
+        ("nobody knows what is usual", [0; 4], [1_000, 0, 330, 1], [[0; 4], [0; 4]], none),
+        ("the host's own questions are no share above all", CALM, [100, 900, 8, 0], [CALM, CALM_SOAK],
+            &["ams1: SERVFAIL is 100.0 % (100 of 100) of its answers over the soak, was 0.1 % (5 of 10,000) before; of 2 other nodes: \
+               0.0 % (0 of 2,000), was 0.1 % (10 of 20,000); a rise by 100.0 points, allowed are 1.1"]),
+    ];
+    for (what, before, soak, others, expected) in table {
+        assert_eq!(check(watched("ams1", 7, *before, *soak), *others), *expected, "{what}");
+    }
+}
+
+#[test]
+fn by_how_nodes_are() {
+    let calm = || watched("ams1", 7, CALM, CALM_SOAK);
+    let ends = |change: &dyn Fn(&mut Report)| {
+        let mut watched = calm();
+        if let End::Said(end) = &mut watched.end {
+            change(end);
+        }
+        check(watched, [CALM, CALM_SOAK])
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(ends(&|_| {}), none);
+    assert_eq!(
+        check(Watched { end: End::Silent(7), ..calm() }, [CALM, CALM_SOAK]),
+        ["ams1: it has reported nothing for 7 s"]
+    );
+    assert_eq!(ends(&|end| end.ready = false), ["ams1: it is not ready"]);
+    assert_eq!(ends(&|end| end.serving = None), ["ams1: it serves no release"]);
+    let back = report("", 8, None).serving;
+    assert_eq!(ends(&|end| end.serving = back), ["ams1: it serves 1.8"]);
+    assert_eq!(
+        ends(&|end| (end.serving, end.problem) = (report("", 6, None).serving, Some("the disk is full".into()))),
+        ["ams1: it serves 1.6: the disk is full"]
+    );
+    // Another release of the same generation is another.
+    assert_eq!(ends(&|end| end.serving.as_mut().unwrap().manifest = Digest([9; 32])), ["ams1: it serves 1.7"]);
+    assert_eq!(ends(&|end| end.answers = Some(answers([5, 0, 0, 0]))), ["ams1: it was started again during the soak"]);
+    // Even if nobody had asked it before.
+    assert_eq!(
+        ends(&|end| end.serving.as_mut().unwrap().since_secs += 3),
+        ["ams1: it was started again during the soak"]
+    );
+    // A build that does not tell what it answered.
+    assert_eq!(ends(&|end| end.answers = None), ["ams1 undecided: 0"]);
+}
+
+/// What other nodes do is no fault of the release, and they don't speak for it either.
+#[test]
+fn by_nodes_that_are_not_yet_changed() {
+    let good = watched("fra1", 6, CALM, CALM_SOAK);
+    let mut restarted = watched("lon1", 6, CALM, [1_000, 1_000, 0, 0]);
+    restarted.start.serving.as_mut().unwrap().since_secs = 1;
+    let silent = Watched { end: End::Silent(99), ..watched("mil1", 6, CALM, CALM_SOAK) };
+    let canary = watched("ams1", 7, CALM, [1_000, 300, 80, 1]);
+    let Judgement { faults, queries, .. } = judge(&[canary], &[good, restarted, silent], &held(7), &LIMITS);
+    assert_eq!((faults.len(), queries), (1, 1_000));
+    assert!(faults[0].to_string().contains("; of 1 other node: 0.0 % (0 of 1,000), was"), "{}", faults[0]);
+    // Without any, a node's own past is what there is.
+    let canary = watched("ams1", 7, CALM, [1_000, 300, 80, 1]);
+    let faults = judge(&[canary], &[], &held(7), &LIMITS).faults;
+    assert_eq!(
+        faults[0].to_string(),
+        "ams1: SERVFAIL is 30.0 % (300 of 1,000) of its answers over the soak, was 0.1 % (5 of 10,000) before; a rise by 29.9 points, allowed are 5.3"
+    );
+}
