@@ -4,12 +4,13 @@ use std::fmt::Display;
 
 /// `1 zone`, `2 zones`. `thing` is one of them, and makes its plural by rule.
 pub(crate) fn counted<N: Display + PartialEq + From<u8>>(number: N, thing: &str) -> String {
-    let end = match thing.as_bytes() {
-        _ if number == N::from(1) => "",
-        [.., b'x'] => "es",
-        _ => "s",
+    let (stem, end) = match thing.as_bytes() {
+        _ if number == N::from(1) => (thing, ""),
+        [.., b'x'] => (thing, "es"),
+        [.., before, b'y'] if !b"aeiou".contains(before) => (&thing[..thing.len() - 1], "ies"),
+        _ => (thing, "s"),
     };
-    format!("{number} {thing}{end}")
+    format!("{number} {stem}{end}")
 }
 
 /// The same, for numbers that may be large: `1,234 zones`.
@@ -63,5 +64,6 @@ mod tests {
         assert_eq!(counted(1_usize, "prefix"), "1 prefix");
         assert_eq!(counted(2_u64, "prefix"), "2 prefixes");
         assert_eq!(counted(21, "kernel drop"), "21 kernel drops");
+        assert_eq!((counted(2, "query"), counted(2, "key")), ("2 queries".into(), "2 keys".into()));
     }
 }

@@ -112,6 +112,12 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// One line in which there are texts that others chose, such as whoever may write to the store: it neither moves a terminal nor begins
+/// a line that something else reads.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// Prints a warning or an error.
 fn complain(message: &str) {
     // A closed standard error has nobody to tell.

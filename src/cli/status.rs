@@ -2,7 +2,7 @@
 
 use super::store::{Trusted, block_on, now_secs, open, print_json, progress, told};
 use super::waves::serve;
-use super::{done, fail};
+use super::{done, fail, printable};
 use crate::counted::{counted, listed};
 use crate::sync::channel::Channel;
 use crate::sync::publish::fleet::{AGE_MAX, Fleet, Tried};
@@ -111,11 +111,6 @@ fn on_trial(trial: &Tried, fleet: &Fleet) -> String {
         "{generation} is on trial at {} (step {step}, begun {age_secs} s ago): {what_next}",
         listed(&named, NAMED_MAX)
     )
-}
-
-/// Whoever may write to the store chooses these texts.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 fn table(fleet: &Fleet) -> String {

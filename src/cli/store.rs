@@ -1,6 +1,6 @@
 //! What the commands on a store share: which store and channel, whom they believe there, keys, progress, and exit codes.
 
-use super::{complain, fail};
+use super::{complain, fail, printable};
 use crate::counted::counted;
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::key::{KEY_FILE_MAX, KeyPair, PublicKey};
@@ -199,8 +199,8 @@ impl Progress for Bars {
     fn note(&self, text: &str) {
         if let Ok(shown) = self.0.lock() {
             match &*shown {
-                Some((_, bar)) => bar.suspend(|| complain(&format!("note: {text}"))),
-                None => complain(&format!("note: {text}")),
+                Some((_, bar)) => bar.suspend(|| complain(&printable(&format!("note: {text}")))),
+                None => complain(&printable(&format!("note: {text}"))),
             }
         }
     }
@@ -253,9 +253,9 @@ pub(super) fn waited(waited: Option<&Waited>, generation: Generation) -> ExitCod
         serving.is_none_or(|serving| serving.generation < generation)
     });
     let late: Vec<String> = late.map(|node| format!("{} ({})", node.node, node.faults.join(", "))).collect();
-    complain(&format!(
+    complain(&printable(&format!(
         "error: {generation} is the head, but time is up and these nodes don't serve it: {}",
         late.join(", ")
-    ));
+    )));
     ExitCode::from(TIMED_OUT)
 }

@@ -1,7 +1,7 @@
 //! Publishing in waves, for `publish`: what the command line says of it, who tries the release, how it goes, and how it ends.
 
 use super::store::{CONFLICT, TIMED_OUT, Wait, failed, now_secs, print_json, waited};
-use super::{complain, done};
+use super::{complain, done, printable};
 use crate::config::document::duration_from_text;
 use crate::counted::{counted, many};
 use crate::sync::channel::Generation;
@@ -226,7 +226,7 @@ impl<'a> Trying<'a> {
     async fn take_back(&self, release: Held, stop: &Stop, passed: Vec<Value>, plan: Option<Value>) -> ExitCode {
         let generation = release.generation;
         let reasons = stop.reasons();
-        reasons.iter().for_each(|reason| complain(&format!("error: {reason}")));
+        reasons.iter().for_each(|reason| complain(&printable(&format!("error: {reason}"))));
         let back = self.publisher.take_back(self.key, Some(release), now_secs()).await;
         let (code, outcome) = match &back {
             Ok(back) => {
@@ -321,14 +321,14 @@ fn line(told: &Told, generation: Generation) -> String {
             let asked: usize = asked.iter().map(|(_, questions)| questions).sum();
             let asked =
                 if asked == 0 { String::new() } else { format!(", {} asked by us", counted(asked, "question")) };
-            format!("{}: passed, {}{asked}", name(*wave), many(*queries, "query").replace("querys", "queries"))
+            format!("{}: passed, {}{asked}", name(*wave), many(*queries, "query"))
         }
     }
 }
 
 /// Tells of a step, with the time since the command began.
 fn say(json: bool, began: Instant, what: std::fmt::Arguments<'_>) {
-    let line = format!("{:7.1} s  {what}", began.elapsed().as_secs_f64());
+    let line = printable(&format!("{:7.1} s  {what}", began.elapsed().as_secs_f64()));
     if json {
         complain(&line);
     } else {

@@ -356,7 +356,9 @@ impl Taker {
         self.learn_key_set(shared, &state.key_set).await?;
         let Some(head) = &state.head else { return Ok(()) };
         self.trust.learn_freshness(&head.freshness)?;
-        shared.hears_of_trial(head);
+        if head.trial.is_none() {
+            shared.hears_of_trial(None);
+        }
         let word = head.freshness.claims();
         shared.status.set(|figures| figures.head = Some((word.generation, word.time_secs)));
         let verdict = self.trust.judge_head(word, &head.manifest);

@@ -1,9 +1,9 @@
 //! Reports to the store: at each change, and from time to time.
 
 use super::{Figures, Health, Shared};
-use crate::sync::head::Head;
 use crate::sync::report::{Report, Trying, interval_on_trial};
 use crate::sync::store::StoreError;
+use crate::sync::trial::OnTrial;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -28,9 +28,9 @@ pub(super) async fn tell(shared: &Shared) {
 }
 
 impl Shared {
-    /// Reports more often while a release is on trial somewhere in the fleet.
-    pub(super) fn hears_of_trial(&self, head: &Head) {
-        let deadline = head.trial.as_ref().map(|on| Duration::from_secs(on.trial.claims().deadline_secs.into()));
+    /// Reports more often while a release is on trial somewhere in the fleet, which the channel's keys have said.
+    pub(super) fn hears_of_trial(&self, on: Option<&OnTrial>) {
+        let deadline = on.map(|on| Duration::from_secs(on.trial.claims().deadline_secs.into()));
         let mut before = None;
         self.status.set(|figures| before = std::mem::replace(&mut figures.compared, deadline));
         if before != deadline {

@@ -39,6 +39,7 @@ impl Taker {
         began: Instant,
     ) -> Result<(), Failure> {
         self.trust.learn_trial(&head.manifest, on)?;
+        shared.hears_of_trial(Some(on));
         let settings = &shared.settings;
         // A node that runs behind tries nothing.
         if !settings.delay.is_zero() {
