@@ -3,6 +3,7 @@
 mod answers;
 mod json;
 mod markdown;
+mod paint;
 mod text;
 
 use super::proposed::{Proposed, Zones};

@@ -1,6 +1,6 @@
 //! What becomes of answers, for people and for machines.
 
-use super::text::painted;
+use super::paint::painted;
 use crate::counted::{grouped, many};
 use crate::sync::publish::answers::{AnswerChange, Answers, Kind, Tally, percent};
 use crate::wire::code::rtype;

@@ -1,5 +1,6 @@
 //! A plan for people.
 
+use super::paint::painted;
 use super::{Judged, answers};
 use crate::counted::{grouped, many};
 use crate::sync::publish::Counts;
@@ -10,11 +11,6 @@ use std::fmt::Write;
 
 /// So many objections of one guard are told one by one.
 const OBJECTIONS_MAX: usize = 10;
-
-const RED: &str = "\x1b[31m";
-const GREEN: &str = "\x1b[32m";
-const YELLOW: &str = "\x1b[33m";
-const PLAIN: &str = "\x1b[0m";
 
 impl Judged<'_> {
     /// All of it.
@@ -134,14 +130,4 @@ fn said(objection: &Objection) -> String {
         Some(zone) => format!("zone {zone}: {}", objection.why),
         None => objection.why.clone(),
     }
-}
-
-pub(super) fn painted(text: &str, sign: char, color: bool) -> String {
-    let paint = match sign {
-        _ if !color => return text.into(),
-        '-' => RED,
-        '+' => GREEN,
-        _ => YELLOW,
-    };
-    format!("{paint}{text}{PLAIN}")
 }

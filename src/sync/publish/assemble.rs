@@ -3,6 +3,7 @@
 use super::change::Wanted;
 use super::content::Content;
 use super::images::Images;
+use super::octets::Octets;
 use super::transfer::{each, persist};
 use super::{Error, Publisher, Step};
 use crate::sync::codec::Digest;
@@ -12,35 +13,8 @@ use crate::sync::page::{Leaf, Place};
 use crate::sync::store::Result as StoreResult;
 use crate::sync::tree::{self, Root, Shape};
 use crate::sync::zone_name::ZoneName;
-use crate::zone::image::Segment;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-
-/// A blob's octets. Those of segments stay where the image has them: a large zone's are as many as fit into memory once.
-#[derive(Clone)]
-pub enum Octets {
-    /// Octets of a page, a pack, a root, a manifest.
-    Own(Arc<[u8]>),
-    /// A segment's.
-    Segment(Segment),
-}
-
-impl std::ops::Deref for Octets {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Octets::Own(octets) => octets,
-            Octets::Segment(segment) => segment.bytes(),
-        }
-    }
-}
-
-impl From<&[u8]> for Octets {
-    fn from(octets: &[u8]) -> Octets {
-        Octets::Own(octets.into())
-    }
-}
 
 /// A release's blobs.
 pub struct Release {

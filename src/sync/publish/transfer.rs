@@ -1,6 +1,6 @@
 //! Many requests at once, bounded, and tried again when that may help.
 
-use super::assemble::Octets;
+use super::octets::Octets;
 use super::{Error, Publisher, Step};
 use crate::sync::codec::Digest;
 use crate::sync::store::{Result, StoreError};
