@@ -59,9 +59,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 async fn take_back(publisher: &Publisher, key: &KeyPair) -> Result<Outcome, Error> {
     match publisher.take_back(key, None, now_secs()).await {
         Ok(back) => Ok(Outcome::Published(back)),
-        Err(error @ Error::NoTrial { .. }) => {
-            Err(Error::Release(format!("{error}; name the release to go back to, with --to")))
+        Err(error) => {
+            if matches!(error, Error::NoTrial { .. }) {
+                publisher.progress.note("name the release to go back to, with --to");
+            }
+            Err(error)
         }
-        Err(error) => Err(error),
     }
 }

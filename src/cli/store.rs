@@ -215,7 +215,7 @@ impl Progress for Bars {
 /// Waiting for nodes, for commands that move the head.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Wait {
-    /// Wait until all nodes that report serve it; in waves that is done anyhow
+    /// Wait until all nodes that report serve it
     #[arg(long)]
     wait: bool,
     /// Seconds to wait; exit code 4 after that

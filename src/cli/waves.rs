@@ -71,17 +71,17 @@ impl Waves {
         settings.deadline = self.deadline.or(settings.deadline);
         settings.limits.margin = self.margin.unwrap_or(settings.limits.margin);
         settings.limits.queries_min = self.min_queries.unwrap_or(settings.limits.queries_min);
-        let is_tuned = self.soak.is_some() || self.waves.is_some() || self.deadline.is_some();
-        if settings.canary.is_none() && is_tuned {
-            return Err("error: --soak, --waves and --deadline say how a canary is watched: give --canary too".into());
+        let is_timed = self.soak.is_some() || self.waves.is_some() || self.deadline.is_some();
+        if settings.canary.is_none() && (is_timed || self.margin.is_some() || self.min_queries.is_some()) {
+            return Err("error: --soak, --waves, --deadline, --margin and --min-queries say how a canary is watched: give --canary too".into());
         }
         let (soak, deadline) = (settings.soak, settings.deadline());
         if settings.canary.is_some() && soak > SOAK_MAX {
             return Err(format!("error: a soak of {soak:?} is longer than {SOAK_MAX:?}"));
         }
-        if settings.canary.is_some() && !(soak..=DEADLINE_MAX).contains(&deadline) {
+        if settings.canary.is_some() && !(soak < deadline && deadline <= DEADLINE_MAX) {
             return Err(format!(
-                "error: a deadline of {deadline:?} is not between the soak of {soak:?} and {DEADLINE_MAX:?}: nodes would go back before they are judged"
+                "error: a deadline of {deadline:?} is not longer than the soak of {soak:?}, or longer than {DEADLINE_MAX:?}: nodes would go back before they are judged"
             ));
         }
         Ok(())
@@ -110,9 +110,23 @@ impl<'a> Trying<'a> {
         (wait, json): (&'a Wait, bool),
         began: Instant,
     ) -> Result<Option<Trying<'a>>, Error> {
-        let Some(canary) = &settings.canary else { return Ok(None) };
+        let Some(canary) = &settings.canary else {
+            if *settings != Settings::default() {
+                publisher.progress.note("no canary is set: this release is for everyone at once");
+            }
+            return Ok(None);
+        };
+        let unfit = |why: &str| Error::Release(format!("nothing was published, as it can't be tried: {why}"));
         let head = match publisher.tip().await {
-            Ok(tip) => tip.held(),
+            Ok(tip) => match tip.held() {
+                // Its key was removed: nodes that serve it could not be told to go back to it.
+                None if tip.state.head.is_some() => {
+                    return Err(unfit(
+                        "the head is none that could be gone back to, as the key that signed it is no longer one of the channel's; publish to everyone with --at-once",
+                    ));
+                }
+                held => held,
+            },
             Err(Error::NoChannel(_)) => None,
             Err(error) => return Err(error),
         };
@@ -121,13 +135,17 @@ impl<'a> Trying<'a> {
             return Ok(None);
         };
         let observer = Observer::start(publisher).await?;
-        let steps = steps(&observer.fleet(), canary, &settings.then, &head.manifest).map_err(|unfit| {
-            let remedy = match unfit {
+        let steps = steps(&observer.fleet(), canary, &settings.then, &head.manifest).map_err(|why| {
+            let remedy = match why {
                 Unfit::NoNodes => "; see catchment status, or publish to everyone with --at-once",
                 _ => "",
             };
-            Error::Release(format!("nothing was published, as it can't be tried: {unfit}{remedy}"))
+            unfit(&format!("{why}{remedy}"))
         })?;
+        let runs_behind = |node: &&String| observer.report(node).is_some_and(|(report, _)| report.delay_secs > 0);
+        if let Some(node) = steps[0].iter().find(runs_behind) {
+            return Err(unfit(&format!("{node} runs behind, by its setting `delay`, and tries nothing; name others")));
+        }
         Ok(Some(Trying { publisher, key, settings, wait, json, began, observer, steps }))
     }
 
@@ -291,10 +309,13 @@ impl Stop {
 fn interrupted() -> Result<impl Future<Output = &'static str>, Error> {
     let listen = |kind| signal(kind).map_err(|error| Error::Release(format!("no signals can be waited for: {error}")));
     let (mut asked, mut ordered) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    // The terminal is gone: without a handler that would end the process, and leave the trial to its deadline.
+    let mut left = listen(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = asked.recv() => "SIGINT",
             _ = ordered.recv() => "SIGTERM",
+            _ = left.recv() => "SIGHUP",
         }
     })
 }
