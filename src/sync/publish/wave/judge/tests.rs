@@ -98,6 +98,9 @@ fn by_what_is_answered() {
     }
 }
 
+/// What it is about, what each of the others answered before and over the soak, how many faults a good release has, and a broken one.
+type Place = (&'static str, &'static [[[u64; 4]; 2]], usize, usize);
+
 /// What happens at one place is not what happens everywhere, however much that place is asked: it hides nothing, and is laid to nobody.
 #[test]
 fn by_one_of_the_others() {
@@ -105,26 +108,26 @@ fn by_one_of_the_others() {
     // So much is asked nowhere.
     const LIE: [u64; 4] = [1 << 60, 0, 1 << 59, 0];
     const HALF: [u64; 4] = [10_000, 0, 5_000, 0];
-    let (calm, good, broken) = ([CALM, CALM_SOAK], CALM_SOAK, [1_000, 0, 330, 1]);
-    let flooded = [CALM, FLOOD];
-    let floods_end = [FLOOD, CALM_SOAK];
-    // How many faults a good release has, and a broken one.
+    const PLACE: [[u64; 4]; 2] = [CALM, CALM_SOAK];
+    const FLOODED: [[u64; 4]; 2] = [CALM, FLOOD];
+    const FLOODS_END: [[u64; 4]; 2] = [FLOOD, CALM_SOAK];
+    let (good, broken) = (CALM_SOAK, [1_000, 0, 330, 1]);
     #[rustfmt::skip]
-    let table: &[(&str, &[[[u64; 4]; 2]], usize, usize)] = &[
-        ("calm", &[calm, calm, calm], 0, 1),
-        ("one of three is flooded", &[flooded, calm, calm], 0, 1),
-        ("one of two is", &[calm, flooded], 0, 1),
-        ("two of four are", &[calm, flooded, calm, flooded], 0, 1),
-        ("two of five are", &[calm, flooded, calm, flooded, calm], 0, 1),
-        ("a flood ends at one of three", &[calm, calm, floods_end], 0, 1),
-        ("at one of two", &[floods_end, calm], 0, 1),
-        ("at one, and begins at another", &[floods_end, flooded], 0, 1),
-        ("one of three lies that all is flooded", &[[CALM, LIE], calm, calm], 0, 1),
-        ("that a flood ended", &[calm, [LIE, CALM_SOAK], calm], 0, 1),
-        ("that nothing changes, of as few queries as count", &[[[100, 0, 50, 0], [100, 0, 50, 0]], calm, calm], 0, 1),
-        ("of two", &[[[100, 0, 50, 0], [100, 0, 50, 0]], calm], 0, 1),
-        ("most are flooded, and so is the node", &[[CALM, [1_000, 0, 330, 0]], [CALM, [1_000, 0, 340, 0]], calm], 0, 0),
-        ("a flood ends at most", &[[HALF, CALM_SOAK], [HALF, CALM_SOAK], calm], 1, 1),
+    let table: &[Place] = &[
+        ("calm", &[PLACE, PLACE, PLACE], 0, 1),
+        ("one of three is flooded", &[FLOODED, PLACE, PLACE], 0, 1),
+        ("one of two is", &[PLACE, FLOODED], 0, 1),
+        ("two of four are", &[PLACE, FLOODED, PLACE, FLOODED], 0, 1),
+        ("two of five are", &[PLACE, FLOODED, PLACE, FLOODED, PLACE], 0, 1),
+        ("a flood ends at one of three", &[PLACE, PLACE, FLOODS_END], 0, 1),
+        ("at one of two", &[FLOODS_END, PLACE], 0, 1),
+        ("at one, and begins at another", &[FLOODS_END, FLOODED], 0, 1),
+        ("one of three lies that all is flooded", &[[CALM, LIE], PLACE, PLACE], 0, 1),
+        ("that a flood ended", &[PLACE, [LIE, CALM_SOAK], PLACE], 0, 1),
+        ("that nothing changes, of as few queries as count", &[[[100, 0, 50, 0], [100, 0, 50, 0]], PLACE, PLACE], 0, 1),
+        ("of two", &[[[100, 0, 50, 0], [100, 0, 50, 0]], PLACE], 0, 1),
+        ("most are flooded, and so is the node", &[[CALM, [1_000, 0, 330, 0]], [CALM, [1_000, 0, 340, 0]], PLACE], 0, 0),
+        ("a flood ends at most", &[[HALF, CALM_SOAK], [HALF, CALM_SOAK], PLACE], 1, 1),
     ];
     for (what, nodes, good_has, broken_has) in table {
         let others = nodes.iter().enumerate().map(|(n, [before, soak])| watched(&format!("n{n}"), 6, *before, *soak));
