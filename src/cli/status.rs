@@ -103,7 +103,8 @@ fn on_trial(trial: &Tried, fleet: &Fleet) -> String {
         None if !still.is_empty() => format!("{} it", serve(still.len())),
         None if *abandoned => format!("abandoned, its nodes have gone back: the next publish ends it, {by_hand}"),
         None if has_gone_back || *age_secs > deadline => {
-            format!("its nodes have gone back: a publish ends it in {} s, {by_hand}", 2 * deadline - age_secs + 1)
+            let left = (2 * deadline + 1).saturating_sub(*age_secs);
+            format!("its nodes have gone back: a publish ends it in {left} s, {by_hand}")
         }
         None => "no node serves it yet".into(),
     };

@@ -1,6 +1,10 @@
 //! What a node says of itself to the store that it follows; what `catchment status` shows. JSON, for people and scripts too.
 //!
-//! Nobody signs it, and nothing is decided by it that could harm: whoever may write to the store may lie in it.
+//! Nobody signs it, and whoever may write it may lie in it. So no node goes by the reports of others, and none can change what a release says;
+//! but publishers go by them: guards object by the questions in them ([`crate::sync::publish::answers`]), and waves are chosen by them, wait for
+//! them, and pass or are taken back by them ([`crate::sync::publish::wave`]). A lie can stop a good release, or let one pass that a wave would have
+//! stopped. What all others answered is weighed with one voice for each name, but names cost nothing either. Where that matters, let each node write
+//! its own report only, and name the canaries.
 
 use super::channel::Generation;
 use super::codec::Digest;
@@ -15,6 +19,11 @@ pub const REPORT_LEN_MAX: usize = 16 << 10;
 pub const ADDRESSES_MAX: usize = 16;
 /// Octets of a node's name (RFC 1035 section 3.3: it is told in one TXT string).
 pub const NODE_LEN_MAX: usize = 255;
+
+/// Whether a node may be called this: a report under another name is nobody's.
+pub fn is_node_name(name: &str) -> bool {
+    (1..=NODE_LEN_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+}
 
 /// How often nodes report while a release is on trial somewhere with this deadline, if they don't report as often anyhow: so that a soak is
 /// seen in steps, and a fleet of many nodes does not drown its store.
@@ -244,6 +253,17 @@ mod tests {
         assert_eq!(serde_json::from_str::<Report>(&format!("{common}\"colour\":\"red\"}}")).unwrap(), fewer);
         for wave in Wave::ALL {
             assert_eq!(serde_json::to_string(&wave).unwrap(), format!("\"{}\"", wave.name()));
+        }
+    }
+
+    #[test]
+    fn what_a_node_may_be_called() {
+        let longest = "n".repeat(NODE_LEN_MAX);
+        for name in ["a", "ams1.example.net", "Z\u{fc}rich 1", &longest] {
+            assert!(is_node_name(name), "{name}");
+        }
+        for name in ["", "a\n", "\u{1b}[2J", "a\0", "\u{9b}m", &format!("{longest}n")] {
+            assert!(!is_node_name(name), "{name:?}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::counted::counted;
 use crate::sync::codec::Digest;
 use crate::sync::pack::PACK_MAX;
 use crate::sync::question::Asked;
-use crate::sync::report::{REPORT_LEN_MAX, Report};
+use crate::sync::report::{REPORT_LEN_MAX, Report, is_node_name};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ impl Publisher {
             }
         };
         let (mut asked, mut queries, mut nodes) = (Asked::default(), 0_u64, 0_usize);
-        for (node, bytes, _) in reports.into_iter().filter(|(_, _, age)| *age <= AGE_MAX) {
+        let counts = |(node, _, age): &(String, Vec<u8>, Duration)| is_node_name(node) && *age <= AGE_MAX;
+        for (node, bytes, _) in reports.into_iter().filter(counts) {
             let report: Option<Report> =
                 (bytes.len() <= REPORT_LEN_MAX).then(|| serde_json::from_slice(&bytes).ok()).flatten();
             let Some(report) = report else {

@@ -6,7 +6,7 @@ use super::{Error, Publisher};
 use crate::calendar;
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::codec::Digest;
-use crate::sync::report::{REPORT_LEN_MAX, Report};
+use crate::sync::report::{REPORT_LEN_MAX, Report, is_node_name};
 use crate::zone::check::dnssec::ENDS_SOON_SECS;
 use serde::Serialize;
 use std::time::Duration;
@@ -122,7 +122,7 @@ impl Publisher {
             on_trial: tip.on_trial().map(|on| [on.manifest.held(), on.back.held()]),
         };
         let judge = |(node, bytes, age): (String, Vec<u8>, Duration)| judge(node, &bytes, age, &releases, age_max);
-        let nodes: Vec<Node> = reports.into_iter().map(judge).collect();
+        let nodes: Vec<Node> = reports.into_iter().filter(|(node, _, _)| is_node_name(node)).map(judge).collect();
         let trial = tip.on_trial().map(|on| {
             let trial = on.trial.claims();
             Tried {
@@ -130,7 +130,7 @@ impl Publisher {
                 back: trial.back.generation,
                 step: trial.step,
                 nodes: trial.nodes().to_vec(),
-                age_secs: now_secs as i64 - trial.time_secs as i64,
+                age_secs: saturated(now_secs).saturating_sub(saturated(trial.time_secs)),
                 deadline_secs: trial.deadline_secs,
                 abandoned: tip.is_abandoned(now_secs),
             }
@@ -183,6 +183,11 @@ struct Releases {
     on_trial: Option<[Held; 2]>,
 }
 
+/// Foreign clocks may say anything.
+fn saturated(secs: u64) -> i64 {
+    i64::try_from(secs).unwrap_or(i64::MAX)
+}
+
 fn judge(node: String, bytes: &[u8], age: Duration, releases: &Releases, age_max: Duration) -> Node {
     let held = releases.held;
     let mut faults = Vec::new();
@@ -204,7 +209,7 @@ fn judge(node: String, bytes: &[u8], age: Duration, releases: &Releases, age_max
                     let is_of_trial =
                         |held: &Held| *held == Held { generation: serving.generation, manifest: serving.manifest };
                     // What is to wait may be behind for so long.
-                    let patience = report.delay_secs + age_max.as_secs();
+                    let patience = report.delay_secs.saturating_add(age_max.as_secs());
                     let may_wait = report.delay_secs > 0 && releases.head_age_secs.is_some_and(|age| age <= patience);
                     if serving.generation < held.generation {
                         faults.extend((!may_wait).then(|| "behind".into()));
@@ -224,7 +229,7 @@ fn judge(node: String, bytes: &[u8], age: Duration, releases: &Releases, age_max
             }
             faults.extend(report.problem.clone());
             // By the node's own clock: it is the one that the zones are served by.
-            let soon = report.time_secs + u64::from(ENDS_SOON_SECS);
+            let soon = report.time_secs.saturating_add(u64::from(ENDS_SOON_SECS));
             faults.extend(
                 report
                     .signatures_end

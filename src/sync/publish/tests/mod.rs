@@ -1,6 +1,7 @@
 mod large;
 mod memory;
 mod plan;
+mod reports;
 mod scale;
 mod serials;
 mod trials;

@@ -4,6 +4,9 @@
 //! for each address of the node's report: who is there, and what does it serve? -> it is the node -> questions -> what differs
 //! ```
 //!
+//! Each question has one ID for the whole conversation, from a random start on: a datagram that was sent twice, or comes late, is the answer to
+//! the question that it was sent for, or to none that is open. What answers no open question is skipped.
+//!
 //! An anycast address leads to some node, perhaps not to this one: so the first question is CH TXT `generation.server` with NSID (RFC 5001), and the
 //! address counts only if the node's name comes back.
 
@@ -12,13 +15,16 @@ use crate::sync::publish::answers::{Expected, expected};
 use crate::sync::publish::plan::Plan;
 use crate::sync::publish::tip::Held;
 use crate::sync::question::{self, Asked};
-use crate::sync::report::Report;
+use crate::sync::report::{ADDRESSES_MAX, Report};
 use crate::wire::code::rtype::{self, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, ZONEMD};
+use crate::wire::name;
+use crate::wire::query::{HEADER_LEN, Header};
 use async_trait::async_trait;
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -28,6 +34,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is asked.
 const TRIES: usize = 3;
+/// How long all questions to one node may take: its report may name addresses that nobody answers at.
+pub(super) const ASKING_MAX: Duration = Duration::from_secs(60);
 /// Questions that are put at once.
 const AT_ONCE: usize = 16;
 /// Questions that are put.
@@ -39,7 +47,7 @@ const TOLD_MAX: usize = 3;
 pub trait Question: Send + Sync {
     /// The message that puts it, with this ID.
     fn query(&self, id: u16) -> Vec<u8>;
-    /// What differs from what is expected, for people.
+    /// What differs from what is expected, for people; a message that has another ID or question does.
     fn judge(&self, id: u16, response: &[u8]) -> Result<(), String>;
     /// Itself, for people.
     fn text(&self) -> String;
@@ -63,7 +71,7 @@ impl Ask for Asker<'_> {
     async fn ask(&self, report: &Report, release: &Held) -> Result<usize, String> {
         const WHY: &str = "too few queries to tell by, and it can't be asked";
         let mut failures = Vec::new();
-        for address in &report.addresses {
+        for address in report.addresses.iter().take(ADDRESSES_MAX) {
             match Line::open(*address).await {
                 Err(why) => failures.push(why),
                 Ok(line) => match line.identify(&report.node).await {
@@ -86,6 +94,15 @@ impl Ask for Asker<'_> {
 struct Line {
     address: SocketAddr,
     socket: UdpSocket,
+    /// The ID of the first question; the next ones have those that follow.
+    first_id: u16,
+}
+
+/// A question that is not answered yet.
+struct Open<'q> {
+    id: u16,
+    message: Vec<u8>,
+    question: &'q dyn Question,
 }
 
 impl Line {
@@ -96,23 +113,24 @@ impl Line {
         let socket = UdpSocket::bind((unspecified, 0)).await.map_err(failed)?;
         // Nobody else's datagrams are taken then.
         socket.connect(address).await.map_err(failed)?;
-        Ok(Line { address, socket })
+        // Each hasher has new keys.
+        let first_id = RandomState::new().hash_one(address) as u16;
+        Ok(Line { address, socket, first_id })
     }
 
     /// The generation that is served here, if it is this node that answers.
     async fn identify(&self, node: &str) -> Result<String, String> {
         let address = self.address;
-        let id = 1;
-        let message = who_is_there(id);
+        let message = who_is_there(self.first_id);
         for _ in 0..TRIES {
             // A refused port is an error at once; the next try may find it open.
             let _ = self.socket.send(&message).await;
             let deadline = Instant::now() + PATIENCE;
             while let Some(response) = self.receive(deadline).await {
-                let Ok(response) = Message::from_vec(&response) else { continue };
-                if response.metadata.id != id || response.metadata.message_type != MessageType::Response {
+                if !is_response(&message, &response) {
                     continue;
                 }
+                let Ok(response) = Message::from_vec(&response) else { continue };
                 let name = response.edns.as_ref().and_then(|edns| match edns.option(EdnsCode::NSID) {
                     Some(EdnsOption::NSID(name)) => Some(String::from_utf8_lossy(name.as_ref()).into_owned()),
                     Some(EdnsOption::Unknown(_, name)) => Some(String::from_utf8_lossy(name).into_owned()),
@@ -131,26 +149,29 @@ impl Line {
     /// Puts questions, some at once, each again if no answer comes.
     async fn put(&self, questions: &[Box<dyn Question>]) -> Result<usize, String> {
         let mut wrong = Vec::new();
-        for some in questions.chunks(AT_ONCE) {
-            let mut open: Vec<usize> = (0..some.len()).collect();
+        // The first one was who is there.
+        let ids = (1..).map(|n| self.first_id.wrapping_add(n));
+        let numbered: Vec<(u16, &dyn Question)> = ids.zip(questions.iter().map(|question| &**question)).collect();
+        for some in numbered.chunks(AT_ONCE) {
+            let open =
+                some.iter().map(|(id, question)| Open { id: *id, message: question.query(*id), question: *question });
+            let mut open: Vec<Open<'_>> = open.collect();
             for _ in 0..TRIES {
-                for at in &open {
-                    let _ = self.socket.send(&some[*at].query(*at as u16)).await;
+                for Open { message, .. } in &open {
+                    let _ = self.socket.send(message).await;
                 }
                 let deadline = Instant::now() + PATIENCE;
                 while !open.is_empty()
                     && let Some(response) = self.receive(deadline).await
                 {
-                    let Some(id) = response.first_chunk().map(|id| u16::from_be_bytes(*id)) else { continue };
-                    let Some(place) = open.iter().position(|at| *at == usize::from(id)) else { continue };
-                    let question = &some[open.swap_remove(place)];
+                    let answered = open.iter().position(|open| is_response(&open.message, &response));
+                    let Some(Open { id, question, .. }) = answered.map(|place| open.remove(place)) else { continue };
                     if let Err(why) = question.judge(id, &response) {
                         wrong.push(format!("{}: {why}", question.text()));
                     }
                 }
             }
-            open.sort_unstable();
-            wrong.extend(open.into_iter().map(|at| format!("{}: no answer", some[at].text())));
+            wrong.extend(open.into_iter().map(|open| format!("{}: no answer", open.question.text())));
         }
         // With the one that showed who is there.
         let asked = questions.len() + 1;
@@ -180,6 +201,20 @@ impl Line {
             }
         }
     }
+}
+
+/// Whether a message is the response to this query: by its ID, and its question in any case (RFC 5452 section 9.1).
+fn is_response(query: &[u8], message: &[u8]) -> bool {
+    let Some(Ok(name_len)) = query.get(HEADER_LEN..).map(name::wire_len) else { return false };
+    if !Header::read(message).is_some_and(|header| header.is_response() && header.counts[0] == 1) {
+        return false;
+    }
+    let name = HEADER_LEN..HEADER_LEN + name_len;
+    let type_and_class = name.end..name.end + 4;
+    let Some((asked, came)) = query.get(name.clone()).zip(message.get(name)) else { return false };
+    query[..2] == message[..2]
+        && asked.eq_ignore_ascii_case(came)
+        && query.get(type_and_class.clone()) == message.get(type_and_class)
 }
 
 fn who_is_there(id: u16) -> Vec<u8> {
@@ -271,7 +306,10 @@ impl Question for Serial {
         message.to_vec().unwrap_or_default()
     }
 
-    fn judge(&self, _: u16, response: &[u8]) -> Result<(), String> {
+    fn judge(&self, id: u16, response: &[u8]) -> Result<(), String> {
+        if !is_response(&self.query(id), response) {
+            return Err("what it sends is no response to this question".into());
+        }
         let response =
             Message::from_vec(response).map_err(|error| format!("it sends a malformed response: {error}"))?;
         let serial = response.answers.iter().find_map(|record| match &record.data {
@@ -289,3 +327,6 @@ impl Question for Serial {
         format!("{} SOA", self.zone)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@
 //! go back by themselves at the deadline ([`crate::sync::publish::trial`]).
 
 use super::Settings;
-use super::ask::Ask;
+use super::ask::{ASKING_MAX, Ask};
 use super::judge::{End, Fault, Judgement, What, judge};
 use super::observe::Observer;
 use crate::sync::key::KeyPair;
@@ -20,9 +20,9 @@ use crate::sync::publish::{Error, Published, Publisher};
 use crate::sync::report::interval_on_trial;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How often nodes are looked at.
+/// How often nodes are looked at when something is waited for.
 const POLL: Duration = Duration::from_millis(200);
 /// A report takes so long from a node to here at most, beyond the interval at which nodes report.
 const REPORT_TRAVEL: Duration = Duration::from_secs(3);
@@ -120,7 +120,7 @@ impl Course<'_> {
             .await?
             .map_err(faulty)?;
             tell(&Told::Soak(self.settings.soak));
-            let by = self.soak(observer, nodes).await?.map_err(faulty)?;
+            let by = self.soak(observer, nodes, began + self.settings.deadline()).await?.map_err(faulty)?;
             tell(&Told::Passed { wave, by });
         }
         Ok(())
@@ -170,22 +170,25 @@ impl Course<'_> {
     }
 
     /// Watches all nodes for the time of a soak, and judges those of the wave. What can't become good again ends it early. Gives how many
-    /// queries these had, and which were asked how many questions.
+    /// queries these had, and which were asked how many questions. `until`: when nodes go back by themselves.
     async fn soak(
         &self,
         observer: &mut Observer<'_>,
         nodes: &BTreeSet<String>,
+        until: Instant,
     ) -> Result<Result<Passed, Vec<Fault>>, Error> {
         let start = observer.reports();
         let (began, soak) = (Instant::now(), self.settings.soak);
-        let patience = interval_on_trial(self.settings.deadline()) * 2 + REPORT_TRAVEL;
+        let interval = interval_on_trial(self.settings.deadline());
+        let patience = interval * 2 + REPORT_TRAVEL;
         let judged = |observer: &Observer<'_>, since: Instant| {
             let (wave, others) = observer.watched(nodes, &start, since);
             let has_all = wave.iter().all(|watched| matches!(watched.end, End::Said(_)));
             (judge(&wave, &others, &self.release, &self.settings.limits), has_all)
         };
-        while began.elapsed() < soak {
-            sleep_until((began + soak).min(Instant::now() + POLL)).await;
+        let over = began + soak;
+        while Instant::now() < over {
+            sleep_until(next_look(Instant::now(), over, interval.max(POLL))).await;
             observer.look().await?;
             let since = Instant::now().checked_sub(patience).unwrap_or(began);
             let (judgement, _) = judged(observer, since);
@@ -195,7 +198,6 @@ impl Course<'_> {
             }
         }
         // What each reports from now on has the whole soak in it.
-        let over = began + soak;
         let Judgement { faults, undecided, queries } = loop {
             let (judgement, has_all) = judged(observer, over);
             if has_all || over.elapsed() >= patience {
@@ -210,11 +212,55 @@ impl Course<'_> {
         let (mut asked, mut faults) = (Vec::new(), Vec::new());
         for (node, _) in undecided {
             let Some((report, _)) = observer.report(&node) else { continue };
-            match self.ask.ask(report, &self.release).await {
-                Ok(questions) => asked.push((node, questions)),
-                Err(why) => faults.push(Fault { node, what: What::Answers(why) }),
-            }
+            let time = until.saturating_duration_since(Instant::now()).min(ASKING_MAX);
+            let why = match timeout(time, self.ask.ask(report, &self.release)).await {
+                Ok(Ok(questions)) => {
+                    asked.push((node, questions));
+                    continue;
+                }
+                Ok(Err(why)) => why,
+                Err(_) if time < ASKING_MAX => {
+                    "too few queries to tell by, and no time to ask it before it goes back: a longer deadline helps"
+                        .into()
+                }
+                Err(_) => format!("too few queries to tell by, and asking it takes more than {} s", time.as_secs()),
+            };
+            faults.push(Fault { node, what: What::Answers(why) });
         }
         Ok(if faults.is_empty() { Ok(Passed { queries, asked }) } else { Err(faults) })
+    }
+}
+
+/// When nodes are looked at next during a soak: as often as they report, and shortly before its end. What is news at the end is taken for
+/// what was reported after it, so it may not be older than that.
+fn next_look(now: Instant, over: Instant, interval: Duration) -> Instant {
+    match over.checked_sub(POLL) {
+        Some(shortly_before) if now < shortly_before => shortly_before.min(now + interval),
+        _ => over,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_soak_is_seen_as_it_is() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let looks = |interval, over| {
+            let (mut now, mut looks) = (0, Vec::new());
+            while now < over {
+                let next = next_look(at(now), at(over), Duration::from_millis(interval));
+                now = next.duration_since(start).as_millis() as u64;
+                looks.push(now);
+            }
+            looks
+        };
+        assert_eq!(looks(1_000, 3_500), [1_000, 2_000, 3_000, 3_300, 3_500]);
+        assert_eq!(looks(1_000, 3_000), [1_000, 2_000, 2_800, 3_000]);
+        assert_eq!(looks(30_000, 1_000), [800, 1_000]);
+        assert_eq!(looks(200, 600), [200, 400, 600]);
+        assert_eq!(looks(1_000, 150), [150]);
     }
 }

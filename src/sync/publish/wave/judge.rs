@@ -1,16 +1,19 @@
 //! What a release did to those who ask, by figures of the nodes that serve it beside those of the nodes that don't. Pure.
 //!
 //! Of each of a wave's nodes three shares of its answers are looked at: SERVFAIL, NXDOMAIN, REFUSED. How much a share over the soak is
-//! above what the node had lately, less how much it rose meanwhile on the nodes that are not yet changed, is what the release did (a
-//! *difference in differences*: what happens everywhere, such as a flood of random names, is nobody's fault). It may be as large as the
-//! margin, and as chance makes it: three standard errors of the shares, so that few queries need a large difference and many a small one.
+//! above what the node had lately, less how much it changed meanwhile elsewhere, is what the release did (a *difference in differences*: what
+//! happens everywhere, such as a flood of random names, is nobody's fault). It may be as large as the margin, and as chance makes it: three
+//! standard errors of the shares, so that few queries need a large difference and many a small one.
 //!
 //! ```text
-//! rise = (soak - before) of the node - (soak - before) of the others
+//! rise = (soak - before) of the node - median of (soak - before) of each other node
 //! ```
 //!
+//! Elsewhere are the nodes that are not yet changed, each with one voice, however much it is asked: what happens at one place, or what one
+//! report claims, neither hides what the release did nor is laid to it. Of a single other node that can't be told, of two it can.
+//!
 //! A share of fewer queries than the minimum says nothing. Without the node's own soak it is undecided: somebody must ask it. Without its
-//! own past the others' past stands in for it, and without any of theirs nothing is taken off.
+//! own past, what the others have over the soak stands in for it, or else what they had before; without any of theirs nothing is taken off.
 
 use super::share::Share;
 use crate::counted::{grouped, many};
@@ -99,23 +102,36 @@ pub struct Rise {
     pub before: Option<Counted>,
     /// Over the soak.
     pub soak: Counted,
-    /// Those of the nodes that are not yet changed.
-    pub others: Others,
+    /// What the nodes that are not yet changed show, if any does.
+    pub others: Option<Others>,
     /// What the release did, as a fraction of all answers.
     pub rise: f64,
     /// What may be.
     pub allowed: f64,
 }
 
-/// The nodes that are not yet changed, together.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// What the nodes that are not yet changed show of a share.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Others {
-    /// How many count.
+    /// How many do.
     pub nodes: usize,
-    /// Before, if that was enough.
-    pub before: Option<Counted>,
-    /// Over the soak, if that was enough.
-    pub soak: Option<Counted>,
+    /// Of what.
+    pub of: Of,
+    /// The middle one, as a fraction of all answers.
+    pub median: f64,
+    /// The variance that it may have.
+    variance: f64,
+}
+
+/// What is looked at on the nodes that are not yet changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// How much the share changed.
+    Change,
+    /// The share over the soak.
+    Soak,
+    /// The share before.
+    Before,
 }
 
 /// So many of so many answers.
@@ -140,7 +156,7 @@ pub struct Judgement {
 
 /// Judges a wave by its nodes' reports. `others`: those that are not yet changed.
 pub fn judge(wave: &[Watched], others: &[Watched], release: &Held, limits: &Limits) -> Judgement {
-    let others = Pool::of(others);
+    let others = Elsewhere::of(others, limits);
     let mut judgement = Judgement::default();
     for watched in wave {
         let mut fault = |what| judgement.faults.push(Fault { node: watched.node.clone(), what });
@@ -168,9 +184,10 @@ pub fn judge(wave: &[Watched], others: &[Watched], release: &Held, limits: &Limi
                 continue;
             }
         };
-        judgement.queries += soak.map_or(0, |soak| soak.queries);
+        let queries = soak.map_or(0, |soak| soak.queries);
+        judgement.queries = judgement.queries.saturating_add(queries);
         match soak.filter(|soak| soak.queries >= limits.queries_min) {
-            None => judgement.undecided.push((watched.node.clone(), soak.map_or(0, |soak| soak.queries))),
+            None => judgement.undecided.push((watched.node.clone(), queries)),
             Some(soak) => {
                 for measure in Measure::ALL {
                     let rise = others.rise(measure, watched.before.as_ref(), &soak, limits);
@@ -202,48 +219,67 @@ impl Watched {
     }
 }
 
-/// The answers of the nodes that are not yet changed.
-#[derive(Default)]
-struct Pool {
-    nodes: usize,
-    before: Answers,
-    soak: Answers,
-}
+/// The nodes that are not yet changed: what each of them answered before, and over the soak, where that was enough.
+struct Elsewhere(Vec<(Option<Answers>, Option<Answers>)>);
 
-impl Pool {
-    fn of(others: &[Watched]) -> Pool {
-        let mut pool = Pool::default();
-        for other in others {
-            // One that was started again, or is silent, has nothing to say; it is no fault of the release.
-            if let (Ok(Some(soak)), Some(before)) = (other.soak(), other.before) {
-                pool.nodes += 1;
-                pool.before = pool.before + before;
-                pool.soak = pool.soak + soak;
-            }
-        }
-        pool
+impl Elsewhere {
+    fn of(others: &[Watched], limits: &Limits) -> Elsewhere {
+        let enough = |answers: &Answers| answers.queries >= limits.queries_min;
+        // One that was started again, or is silent, has nothing to say; it is no fault of the release.
+        let said = others.iter().filter_map(|other| Some((other.before, other.soak().ok().flatten()?)));
+        Elsewhere(said.map(|(before, soak)| (before.filter(enough), Some(soak).filter(enough))).collect())
+    }
+
+    /// The middle one of what they show; `None`: none of them shows it.
+    fn median(&self, measure: Measure, of: Of) -> Option<Others> {
+        let shown = self.0.iter().filter_map(|(before, soak)| {
+            let [before, soak] = [before, soak].map(|answers| answers.map(|answers| measure.of(&answers)));
+            Some(match of {
+                Of::Change => {
+                    let (before, soak) = (before?, soak?);
+                    (soak.share() - before.share(), before.variance() + soak.variance())
+                }
+                Of::Soak => (soak?.share(), soak?.variance()),
+                Of::Before => (before?.share(), before?.variance()),
+            })
+        });
+        let (mut values, mut variances): (Vec<f64>, Vec<f64>) = shown.unzip();
+        let nodes = values.len();
+        // Where two are in the middle, what both show: one of two that is flooded is not everywhere.
+        let (low, high) = middle(&mut values)?;
+        let median = 0.0_f64.clamp(low, high);
+        // Of several nodes that are alike, the median varies less than a single one does: this is too much rather than too little, so that
+        // good releases pass. It is a middle one too, of two the smaller: no single report makes room for a bad one by claiming few queries.
+        let (variance, _) = middle(&mut variances)?;
+        Some(Others { nodes, of, median, variance })
     }
 
     fn rise(&self, measure: Measure, before: Option<&Answers>, soak: &Answers, limits: &Limits) -> Rise {
-        let enough = |answers: &Answers| (answers.queries >= limits.queries_min).then(|| measure.of(answers));
-        let before = before.and_then(enough);
-        let others = Others { nodes: self.nodes, before: enough(&self.before), soak: enough(&self.soak) };
+        let before = before.filter(|before| before.queries >= limits.queries_min).map(|before| measure.of(before));
         let soak = measure.of(soak);
-        // What the share would have been without the release.
-        let (past, drift) = match (before, others.before, others.soak) {
-            (Some(before), Some(past), Some(now)) => {
-                (vec![before, past, now], now.share() - past.share() + before.share())
-            }
-            (Some(before), _, _) => (vec![before], before.share()),
-            (None, _, Some(now)) => (vec![now], now.share()),
-            (None, Some(past), None) => (vec![past], past.share()),
-            // Nobody knows what is usual.
-            (None, None, None) => (Vec::new(), soak.share()),
+        let others = match before {
+            Some(_) => self.median(measure, Of::Change),
+            None => self.median(measure, Of::Soak).or_else(|| self.median(measure, Of::Before)),
         };
-        let variance: f64 = past.iter().chain([&soak]).map(Counted::variance).sum();
-        let (rise, allowed) = (soak.share() - drift, limits.margin.fraction() + ERRORS * variance.sqrt());
+        // What the share would have been without the release.
+        let usual = match (before, others) {
+            // Nobody knows what is usual.
+            (None, None) => soak.share(),
+            _ => before.map_or(0.0, |before| before.share()) + others.map_or(0.0, |others| others.median),
+        };
+        let variance = soak.variance()
+            + before.map_or(0.0, |before| before.variance())
+            + others.map_or(0.0, |others| others.variance);
+        let (rise, allowed) = (soak.share() - usual, limits.margin.fraction() + ERRORS * variance.sqrt());
         Rise { measure, before, soak, others, rise, allowed }
     }
+}
+
+/// The value in the middle, twice; or both, if their number is even. `None`: there is none.
+fn middle(values: &mut [f64]) -> Option<(f64, f64)> {
+    values.sort_unstable_by(f64::total_cmp);
+    let high = *values.get(values.len() / 2)?;
+    Some((values[(values.len() - 1) / 2], high))
 }
 
 impl What {
@@ -303,12 +339,14 @@ impl fmt::Display for Rise {
         if let Some(before) = before {
             write!(f, ", was {before} before")?;
         }
-        let nodes = many(others.nodes as u64, "other node");
-        match (others.before, others.soak) {
-            (Some(before), Some(soak)) => write!(f, "; of {nodes}: {soak}, was {before}")?,
-            (None, Some(soak)) => write!(f, "; of {nodes}: {soak}")?,
-            (Some(before), None) => write!(f, "; of {nodes} it was {before}")?,
-            (None, None) => {}
+        if let Some(Others { nodes, of, median, .. }) = others {
+            let (others, points) = (many(*nodes as u64, "other node"), median * 100.0);
+            match of {
+                Of::Change => write!(f, "; on {others} it changed by {} points", signed(points))?,
+                Of::Soak => write!(f, "; on {others} it is {points:.1} %")?,
+                Of::Before => write!(f, "; on {others} it was {points:.1} %")?,
+            }
+            f.write_str(if *nodes > 1 { " (median)" } else { "" })?;
         }
         write!(f, "; a rise by {:.1} points, allowed are {:.1}", rise * 100.0, allowed * 100.0)
     }
@@ -326,6 +364,14 @@ impl fmt::Display for Fault {
             What::Rose(rise) => rise.fmt(f),
             What::Answers(why) => f.write_str(why),
         }
+    }
+}
+
+/// `+1.2`, `-0.3`, `0.0`
+fn signed(points: f64) -> String {
+    match format!("{points:+.1}") {
+        zero if zero.ends_with("0.0") && zero.len() == 4 => "0.0".into(),
+        points => points,
     }
 }
 

@@ -2,20 +2,25 @@
 //!
 //! Ages of reports go by the store's clock, which may be wrong. A report that differs from the one before was written since: so what is news is
 //! told by what reports say, and when, by this machine's clock.
+//!
+//! Whoever may write reports may write very many, under ever new names: nodes are those that were there at the first look, and of what they say
+//! only what waves go by is kept.
 
 use super::judge::{End, Watched};
 use crate::sync::publish::fleet::AGE_MAX;
 use crate::sync::publish::transfer::persist;
 use crate::sync::publish::{Error, Publisher};
-use crate::sync::report::{REPORT_LEN_MAX, Report, Wave};
+use crate::sync::report::{REPORT_LEN_MAX, Report, Wave, is_node_name};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The nodes of a channel, looked at again and again.
 pub struct Observer<'a> {
     publisher: &'a Publisher,
     /// As they were at the first look.
-    first: BTreeMap<String, Report>,
+    first: Reports,
+    /// The same nodes, as they are now.
     now: BTreeMap<String, Seen>,
 }
 
@@ -28,27 +33,38 @@ struct Seen {
 /// The reports at one time.
 pub type Reports = BTreeMap<String, Report>;
 
+/// The reports that can be read, and how old each is.
+async fn read(publisher: &Publisher) -> Result<impl Iterator<Item = (String, Report, Duration)>, Error> {
+    let Publisher { store, channel, .. } = publisher;
+    let found = persist(|| store.channels.reports(channel)).await.map_err(Error::store("reading reports"))?;
+    Ok(found.into_iter().filter_map(|(node, bytes, age)| {
+        if !is_node_name(&node) || bytes.len() > REPORT_LEN_MAX {
+            return None;
+        }
+        let report: Report = serde_json::from_slice(&bytes).ok()?;
+        Some((node, Report { traffic: None, ..report }, age))
+    }))
+}
+
 impl<'a> Observer<'a> {
     /// Looks for the first time. Nodes whose reports are older than [`AGE_MAX`] are gone, and don't count.
     pub async fn start(publisher: &'a Publisher) -> Result<Observer<'a>, Error> {
-        let mut observer = Observer { publisher, first: BTreeMap::new(), now: BTreeMap::new() };
-        observer.look().await?;
-        observer.first = observer.reports();
-        Ok(observer)
+        let there = read(publisher).await?.filter(|(_, _, age)| *age <= AGE_MAX);
+        let at = Instant::now();
+        let first: Reports = there.map(|(node, report, _)| (node, report)).collect();
+        let now = first.iter().map(|(node, report)| (node.clone(), Seen { report: report.clone(), at })).collect();
+        Ok(Observer { publisher, first, now })
     }
 
     /// Looks again.
     pub async fn look(&mut self) -> Result<(), Error> {
-        let Publisher { store, channel, .. } = self.publisher;
-        let found = persist(|| store.channels.reports(channel)).await.map_err(Error::store("reading reports"))?;
+        let found = read(self.publisher).await?;
         let now = Instant::now();
-        for (node, bytes, age) in found {
-            if age > AGE_MAX && !self.now.contains_key(&node) || bytes.len() > REPORT_LEN_MAX {
-                continue;
-            }
-            let Ok(report) = serde_json::from_slice::<Report>(&bytes) else { continue };
-            if self.now.get(&node).is_none_or(|seen| seen.report != report) {
-                self.now.insert(node, Seen { report, at: now });
+        for (node, report, _) in found {
+            if let Some(seen) = self.now.get_mut(&node)
+                && seen.report != report
+            {
+                *seen = Seen { report, at: now };
             }
         }
         Ok(())
