@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 const ID: u16 = 0x1234;
 
 static EXPECTED: LazyLock<Vec<Expected>> = LazyLock::new(|| {
-    let asked = Asked::parse("q", "www.example A 3\nexample MX 2\nsub.example NS\nnowhere.other A\n").expect("questions");
+    let asked =
+        Asked::parse("q", "www.example A 3\nexample MX 2\nsub.example NS\nnowhere.other A\n").expect("questions");
     expected(asked.iter(), ZONES.iter().map(|(apex, text)| image(apex, text)))
 });
 

@@ -110,18 +110,6 @@ impl Answers {
     }
 }
 
-impl std::ops::Add for Answers {
-    type Output = Answers;
-    fn add(self, other: Answers) -> Answers {
-        Answers {
-            queries: self.queries.saturating_add(other.queries),
-            servfail: self.servfail.saturating_add(other.servfail),
-            nxdomain: self.nxdomain.saturating_add(other.nxdomain),
-            refused: self.refused.saturating_add(other.refused),
-        }
-    }
-}
-
 /// The release that a node serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -6,6 +6,18 @@ use crate::sync::report::Serving;
 
 const LIMITS: Limits = Limits { margin: Share::percent(1), queries_min: 100 };
 
+impl std::ops::Add for Answers {
+    type Output = Answers;
+    fn add(self, other: Answers) -> Answers {
+        Answers {
+            queries: self.queries.saturating_add(other.queries),
+            servfail: self.servfail.saturating_add(other.servfail),
+            nxdomain: self.nxdomain.saturating_add(other.nxdomain),
+            refused: self.refused.saturating_add(other.refused),
+        }
+    }
+}
+
 fn held(counter: u64) -> Held {
     Held { generation: Generation { key_set: 1, counter }, manifest: Digest::of(&counter.to_le_bytes()) }
 }
