@@ -419,6 +419,8 @@ fn an_alias_that_stays_leads_into_what_changes() {
     let dir = published("alias");
     dir.write("zones/example.org.zone", format!("{}shop CNAME www.example.com.\n", zone(2)));
     let cache = ["--cache", "cache"];
+    // A file that changed within the last ticks of the clock is not remembered: it may change again without a new time.
+    std::thread::sleep(Duration::from_millis(200));
     assert_eq!(publish(&dir, &cache).0, 0);
     dir.write("zones/example.com.zone", zone(2).replace("www A 192.0.2.2\n", ""));
     dir.write("q", "shop.example.org A 3\nwww.example.org A\n");
