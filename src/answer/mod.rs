@@ -102,6 +102,24 @@ pub struct Settings {
     pub require_cookie: bool,
 }
 
+impl Settings {
+    /// Of a responder that is asked what zones say and nothing about itself, with responses of at most so many octets.
+    pub fn plain(udp_size: u16) -> Settings {
+        Settings {
+            udp_size,
+            node: None,
+            nsid: false,
+            chaos_id: false,
+            chaos_hostname: false,
+            chaos_version: None,
+            generation: None,
+            keepalive_100ms: 0,
+            cookies: cookie::Secrets::fixed([0; 16]),
+            require_cookie: false,
+        }
+    }
+}
+
 /// Why a message got no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Drop {

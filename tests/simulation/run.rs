@@ -254,11 +254,10 @@ impl Fleet {
         }
         let files_max = 4 + 2 * (self.wanted().len() + 8);
         // What a disk that failed did not let go stays until the next start; of a crash before all was tidied, until the next release.
-        // Two are kept, and two are written for a trial: the one on trial and the way back.
         for site in self.sites.iter().filter(|site| !site.is_hurt()) {
             let (releases, keys) = (site.platter.names("releases").len(), site.platter.names("keys").len());
             let blobs: usize = ["pages", "packs", "images"].iter().map(|of| site.platter.names(of).len()).sum();
-            if releases > 4 || keys > 300 || blobs > files_max {
+            if releases > 3 || keys > 300 || blobs > files_max {
                 world.violated(format_args!(
                     "{} keeps {releases} releases, {keys} key sets and {blobs} blobs, of which {} crashes left halves",
                     site.name,

@@ -3,7 +3,6 @@
 //! An image can have the right digest and be of no use: made by a compiler that erred, or by somebody who holds a key. Then the
 //! release is refused, not the zone answered SERVFAIL.
 
-use crate::answer::cookie::Secrets;
 use crate::answer::{self, Query, Served, Settings, Transport};
 use crate::wire::code::{class, rcode, rtype};
 use crate::wire::name::Name;
@@ -22,18 +21,7 @@ pub(super) struct Asker {
 
 impl Asker {
     pub(super) fn new() -> Asker {
-        let settings = Settings {
-            udp_size: 1232,
-            node: None,
-            nsid: false,
-            chaos_id: false,
-            chaos_hostname: false,
-            chaos_version: None,
-            generation: None,
-            keepalive_100ms: 0,
-            cookies: Secrets::fixed([0; 16]),
-            require_cookie: false,
-        };
+        let settings = Settings::plain(1232);
         Asker { settings: Some(settings), out: vec![0; 65_535] }
     }
 

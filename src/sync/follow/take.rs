@@ -241,6 +241,11 @@ impl Taker {
                     let older = believed.range(..*taken).next_back();
                     let older = older.and_then(|held| root_of(states.get(held)?, held));
                     self.count_used(older).await;
+                    // Who died before all was tidied, or went back just now, need not wait for the next release.
+                    let kept = self.cache.releases();
+                    if self.unkept.is_none() && kept.len() > RELEASES_KEPT && kept.last() == Some(held) {
+                        self.tidy(shared).await;
+                    }
                     return Ok(());
                 }
                 Err(Failure::Passing(why) | Failure::Refused(Refused { why, .. })) => {

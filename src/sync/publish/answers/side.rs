@@ -1,7 +1,6 @@
 //! One release, as far as it must be here to answer some questions: the zones that these lie in, and those that aliases lead to.
 
 use super::message::{Answer, UDP_SIZE, query};
-use crate::answer::cookie::Secrets;
 use crate::answer::{self, Query, Served, Settings, Transport};
 use crate::sync::question::Question;
 use crate::sync::zone_name::ZoneName;
@@ -38,18 +37,7 @@ pub(super) struct Given {
 impl Server {
     /// A node whose settings make no difference to what is asked here.
     pub(super) fn new(images: &Images) -> Server {
-        let settings = Settings {
-            udp_size: UDP_SIZE,
-            node: None,
-            nsid: false,
-            chaos_id: false,
-            chaos_hostname: false,
-            chaos_version: None,
-            generation: None,
-            keepalive_100ms: 0,
-            cookies: Secrets::fixed([0; 16]),
-            require_cookie: false,
-        };
+        let settings = Settings::plain(UDP_SIZE);
         let zones = images.iter().zip(0..).map(|((name, image), id)| {
             let content = image.clone().map_or_else(|| Content::Missing(name.name().clone()), Content::Image);
             Zone::new(id, content)
