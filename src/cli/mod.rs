@@ -7,6 +7,7 @@ pub mod control;
 pub mod diff;
 pub mod drain;
 pub mod gc;
+mod head;
 pub mod health;
 pub mod keygen;
 pub mod keyset;

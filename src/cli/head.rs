@@ -1,0 +1,51 @@
+//! What `catchment promote` and `catchment rollback` have in common: the head is moved to what the store has already.
+
+use super::publish::{generation, tell};
+use super::store::{Trusted, Wait, block_on, publisher, read_secret, told, waited};
+use crate::sync::channel::Channel;
+use crate::sync::key::KeyPair;
+use crate::sync::publish::{Error, Outcome, Publisher};
+use crate::sync::store::address::Address;
+use std::process::ExitCode;
+
+/// Arguments of both.
+#[derive(Debug, clap::Args)]
+pub(super) struct Head {
+    /// Store
+    #[arg(long, value_name = "STORE")]
+    of: Address,
+    /// Channel
+    #[arg(long)]
+    channel: Channel,
+    /// Release key: its file, or env:NAME for one in the environment
+    #[arg(long, value_name = "KEY")]
+    key: String,
+    #[command(flatten)]
+    trusted: Trusted,
+    #[command(flatten)]
+    wait: Wait,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl Head {
+    /// Moves the head, waits for nodes if that is asked for, and says what came of it.
+    pub(super) fn moved(&self, to: impl AsyncFnOnce(&Publisher, &KeyPair) -> Result<Outcome, Error>) -> ExitCode {
+        let run = || {
+            let key = read_secret(&self.key)?;
+            let set = self.trusted.key_set(Some(&self.key))?;
+            let anchor = self.trusted.anchor(set.as_ref())?;
+            let publisher = publisher(&self.of, &self.channel, anchor, self.json)?;
+            block_on(async {
+                let outcome = to(&publisher, &key).await?;
+                publisher.progress.end();
+                let generation = generation(&outcome);
+                let wait = self.wait.wait(&publisher, generation).await?;
+                tell(&outcome, wait.as_ref(), self.json, None);
+                Ok(waited(wait.as_ref(), generation))
+            })
+        };
+        told(run())
+    }
+}
