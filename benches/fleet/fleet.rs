@@ -15,8 +15,14 @@ const ASK_EVERY: Duration = Duration::from_millis(5);
 const AFTERWARDS: Duration = Duration::from_secs(1);
 /// How long a change may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A fleet is at rest when it takes less than this share of a core, seen over so long.
-const REST: (f64, Duration) = (0.10, Duration::from_secs(3));
+/// So long is looked whether a fleet is at rest.
+const REST: Duration = Duration::from_secs(3);
+/// It is when it takes less than this share of a core, ...
+const LITTLE: f64 = 0.10;
+/// ... or not much, and no longer less than the time before: members of etcd write what nodes report at any time, and what that
+/// takes is the machine's.
+const NOT_MUCH: f64 = 0.50;
+const STEADY: f64 = 0.85;
 const TXT: u16 = 16;
 
 /// What the operator's command is told.
@@ -104,11 +110,13 @@ pub(crate) fn settle(fleet: &dyn Fleet, count: usize, patience: Duration) -> Res
             .map_err(|why| format!("{}: {why}", fleet.name()))?;
     }
     let ready = start.elapsed();
+    let mut before = f64::INFINITY;
     loop {
-        let share = idle(fleet, REST.1);
-        if share < REST.0 {
+        let share = idle(fleet, REST);
+        if share < LITTLE || (share < NOT_MUCH && share > STEADY * before) {
             return Ok(ready);
         }
+        before = share;
         if start.elapsed() > patience {
             return Err(format!("{}: {:.0} % of a core still after {patience:?}", fleet.name(), 100.0 * share));
         }
