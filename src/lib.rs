@@ -14,8 +14,10 @@
 //! - [`wire`]: the bytes of DNS and nothing else
 //! - [`calendar`]: times as people write them
 //! - `counted`: numbers of things, as people read them
+//! - [`random`]: numbers that need not be secret
 //! - [`lease`]: the messages between server and sidecar
 //! - `places`: the connections of admin servers and control sockets
+//! - `signals`: the signals that server and sidecar obey
 //! - [`local`]: Unix sockets between processes of one host
 //! - [`notify`]: what the service manager is told
 //! - [`zone`]: text to image, and the set of images that is served
@@ -25,7 +27,7 @@
 //! - [`observe`]: counters, metrics, admin HTTP, logs
 //! - [`serve`]: sockets, threads, signals
 //! - [`announce`]: the BGP sidecar; of the modules above it uses `config`, `counted`, `observe::logs`, `lease`, `local`, `notify`,
-//!   `places` and `wire` only
+//!   `places`, `signals` and `wire` only
 //! - [`cli`]: one file per subcommand
 
 pub mod announce;
@@ -39,7 +41,9 @@ pub mod local;
 pub mod notify;
 pub mod observe;
 pub(crate) mod places;
+pub mod random;
 pub mod serve;
+pub(crate) mod signals;
 pub mod sync;
 pub mod wire;
 pub mod zone;

@@ -1,7 +1,6 @@
 //! The data plane over real sockets, on loopback: what comes in by UDP and TCP, what leaves, what is counted.
 
 use arc_swap::ArcSwap;
-use catchment::answer::cookie::Secrets;
 use catchment::answer::{Served, Settings, Transport};
 use catchment::config::TcpSettings;
 use catchment::observe::counters::{Closed, DropCause, Family, Snapshot};
@@ -45,18 +44,7 @@ fn served(www: [u8; 4]) -> Arc<Served> {
     }
     let (image, findings) = compile(&apex, &records);
     let image = image.unwrap_or_else(|| panic!("{findings:?}"));
-    let settings = Settings {
-        udp_size: 1232,
-        node: None,
-        nsid: false,
-        chaos_id: false,
-        chaos_hostname: false,
-        chaos_version: None,
-        generation: None,
-        keepalive_100ms: 100,
-        cookies: Secrets::random().unwrap(),
-        require_cookie: false,
-    };
+    let settings = Settings { keepalive_100ms: 100, ..Settings::plain(1232) };
     Arc::new(Served { zones: Zones::new([Zone::new(ZONE_ID, image.into())]), settings })
 }
 

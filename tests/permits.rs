@@ -4,6 +4,7 @@
 mod support;
 
 use catchment::announce::explain::Report;
+use catchment::random::Random;
 use catchment::serve::boot_time;
 use catchment::sync::permit::{Keeper, Permit, TTL, VALID};
 use catchment::sync::store::Permits;
@@ -56,7 +57,7 @@ impl Node {
             slots: SLOTS,
             wanted: Box::new(|| true),
             permit: Arc::clone(&permit),
-            seed: number as u64,
+            jitter: Random::new(number as u64),
         };
         Node { permit, task: tokio::spawn(keeper.run()) }
     }

@@ -1,7 +1,8 @@
 //! What one changed record of a large zone costs a node: octets moved, processor time, memory. The node is a process of its own:
 //! the compiler's memory would hide its.
 
-use super::{Random, delegations_of, name};
+use super::{delegations_of, name};
+use catchment::random::Random;
 use catchment::wire::code::rtype;
 use catchment::zone::compile::compile;
 use catchment::zone::image::{Image, Root, Segment};
@@ -19,7 +20,7 @@ pub(crate) const NODE: &str = "--node";
 pub(crate) fn publish(names: usize) {
     let store = Store(env::temp_dir().join(format!("catchment-change-{}", process::id())));
     fs::create_dir_all(&store.0).expect("a directory for the store");
-    let (mut zone, labels) = delegations_of(names, &mut Random(20));
+    let (mut zone, labels) = delegations_of(names, &mut Random::new(20));
     let before = compiled(&zone);
     // One record, and the serial.
     let owner = format!("{}.bench", labels[6 % names]);

@@ -8,7 +8,8 @@
 mod change;
 mod signed;
 
-use catchment::answer::{Query, Served, Settings, Transport, answer, cookie, prefetch};
+use catchment::answer::{Query, Served, Settings, Transport, answer, prefetch};
+use catchment::random::Random;
 use catchment::wire::code::rtype;
 use catchment::wire::name::Name;
 use catchment::zone::compile::compile;
@@ -43,7 +44,7 @@ fn main() {
     if is_change {
         return change::publish(large_names);
     }
-    let random = &mut Random(20);
+    let random = &mut Random::new(20);
     println!(
         "| case | ns a query | ns a query, batches of {BATCH} prefetched | answer, octets |\n|---|---:|---:|---:|"
     );
@@ -100,18 +101,18 @@ impl Packets {
 fn small_zone(names: usize, random: &mut Random) -> Bench {
     let mut zone = Records::default();
     apex(&mut zone, "small.test");
-    let labels: Vec<String> = (0..names).map(|_| random.label()).collect();
+    let labels: Vec<String> = (0..names).map(|_| label(random)).collect();
     for label in &labels {
-        add(&mut zone, &format!("{label}.small.test"), rtype::A, &random.address());
+        add(&mut zone, &format!("{label}.small.test"), rtype::A, &address(random));
     }
     add(&mut zone, "*.wild.small.test", rtype::A, &[192, 0, 2, 1]);
     add(&mut zone, "child.small.test", rtype::NS, name("ns.child.small.test").as_wire());
     add(&mut zone, "ns.child.small.test", rtype::A, &[192, 0, 2, 1]);
     let cases = vec![
         ("hit", packets(random, FEW, rtype::A, |random| format!("{}.small.test", random.pick(&labels)))),
-        ("wildcard", packets(random, FEW, rtype::A, |random| format!("{}.wild.small.test", random.label()))),
-        ("referral", packets(random, FEW, rtype::A, |random| format!("{}.child.small.test", random.label()))),
-        ("NXDOMAIN", packets(random, FEW, rtype::A, |random| format!("{}x.small.test", random.label()))),
+        ("wildcard", packets(random, FEW, rtype::A, |random| format!("{}.wild.small.test", label(random)))),
+        ("referral", packets(random, FEW, rtype::A, |random| format!("{}.child.small.test", label(random)))),
+        ("NXDOMAIN", packets(random, FEW, rtype::A, |random| format!("{}x.small.test", label(random)))),
     ];
     bench("small.test", &zone, cases)
 }
@@ -121,8 +122,8 @@ fn small_zone(names: usize, random: &mut Random) -> Bench {
 fn delegations_of(names: usize, random: &mut Random) -> (Records, Vec<String>) {
     let mut zone = Records::default();
     apex(&mut zone, "bench");
-    let hosters: Vec<String> = (0..(names / 50).max(10)).map(|_| random.label()).collect();
-    let labels: Vec<String> = (0..names).map(|n| format!("{}{n}", random.label())).collect();
+    let hosters: Vec<String> = (0..(names / 50).max(10)).map(|_| label(random)).collect();
+    let labels: Vec<String> = (0..names).map(|n| format!("{}{n}", label(random))).collect();
     for (number, label) in labels.iter().enumerate() {
         let owner = format!("{label}.bench");
         let hoster = if number % 10 == 0 { owner.clone() } else { format!("{}.net", random.pick(&hosters)) };
@@ -130,12 +131,12 @@ fn delegations_of(names: usize, random: &mut Random) -> (Records, Vec<String>) {
             add(&mut zone, &owner, rtype::NS, name(&format!("ns{server}.{hoster}")).as_wire());
         }
         if number % 5 == 1 {
-            let digest: Vec<u8> = (0..36).map(|_| random.next() as u8).collect();
+            let digest: Vec<u8> = (0..36).map(|_| random.draw() as u8).collect();
             add(&mut zone, &owner, rtype::DS, &digest);
         }
         if number % 10 == 0 {
             for server in 1..=2 {
-                add(&mut zone, &format!("ns{server}.{owner}"), rtype::A, &random.address());
+                add(&mut zone, &format!("ns{server}.{owner}"), rtype::A, &address(random));
             }
         }
     }
@@ -148,9 +149,9 @@ fn delegations(names: usize, random: &mut Random) -> Bench {
     let signed: Vec<&String> = labels.iter().skip(1).step_by(5).collect();
     let cases = vec![
         ("hit (DS)", packets(random, MANY, rtype::DS, |random| format!("{}.bench", random.pick(&signed)))),
-        ("wildcard", packets(random, MANY, rtype::A, |random| format!("{}.wild.bench", random.label()))),
+        ("wildcard", packets(random, MANY, rtype::A, |random| format!("{}.wild.bench", label(random)))),
         ("referral", packets(random, MANY, rtype::A, |random| format!("www.{}.bench", random.pick(&labels)))),
-        ("NXDOMAIN", packets(random, MANY, rtype::A, |random| format!("{}x.bench", random.label()))),
+        ("NXDOMAIN", packets(random, MANY, rtype::A, |random| format!("{}x.bench", label(random)))),
     ];
     bench("bench", &zone, cases)
 }
@@ -160,18 +161,7 @@ fn bench(apex: &str, records: &Records, cases: Vec<(&'static str, Packets)>) -> 
     let image = image.unwrap_or_else(|| panic!("{findings:?}"));
     let (image_len, records) = (image.len(), image.record_count());
     let zones = Zones::new([Zone::new(0, image.into())]);
-    let settings = Settings {
-        udp_size: 1232,
-        node: None,
-        nsid: false,
-        chaos_id: false,
-        chaos_hostname: false,
-        chaos_version: None,
-        generation: None,
-        keepalive_100ms: 100,
-        cookies: cookie::Secrets::random().expect("random numbers"),
-        require_cookie: false,
-    };
+    let settings = Settings { keepalive_100ms: 100, ..Settings::plain(1232) };
     Bench { served: Served { zones, settings }, cases, image_len, records }
 }
 
@@ -274,32 +264,11 @@ fn packets(random: &mut Random, count: usize, rtype: u16, mut qname: impl FnMut(
     packets
 }
 
-/// SplitMix64: the same zones and questions in each run.
-struct Random(u64);
+fn label(random: &mut Random) -> String {
+    let len = 6 + random.below(8);
+    (0..len).map(|_| (b'a' + random.below(26) as u8) as char).collect()
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn label(&mut self) -> String {
-        let len = 6 + self.below(8);
-        (0..len).map(|_| (b'a' + self.below(26) as u8) as char).collect()
-    }
-
-    fn address(&mut self) -> [u8; 4] {
-        (self.next() as u32).to_be_bytes()
-    }
-
-    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.below(list.len())]
-    }
+fn address(random: &mut Random) -> [u8; 4] {
+    (random.draw() as u32).to_be_bytes()
 }

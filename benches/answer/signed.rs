@@ -1,6 +1,7 @@
 //! Signed zones: signatures as large as ECDSA's, and a chain of NSEC or NSEC3. Nobody verifies them here.
 
-use super::{Bench, MANY, Random, add, apex, bench, name, packets};
+use super::{Bench, MANY, add, address, apex, bench, label, name, packets};
+use catchment::random::Random;
 use catchment::wire::code::rtype;
 use catchment::zone::nsec3;
 use catchment::zone::records::Records;
@@ -19,14 +20,14 @@ const ZONE: &str = "signed";
 pub(crate) fn zone(names: usize, chain: Chain, random: &mut Random) -> Bench {
     let mut zone = Records::default();
     apex(&mut zone, ZONE);
-    let labels: Vec<String> = (0..names).map(|n| format!("{}{n}", random.label())).collect();
+    let labels: Vec<String> = (0..names).map(|n| format!("{}{n}", label(random))).collect();
     for rtype in [rtype::SOA, rtype::NS] {
         sign(&mut zone, ZONE, rtype, random);
     }
     sign(&mut zone, &format!("ns1.{ZONE}"), rtype::A, random);
     for label in &labels {
         let owner = format!("{label}.{ZONE}");
-        add(&mut zone, &owner, rtype::A, &random.address());
+        add(&mut zone, &owner, rtype::A, &address(random));
         sign(&mut zone, &owner, rtype::A, random);
     }
     let owners = || labels.iter().map(String::as_str).chain(["ns1"]).map(|label| format!("{label}.{ZONE}"));
@@ -59,7 +60,7 @@ pub(crate) fn zone(names: usize, chain: Chain, random: &mut Random) -> Bench {
     let mut cases = vec![
         ("hit", packets(random, MANY, rtype::A, |random| format!("{}.{ZONE}", random.pick(&labels)))),
         ("NODATA", packets(random, MANY, rtype::MX, |random| format!("{}.{ZONE}", random.pick(&labels)))),
-        ("NXDOMAIN", packets(random, MANY, rtype::A, |random| format!("{}x.{ZONE}", random.label()))),
+        ("NXDOMAIN", packets(random, MANY, rtype::A, |random| format!("{}x.{ZONE}", label(random)))),
     ];
     cases.iter_mut().for_each(|(_, packets)| packets.set_do());
     bench(ZONE, &zone, cases)
@@ -67,6 +68,6 @@ pub(crate) fn zone(names: usize, chain: Chain, random: &mut Random) -> Bench {
 
 fn sign(zone: &mut Records, owner: &str, covered: u16, random: &mut Random) {
     let fixed = [&covered.to_be_bytes()[..], &[13, 2, 0, 0, 14, 16], &[1; 10]].concat();
-    let signature: Vec<u8> = (0..8).flat_map(|_| random.next().to_le_bytes()).collect();
+    let signature: Vec<u8> = (0..8).flat_map(|_| random.draw().to_le_bytes()).collect();
     add(zone, owner, rtype::RRSIG, &[&fixed[..], name(ZONE).as_wire(), &signature].concat());
 }

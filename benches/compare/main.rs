@@ -10,9 +10,9 @@ mod support;
 
 mod check;
 mod floor;
+mod label;
 mod load;
 mod network;
-mod random;
 mod servers;
 mod sys;
 mod table;

@@ -4,8 +4,9 @@ mod many;
 mod plain;
 mod signed;
 
-use crate::random::Random;
+use crate::label::label;
 use crate::support::peers::Peers;
+use catchment::random::Random;
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -149,7 +150,7 @@ fn some(random: &mut Random, questions: &[Question], count: usize) -> Vec<Questi
 fn misses(random: &mut Random, origins: &[&str], count: usize) -> Kind {
     let question = |random: &mut Random| {
         let origin = origins[random.below(origins.len())];
-        Question::new(format!("{}.{origin}", random.label(15, 20)), A, NXDOMAIN)
+        Question::new(format!("{}.{origin}", label(random, 15, 20)), A, NXDOMAIN)
     };
     Kind { name: "nxdomain", questions: (0..count).map(|_| question(random)).collect() }
 }
@@ -165,7 +166,7 @@ fn unique(random: &mut Random, count: usize) -> Vec<String> {
     let mut seen = HashSet::with_capacity(count);
     let mut labels = Vec::with_capacity(count);
     while labels.len() < count {
-        let label = random.label(5, 14);
+        let label = label(random, 5, 14);
         if seen.insert(label.clone()) {
             labels.push(label);
         }

@@ -7,8 +7,8 @@
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-#[path = "../compare/random.rs"]
-mod random;
+#[path = "../compare/label.rs"]
+mod label;
 
 mod cost;
 mod fleet;
@@ -17,11 +17,11 @@ mod ours;
 mod table;
 mod zones;
 
+use catchment::random::Random;
 use clap::Parser;
 use fleet::{Fleet, Sample, Told};
 use knot::Knot;
 use ours::Ours;
-use random::Random;
 use std::time::Duration;
 use support::peers::Peers;
 
@@ -74,7 +74,7 @@ fn run(options: &Options) -> Result<(), String> {
         fleets.push(fleet);
     }
 
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let columns: Vec<(usize, Told)> =
         fleets.iter().enumerate().flat_map(|(at, fleet)| fleet.ways().iter().map(move |told| (at, *told))).collect();
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); columns.len()];

@@ -1,6 +1,7 @@
 //! The zones: as many as asked, about twenty records each, and a change of one of them.
 
-use crate::random::Random;
+use crate::label::label;
+use catchment::random::Random;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub(crate) fn mark(change: u32) -> String {
 
 /// The master file of zone `at` after a change.
 pub(crate) fn text(at: usize, change: u32) -> String {
-    let mut random = Random(at as u64);
+    let mut random = Random::new(at as u64);
     let mut text = format!(
         "$TTL 3600\n@ SOA ns1 hostmaster {serial} 86400 7200 2419200 3600\n@ NS ns1\n@ NS ns2\nns1 A 192.0.2.1\n\
          ns2 A 192.0.2.2\n@ MX 10 mail\nmail A 192.0.2.3\nchanged TXT \"{mark}\"\n",
@@ -33,7 +34,7 @@ pub(crate) fn text(at: usize, change: u32) -> String {
         mark = mark(change),
     );
     for _ in 0..HOSTS {
-        let label = random.label(5, 12);
+        let label = label(&mut random, 5, 12);
         let _ = writeln!(text, "{label} A 198.51.{}.{}", random.below(256), 1 + random.below(254));
     }
     text

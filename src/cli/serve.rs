@@ -22,6 +22,7 @@ use crate::serve::privileges::{self, Identity};
 use crate::serve::reload::{Reloader, log_load};
 use crate::serve::socket::{self, Bound, Listen, SocketOptions};
 use crate::serve::{self, Running, descriptors, expiry, follow, lease, permit};
+use crate::signals::{Signals, Told};
 use crate::sync::permit::Permit;
 use crate::zone::diagnostic::shown_path;
 use crate::zone::library::{Library, Load, Summary, apex_of};
@@ -34,7 +35,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Workers get so long to come up, on however busy a machine.
@@ -441,45 +441,6 @@ async fn stop(signals: &mut Signals, running: &Running, view: &View, drain: &Dra
         () = signals.stop() => tracing::warn!("a second signal: not waiting for what is under way"),
     }
     tracing::info!("stopped");
-}
-
-/// The signals that a server obeys. SIGPIPE is ignored by Rust's runtime.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-/// What a signal says.
-enum Told {
-    Reload,
-    Stop,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.hangup.recv() => Told::Reload,
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
-        }
-    }
-
-    /// Only those that say stop; the others wait.
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 fn identity(config: &Config) -> Result<Option<Identity>, String> {

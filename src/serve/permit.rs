@@ -9,6 +9,7 @@
 
 use crate::config::SyncSettings;
 use crate::observe::view::View;
+use crate::random::Random;
 use crate::sync::permit::Keeper;
 use crate::sync::store::address::Address;
 use std::collections::hash_map::RandomState;
@@ -42,7 +43,7 @@ pub fn start(settings: &SyncSettings, view: &Arc<View>) -> Result<(), String> {
             wants.sidecars.want_permit() && wants.sync.get().is_some_and(|sync| sync.status.stale())
         }),
         permit,
-        seed,
+        jitter: Random::new(seed),
     };
     tracing::info!("{slots} of {} nodes may withdraw because they are stale", terms.fleet);
     tokio::spawn(keeper.run());

@@ -16,6 +16,7 @@
 
 use super::channel::Channel;
 use super::store::Permits;
+use crate::random::Random;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -96,8 +97,8 @@ pub struct Keeper {
     pub wanted: Box<dyn Fn() -> bool + Send + Sync>,
     /// Where it is shown.
     pub permit: Arc<Permit>,
-    /// Of all jitter.
-    pub seed: u64,
+    /// What pauses differ by.
+    pub jitter: Random,
 }
 
 /// What was said last, so that nothing is said over and over.
@@ -141,7 +142,7 @@ impl Keeper {
                     if said != Said::NoneFree {
                         tracing::info!("stale, without a permit: all {} are held; what is announced stays", self.slots);
                     }
-                    (Said::NoneFree, self.jitter(TTL / 2, TTL))
+                    (Said::NoneFree, self.jitter.between(TTL / 2, TTL))
                 }
                 failed => {
                     let why = match failed {
@@ -152,23 +153,12 @@ impl Keeper {
                     if let (Said::Failed(why), true) = (&why, said != why) {
                         tracing::warn!("no permit is given or renewed: {why}");
                     }
-                    (why, self.jitter(PAUSE, 2 * PAUSE))
+                    (why, self.jitter.between(PAUSE, 2 * PAUSE))
                 }
             };
             said = now;
             sleep(pause).await;
         }
-    }
-
-    /// Some time between two.
-    fn jitter(&mut self, from: Duration, to: Duration) -> Duration {
-        // SplitMix64, as for the follower's pauses.
-        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.seed;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        from + (to - from).mul_f64((mixed >> 11) as f64 / (1u64 << 53) as f64)
     }
 }
 

@@ -61,16 +61,9 @@ impl Ours {
             ServedZone::new(id as u32, image.into())
         };
         let settings = Settings {
-            udp_size,
-            node: None,
-            nsid: false,
-            chaos_id: false,
-            chaos_hostname: false,
-            chaos_version: None,
-            generation: None,
             keepalive_100ms: 100,
             cookies: Secrets::parse("generate e5e973e5a6b2a43f48e7dc849e37bfcf").expect("a secret"),
-            require_cookie: false,
+            ..Settings::plain(udp_size)
         };
         Ours(Served { zones: Zones::new(zones.into_iter().enumerate().map(load)), settings })
     }

@@ -1,38 +1,9 @@
 //! Zones and queries from a seed. Names come from a small alphabet, so that ancestors, empty non-terminals, wildcards, cuts,
 //! aliases and occluded names meet all the time.
 
+use catchment::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-
-/// A sequence from a seed (SplitMix64).
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// 0 to `bound` - 1.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub(crate) fn percent(&mut self, chance: usize) -> bool {
-        self.below(100) < chance
-    }
-
-    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-}
 
 /// Labels of owners. The asterisk is as frequent as the others.
 const LABELS: [&str; 4] = ["a", "b", "c", "*"];

@@ -18,8 +18,9 @@ mod support;
 mod message;
 
 use ask::Theirs;
+use catchment::random::Random;
 use explain::Explained;
-use generate::{Random, Zone};
+use generate::Zone;
 use judge::{Case, Worlds};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

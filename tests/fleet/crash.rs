@@ -2,10 +2,11 @@
 //! served or something newer, and the next publish arrives. (At each single write: by the faulty disks of the unit tests.)
 
 use crate::release;
+use crate::seed;
 use crate::support::fleet::{Node, Publisher};
 use crate::support::peers::query;
 use crate::support::watch;
-use crate::{Random, seed};
+use catchment::random::Random;
 use hickory_proto::op::Message;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -31,7 +32,7 @@ fn publishers_and_nodes_killed_two_hundred_times_each() {
 }
 
 fn publishers(times: u32) {
-    let mut random = Random(seed());
+    let mut random = Random::new(seed());
     let publisher = Publisher::new("crash-publisher", None).unwrap();
     release::write(&publisher, 1);
     publisher.publish().unwrap();
@@ -47,7 +48,7 @@ fn publishers(times: u32) {
         release::write(&publisher, number);
         let mut command = publisher.start_publish().unwrap();
         // Killing it before it does anything shows nothing; after its end neither.
-        std::thread::sleep(length.mul_f64(0.2 + 0.8 * random.below(1000) as f64 / 1000.0));
+        std::thread::sleep(length.mul_f64(0.2 + 0.8 * random.fraction()));
         let _ = command.kill();
         killed += u32::from(!command.wait().unwrap().success());
         publisher.verify().unwrap_or_else(|why| panic!("after {number}: {why}"));
@@ -64,7 +65,7 @@ fn publishers(times: u32) {
 }
 
 fn nodes(times: u32) {
-    let mut random = Random(seed());
+    let mut random = Random::new(seed());
     let publisher = Publisher::new("crash-node", None).unwrap();
     release::write(&publisher, 1);
     publisher.publish().unwrap();
@@ -75,7 +76,7 @@ fn nodes(times: u32) {
         release::write(&publisher, number);
         publisher.publish().unwrap();
         // A store in a directory is looked at every so often; the moment of the kill is anywhere around the next look.
-        std::thread::sleep(Duration::from_millis(random.below(1500)));
+        std::thread::sleep(Duration::from_millis(random.below(1500) as u64));
         served = served.max(served_by(&node).expect("a node that runs answers"));
         node.kill();
         node.spawn().unwrap();

@@ -1,10 +1,11 @@
 //! Disks without room: a node's, and a store's. A small tmpfs in a mount namespace of its own, so root is needed.
 
 use crate::crash::{served_by, wait};
+use crate::release;
 use crate::support::fleet::{Node, Publisher, ran};
 use crate::support::process::{Process, TempDir};
 use crate::support::{self};
-use crate::{Random, release};
+use catchment::random::Random;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,16 +77,16 @@ impl SmallDisk {
 
 /// A zone of about a megabyte that nothing was kept of yet.
 fn large_zone(publisher: &Publisher) {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut text = String::from("$TTL 1h\n@ SOA ns hostmaster 1 1d 2h 4w 1h\n@ NS ns\nns A 192.0.2.1\n");
     for n in 0..8_000 {
         let _ = writeln!(
             text,
             "host{n} TXT \"{:016x}{:016x}{:016x}{:016x}\"",
-            random.next(),
-            random.next(),
-            random.next(),
-            random.next()
+            random.draw(),
+            random.draw(),
+            random.draw(),
+            random.draw()
         );
     }
     publisher.write("large.test", &text);

@@ -6,7 +6,8 @@ use crate::support::fleet::{Node, Publisher};
 use crate::support::peers::query;
 use crate::support::process::TempDir;
 use crate::support::{self, watch};
-use crate::{Random, release, seed};
+use crate::{release, seed};
+use catchment::random::Random;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ fn run(publishes: u32, with_kills: u32, pause: Duration) {
         Ok(cluster) => cluster,
         Err(why) => return support::skip(why),
     };
-    let mut random = Random(seed());
+    let mut random = Random::new(seed());
     let blobs = TempDir::new("fleet-blobs");
     let store = format!("etcd://{}/fleet?blobs=dir:{}", cluster.clients().join(","), blobs.path().display());
     let publisher = Publisher::new("fleet-publisher", Some(store)).unwrap();
@@ -73,16 +74,16 @@ fn run(publishes: u32, with_kills: u32, pause: Duration) {
         release::write(&swarm.publisher, number);
         let mut command = swarm.publisher.start_publish().unwrap();
         // A moment somewhere before, in or after the publish and the nodes' taking it.
-        std::thread::sleep(Duration::from_millis(random.below(300)));
+        std::thread::sleep(Duration::from_millis(random.below(300) as u64));
         // One member at a time: two of three are needed. Nodes: any number.
         let member = random.below(2) == 0;
-        let victim = random.below(3) as usize;
+        let victim = random.below(3);
         if member {
             swarm.cluster.kill(victim);
             killed[0] += 1;
         }
         for _ in 0..random.below(4) {
-            swarm.nodes[random.below(NODES as u64) as usize].kill();
+            swarm.nodes[random.below(NODES)].kill();
             killed[1] += 1;
         }
         // A publisher that met the dying member may say so and fail: then the operator, or CI, runs it again.

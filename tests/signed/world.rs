@@ -1,13 +1,14 @@
 //! Generated zones, signed in every way, and the questions for them.
 
 use crate::ask::Theirs;
-use crate::generate::{self, Random};
+use crate::generate;
 use crate::model::Question;
 use crate::record::{Name, Response, SOA, child, wire};
 use crate::support::peers::{Kind, Options, Peers};
 use crate::support::process::TempDir;
 use crate::support::signing::{Scheme, VALIDITY, sign};
 use crate::zone::Zone;
+use catchment::random::Random;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

@@ -1,27 +1,21 @@
-//! Where all randomness of a run comes from: SplitMix64 (Steele, Lea, Flood 2014) over the run's seed.
+//! Where all randomness of a run comes from: its seed.
+
+use catchment::random::Random;
 
 /// A stream of draws.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
+pub(crate) struct Chance(Random);
 
 impl Chance {
     /// The stream of these numbers: what a thing draws depends on what it is, not on who drew before it. So the fate of a request does not
     /// depend on the order in which requests were made, and one more of them changes no other.
     pub(crate) fn of(parts: &[u64]) -> Chance {
-        let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
-        for part in parts {
-            chance.0 ^= *part;
-            chance.0 = chance.draw();
-        }
-        chance
+        let seed = parts.iter().fold(0x9e37_79b9_7f4a_7c15, |seed, part| Random::new(seed ^ part).draw());
+        Chance(Random::new(seed))
     }
 
     pub(crate) fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
+        self.0.draw()
     }
 
     /// From 0 to one less than this.

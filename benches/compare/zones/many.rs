@@ -1,7 +1,7 @@
 //! A hoster's small zones.
 
 use super::{A, AAAA, HIT, Kind, MX, QUERIES_MAX, Question, Set, head, ipv4, ipv6, misses, place, some, unique};
-use crate::random::Random;
+use catchment::random::Random;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ const PROBES: usize = 64;
 
 /// `count` zones of 20 records.
 pub(super) fn make(name: &'static str, directory: &Path, count: usize) -> io::Result<Set> {
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let (mut records, mut zones, mut hits) = (0, Vec::with_capacity(count), Vec::with_capacity(3 * count));
     for label in unique(&mut random, count) {
         let origin = format!("{label}.test.");

@@ -3,7 +3,8 @@
 use super::{
     A, AAAA, Kind, QUERIES_MAX, Question, REFERRAL, Set, head, hosts, ipv4, ipv6, misses, place, some, unique,
 };
-use crate::random::Random;
+use crate::label::label;
+use catchment::random::Random;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::path::Path;
 pub(super) fn small(directory: &Path, names: usize) -> io::Result<Set> {
     let origin = "small.test.";
     let (directory, path) = place(directory, "small", origin)?;
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut file = BufWriter::new(File::create(&path)?);
     let records = head(&mut file, origin)?;
     let labels = unique(&mut random, names);
@@ -36,10 +37,10 @@ pub(super) fn small(directory: &Path, names: usize) -> io::Result<Set> {
 pub(super) fn tld(directory: &Path, names: usize) -> io::Result<Set> {
     let origin = "bench.";
     let (directory, path) = place(directory, "tld", origin)?;
-    let mut random = Random(2);
+    let mut random = Random::new(2);
     let mut file = BufWriter::with_capacity(1 << 20, File::create(&path)?);
     let mut records = head(&mut file, origin)?;
-    let hosters: Vec<String> = (0..(names / 50).max(10)).map(|_| random.label(6, 14)).collect();
+    let hosters: Vec<String> = (0..(names / 50).max(10)).map(|_| label(&mut random, 6, 14)).collect();
     let labels = unique(&mut random, names);
     for (at, label) in labels.iter().enumerate() {
         if at % 10 == 0 {
@@ -53,7 +54,7 @@ pub(super) fn tld(directory: &Path, names: usize) -> io::Result<Set> {
             records += 2;
         }
         if at % 5 == 1 {
-            let digest: [u64; 4] = std::array::from_fn(|_| random.next());
+            let digest: [u64; 4] = std::array::from_fn(|_| random.draw());
             write!(file, "{label} DS {} 13 2 ", random.below(65536))?;
             digest.iter().try_for_each(|word| write!(file, "{word:016x}"))?;
             writeln!(file)?;

@@ -1,9 +1,9 @@
 //! A zone signed with ECDSA P-256 by `dnssec-signzone`, asked with DO.
 
 use super::{A, Expected, Kind, QUERIES_MAX, Question, Set, head, hosts, misses, place, some, unique};
-use crate::random::Random;
 use crate::support::peers::Peers;
 use crate::support::signing::{Algorithm, Denial, Scheme, Signer, VALIDITY, sign};
+use catchment::random::Random;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const NSEC3_NXDOMAIN: Expected = Expected { rcode: 3, authoritative: true, answe
 /// measurements.
 pub(super) fn make(name: &'static str, directory: &Path, names: usize, peers: Option<&Peers>) -> io::Result<Set> {
     let origin = "signed.test.";
-    let mut random = Random(4);
+    let mut random = Random::new(4);
     let mut plain = Vec::new();
     head(&mut plain, origin)?;
     let labels = unique(&mut random, names);

@@ -35,6 +35,7 @@ use crate::lease::Word;
 use crate::local::{Allowed, LocalSocket};
 use crate::notify;
 use crate::observe::logs;
+use crate::signals::{self, Signals};
 use network::Network;
 use probes::{Ended, Probes};
 use std::collections::BTreeSet;
@@ -43,7 +44,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// The loop comes round at least so often, to look after what nobody tells.
@@ -124,7 +124,7 @@ struct Inputs {
 enum Wake {
     Server(Told),
     Network(Vec<network::Event>),
-    Signal(Received),
+    Signal(signals::Told),
     Outcome(Ended),
     Asked(Asked),
     Page(Wanted),
@@ -226,12 +226,12 @@ impl Announcer {
                     // Whoever asked may be gone.
                     let _ = reply.send(self.page(now, page));
                 }
-                Wake::Signal(Received::Reload) => self.reload(now),
-                Wake::Signal(Received::Stop) if self.leaving => {
+                Wake::Signal(signals::Told::Reload) => self.reload(now),
+                Wake::Signal(signals::Told::Stop) if self.leaving => {
                     tracing::warn!("a second signal: not waiting for traffic to go");
                     break;
                 }
-                Wake::Signal(Received::Stop) => {
+                Wake::Signal(signals::Told::Stop) => {
                     notify::stopping();
                     notify::stop_takes(self.settings.drain_timeout + Duration::from_secs(5));
                     self.leaving = true;
@@ -542,40 +542,6 @@ fn serve_admin(endpoint: &Endpoint<SocketAddr>, wanted: mpsc::Sender<Wanted>) ->
             }
             tracing::warn!("{message}");
             Ok(())
-        }
-    }
-}
-
-/// The signals that are obeyed. SIGPIPE is ignored by Rust's runtime.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-    /// Obeyed by doing nothing: its default would end the process.
-    _user: Signal,
-}
-
-/// What a signal says.
-enum Received {
-    Reload,
-    Stop,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            _user: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    async fn next(&mut self) -> Received {
-        tokio::select! {
-            _ = self.hangup.recv() => Received::Reload,
-            _ = self.terminate.recv() => Received::Stop,
-            _ = self.interrupt.recv() => Received::Stop,
         }
     }
 }

@@ -156,42 +156,29 @@ impl<K, V> Entry<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
     use std::collections::HashMap;
 
     fn wire(name: &str) -> Vec<u8> {
         name.parse::<Name>().unwrap().as_wire().to_vec()
     }
 
-    /// Numbers from a seed (SplitMix64).
-    struct Random(u64);
-
-    impl Random {
-        fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = self.0;
-            mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mixed ^ mixed >> 31
-        }
-
-        /// From 1 to `n`, the number k as often as 1/k.
-        fn zipf(&mut self, n: u32) -> u32 {
-            let fraction = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
-            f64::from(n + 1).powf(fraction) as u32
-        }
+    /// From 1 to `n`, the number k as often as 1/k.
+    fn zipf(random: &mut Random, n: u32) -> u32 {
+        f64::from(n + 1).powf(random.fraction()) as u32
     }
 
     /// Three of four queries are for names that nobody else asks for: what is asked often stays, and no count lies.
     #[test]
     fn a_flood_of_random_names_pushes_nothing_out() {
-        let mut random = Random(7);
+        let mut random = Random::new(7);
         let mut summary = Summary::default();
         let mut truth: HashMap<Vec<u8>, u64> = HashMap::new();
         let total = 200_000_u64;
         for n in 0..total {
             let name = match n % 4 {
-                0 => format!("host{}.a", random.zipf(1_000)),
-                _ => format!("{:x}.a", random.next()),
+                0 => format!("host{}.a", zipf(&mut random, 1_000)),
+                _ => format!("{:x}.a", random.draw()),
             };
             let name = wire(&name);
             summary.add(3, &name, 1, 1);

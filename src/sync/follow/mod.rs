@@ -38,6 +38,7 @@ use super::report::{Answers, Wave};
 use super::store::Store;
 use super::trust::{Held, Policy};
 use super::zone_name::ZoneName;
+use crate::random::Random;
 use crate::zone::image::Image;
 use async_trait::async_trait;
 use std::net::SocketAddr;
@@ -142,7 +143,7 @@ struct Shared {
     node: Arc<dyn Node>,
     clock: Clock,
     status: Arc<Status>,
-    jitter: Mutex<u64>,
+    jitter: Mutex<Random>,
     /// Which store is followed.
     preferred: AtomicUsize,
     /// A report is due.
@@ -155,7 +156,7 @@ impl Follower {
     pub async fn start(settings: Settings, parts: Parts) -> Follower {
         let Parts { stores, disk, node, clock, seed, status } = parts;
         let cache = Cache::new(disk, &settings.policy.channel);
-        let (jitter, preferred) = (Mutex::new(seed), AtomicUsize::new(0));
+        let (jitter, preferred) = (Mutex::new(Random::new(seed)), AtomicUsize::new(0));
         let shared = Shared { settings, stores, node, clock, status, jitter, preferred, news: Notify::new() };
         shared.status.begin(&shared.settings, &shared.stores);
         let taker = Taker::start(&shared, cache).await;
@@ -180,14 +181,7 @@ impl Follower {
 impl Shared {
     /// A time between three and five quarters of this one.
     fn jittered(&self, time: Duration) -> Duration {
-        // SplitMix64 (Steele, Lea, Flood 2014): any seed will do.
-        let mut state = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = *state;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        time * 3 / 4 + time.mul_f64((mixed >> 11) as f64 / (1u64 << 54) as f64)
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).between(time * 3 / 4, time * 5 / 4)
     }
 
     /// How long to wait after so many failures in a row.

@@ -35,14 +35,12 @@ struct Way {
     cut: Arc<AtomicBool>,
     /// Whether questions and answers are slow, or lost.
     rough: bool,
-    chance: Mutex<u64>,
+    chance: Mutex<Random>,
 }
 
 impl Way {
     fn chance(&self) -> u64 {
-        let mut state = self.chance.lock().unwrap();
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        *state >> 33
+        self.chance.lock().unwrap().draw()
     }
 
     fn loses(&self) -> bool {
@@ -84,7 +82,8 @@ impl Node {
         let booted = Instant::now();
         let permit = Arc::new(Permit::new(Arc::new(move || booted.elapsed() * speed_percent / 100)));
         let seed = seed ^ (number as u64) << 32;
-        let way = Way { quorum: Arc::clone(quorum), cut: Arc::clone(&cut), rough, chance: Mutex::new(seed) };
+        let way =
+            Way { quorum: Arc::clone(quorum), cut: Arc::clone(&cut), rough, chance: Mutex::new(Random::new(seed)) };
         let wants = Arc::clone(&stale);
         let keeper = Keeper {
             permits: Arc::new(way),
@@ -93,7 +92,7 @@ impl Node {
             slots,
             wanted: Box::new(move || wants.load(Relaxed)),
             permit: Arc::clone(&permit),
-            seed,
+            jitter: Random::new(seed),
         };
         tokio::spawn(keeper.run());
         Node { permit, cut, stale }

@@ -9,6 +9,7 @@
 //! ```
 
 use super::{Blob, Blobs, Channels, Reports, Result, Store, StoreError, Version, Versioned};
+use crate::random::Random;
 use crate::sync::channel::Channel;
 use crate::sync::codec::Digest;
 use crate::sync::head::STATE_LEN_MAX;
@@ -16,8 +17,7 @@ use crate::sync::report::{NODE_LEN_MAX, REPORT_LEN_MAX};
 use crate::sync::signed::DOCUMENT_LEN_MAX;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Requests of one question that are under way at once.
@@ -96,13 +96,13 @@ pub trait Objects: Send + Sync {
 pub struct Plain<O> {
     objects: O,
     /// State of a splitmix64 generator: what it gives depends on the seed alone, so that simulations replay.
-    jitter: AtomicU64,
+    jitter: Mutex<Random>,
 }
 
 impl<O: Objects + 'static> Plain<O> {
     /// `seed` decides when it polls.
     pub fn new(objects: O, seed: u64) -> Plain<O> {
-        Plain { objects, jitter: AtomicU64::new(seed) }
+        Plain { objects, jitter: Mutex::new(Random::new(seed)) }
     }
 
     /// Both halves of a store.
@@ -113,11 +113,8 @@ impl<O: Objects + 'static> Plain<O> {
 
     /// Between three and five quarters of the interval: nodes that started together don't ask together for ever.
     fn pause(&self) -> Duration {
-        let mut z = self.jitter.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let part = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
-        self.objects.poll_interval().mul_f64(0.75 + part / 2.0)
+        let interval = self.objects.poll_interval();
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).between(interval * 3 / 4, interval * 5 / 4)
     }
 
     async fn all(&self, key: &Key, max: usize) -> Result<Option<Object>> {
