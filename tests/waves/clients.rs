@@ -33,13 +33,13 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Starts one for each node.
-    pub(crate) fn start(nodes: &[SocketAddr]) -> Clients {
+    /// Starts one for each node, which waits so long between two questions.
+    pub(crate) fn start(nodes: &[SocketAddr], pause: Duration) -> Clients {
         let stop = Arc::new(AtomicBool::new(false));
         let seen: Vec<Arc<Mutex<Seen>>> = nodes.iter().map(|_| Arc::default()).collect();
         let client = |(node, seen): (&SocketAddr, &Arc<Mutex<Seen>>)| {
             let (node, seen, stop) = (*node, seen.clone(), stop.clone());
-            std::thread::spawn(move || ask(node, &seen, &stop))
+            std::thread::spawn(move || ask(node, pause, &seen, &stop))
         };
         let threads = nodes.iter().zip(&seen).map(client).collect();
         Clients { stop, seen, threads }
@@ -79,7 +79,7 @@ impl Drop for Clients {
     }
 }
 
-fn ask(node: SocketAddr, seen: &Mutex<Seen>, stop: &AtomicBool) {
+fn ask(node: SocketAddr, pause: Duration, seen: &Mutex<Seen>, stop: &AtomicBool) {
     let socket = UdpSocket::bind(SOURCE).expect("loopback has this address");
     socket.connect(node).expect("loopback");
     socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a time");
@@ -101,6 +101,6 @@ fn ask(node: SocketAddr, seen: &Mutex<Seen>, stop: &AtomicBool) {
                 code => panic!("{node}: {name}: RCODE {code}"),
             }
         }
-        std::thread::sleep(Duration::from_millis(8));
+        std::thread::sleep(pause);
     }
 }
