@@ -148,11 +148,7 @@ impl Server {
 
     /// Asks over UDP; `None` when no answer came.
     pub(crate) fn ask(&self, name: &str, rtype: RecordType) -> Option<Message> {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let query = query(name, rtype, DNSClass::IN);
-        socket.send_to(&query.to_vec().unwrap(), self.dns).unwrap();
-        receive(&socket, query.metadata.id)
+        ask(self.dns, &query(name, rtype, DNSClass::IN))
     }
 
     /// Asks over TCP, on a connection of its own.
@@ -170,15 +166,7 @@ impl Server {
 
     /// The text of a CH TXT record, as `id.server`.
     pub(crate) fn ask_chaos(&self, name: &str) -> Option<String> {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let query = query(name, RecordType::TXT, DNSClass::CH);
-        socket.send_to(&query.to_vec().unwrap(), self.dns).unwrap();
-        let answer = receive(&socket, query.metadata.id)?;
-        match &answer.answers.first()?.data {
-            RData::TXT(text) => Some(text.to_string()),
-            other => panic!("no TXT: {other:?}"),
-        }
+        chaos(self.dns, name)
     }
 
     /// The serial of a zone, over UDP.
@@ -211,6 +199,23 @@ impl Drop for Server {
             self.signal("TERM");
             self.wait_end();
         }
+    }
+}
+
+/// Asks a server over UDP; `None` when no answer came.
+pub(crate) fn ask(server: SocketAddr, query: &Message) -> Option<Message> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.send_to(&query.to_vec().unwrap(), server).unwrap();
+    receive(&socket, query.metadata.id)
+}
+
+/// The text of a CH TXT record, as `id.server`.
+pub(crate) fn chaos(server: SocketAddr, name: &str) -> Option<String> {
+    let answer = ask(server, &query(name, RecordType::TXT, DNSClass::CH))?;
+    match &answer.answers.first()?.data {
+        RData::TXT(text) => Some(text.to_string()),
+        other => panic!("no TXT: {other:?}"),
     }
 }
 

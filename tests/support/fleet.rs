@@ -33,6 +33,19 @@ impl Publisher {
         Ok(publisher)
     }
 
+    /// Somebody else with the same keys, zones and store, in a directory of their own.
+    pub(crate) fn another(&self, label: &str) -> Publisher {
+        let dir = TempDir::new(label);
+        std::fs::create_dir(dir.path().join("zones")).expect("a directory of our own");
+        for from in [self.dir.path(), &self.zones()] {
+            let to = dir.path().join(from.strip_prefix(self.dir.path()).expect("it is below"));
+            for file in std::fs::read_dir(from).expect("it is there").flatten().filter(|file| file.path().is_file()) {
+                std::fs::copy(file.path(), to.join(file.file_name())).expect("a directory of our own");
+            }
+        }
+        Publisher { dir, store: self.store.clone(), root: self.root.clone() }
+    }
+
     /// The zone files' directory.
     pub(crate) fn zones(&self) -> PathBuf {
         self.dir.path().join("zones")

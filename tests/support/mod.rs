@@ -14,8 +14,11 @@ pub(crate) mod peers;
 pub(crate) mod process;
 pub(crate) mod sidecar;
 pub(crate) mod signing;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod trace;
 pub(crate) mod watch;
 pub(crate) mod wedge;
+pub(crate) mod workflow;
 
 /// Says why a test can't run here. With CI=true that is a failure: there, everything runs.
 pub(crate) fn skip(reason: impl std::fmt::Display) {

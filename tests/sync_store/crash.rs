@@ -6,7 +6,6 @@ use crate::contract::channel;
 use crate::support::process::TempDir;
 use catchment::sync::codec::Digest;
 use catchment::sync::store::{Store, dir};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -85,11 +84,10 @@ async fn check(temp: &TempDir, at: usize) -> bool {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod trace {
+mod traced {
     use super::*;
+    use crate::support::trace::{self, Then};
     use nix::libc;
-    use nix::sys::ptrace::{self, Options};
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     use nix::unistd::Pid;
 
     /// System calls that change what a disk holds, and locks.
@@ -107,70 +105,17 @@ mod trace {
 
     /// Runs a publisher and kills it at the nth of its writes; gives the writes that it entered, and whether it ended by itself.
     pub(super) fn run(path: &Path, kill_at: Option<usize>) -> (Vec<(Pid, &'static str)>, bool) {
-        let mut child = start(path);
-        let pid = Pid::from_raw(child.id() as i32);
-        // Only once its threads are there: the test harness's own is made before any is attached to.
-        let threads = loop {
-            let threads: Vec<i32> = std::fs::read_dir(format!("/proc/{pid}/task"))
-                .unwrap()
-                .filter_map(|thread| thread.unwrap().file_name().to_str()?.parse().ok())
-                .collect();
-            let reads = |thread: &i32| {
-                let call = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).unwrap_or_default();
-                // read(0, ...)
-                call.starts_with("0 0x0 ")
-            };
-            if threads.iter().any(reads) {
-                break threads;
-            }
-            assert!(child.try_wait().unwrap().is_none(), "the publisher ended");
-            std::thread::sleep(Duration::from_millis(1));
-        };
-        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_EXITKILL;
-        for thread in threads {
-            let thread = Pid::from_raw(thread);
-            ptrace::seize(thread, options).unwrap();
-            ptrace::interrupt(thread).unwrap();
-        }
-        let mut stdin = child.stdin.take().unwrap();
-        let mut started = false;
         let mut writes = Vec::new();
-        // Only what this thread traces: other tests of this process have children too.
-        let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
-        loop {
-            let thread = match waitpid(None, Some(flags)).unwrap() {
-                WaitStatus::Exited(ended, status) if ended == pid => {
-                    assert_eq!(status, 0, "the publisher failed");
-                    return (writes, true);
-                }
-                WaitStatus::Signaled(ended, ..) if ended == pid => return (writes, false),
-                WaitStatus::PtraceSyscall(thread) => {
-                    // A stop on the way in has ENOSYS where the result will be (ptrace(2)); one that is killed has no registers.
-                    let entered = ptrace::getregs(thread).ok().filter(|at| at.rax as i64 == -i64::from(libc::ENOSYS));
-                    let write = entered.and_then(|at| WRITES.iter().find(|(number, _)| *number == at.orig_rax as i64));
-                    if let Some((_, name)) = write {
-                        if kill_at == Some(writes.len()) {
-                            // Before the system call is carried out.
-                            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
-                        }
-                        writes.push((thread, *name));
-                    }
-                    thread
-                }
-                WaitStatus::PtraceEvent(thread, ..) => thread,
-                WaitStatus::Stopped(thread, signal) => {
-                    let _ = ptrace::syscall(thread, signal);
-                    continue;
-                }
-                _ => continue,
-            };
-            // One that is killed meanwhile is gone.
-            let _ = ptrace::syscall(thread, None);
-            if !started {
-                started = true;
-                stdin.write_all(b"go\n").unwrap();
+        let code = trace::run(start(path), &WRITES, |call| {
+            if call.result.is_some() {
+                return Then::GoOn;
             }
-        }
+            let then = if kill_at == Some(writes.len()) { Then::Kill } else { Then::GoOn };
+            writes.push((call.thread, call.name));
+            then
+        });
+        assert!(code.is_none_or(|code| code == 0), "the publisher failed");
+        (writes, code.is_some())
     }
 }
 
@@ -178,7 +123,7 @@ mod trace {
 #[tokio::test]
 async fn a_kill_at_each_write() {
     let temp = prepared().await;
-    let (writes, whole) = trace::run(temp.path(), None);
+    let (writes, whole) = traced::run(temp.path(), None);
     assert!(whole && check(&temp, usize::MAX).await);
     let renames = writes.iter().filter(|(_, name)| *name == "renameat").count();
     assert_eq!(renames, 6, "three blobs, a key set, a state, a report: {writes:?}");
@@ -192,7 +137,7 @@ async fn a_kill_at_each_write() {
     let (mut old, mut new) = (0, 0);
     for at in 0..writes.len() {
         let temp = prepared().await;
-        let (_, whole) = trace::run(temp.path(), Some(at));
+        let (_, whole) = traced::run(temp.path(), Some(at));
         if whole {
             continue;
         }

@@ -2,8 +2,13 @@
 
 use crate::fleet::PATIENCE;
 use crate::support::fleet::Publisher;
+#[cfg(target_arch = "x86_64")]
+use crate::support::{
+    process::TempDir,
+    trace::{self, Call, Then},
+};
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -28,12 +33,38 @@ pub(crate) struct Ended {
 /// Starts it with these further arguments.
 pub(crate) fn publish(publisher: &Publisher, arguments: &[&str]) -> Running {
     let mut command = publisher.publish_command();
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments);
+    start(command)
+}
+
+/// Starts a command that publishes in the end.
+pub(crate) fn start(mut command: Command) -> Running {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let (sender, lines) = channel();
     let stdout = BufReader::new(child.stdout.take().unwrap());
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     Running { child, lines, out: String::new() }
+}
+
+/// Runs it to its end, under the eyes of `each`: see [`trace::run`].
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn traced(
+    publisher: &Publisher,
+    arguments: &[&str],
+    calls: &[(i64, &'static str)],
+    each: impl FnMut(&Call) -> Then,
+) -> Ended {
+    let mut command = publisher.publish_command();
+    command.args(arguments);
+    // Files, as nobody reads what it says before it has ended.
+    let dir = TempDir::new("traced");
+    let path = |name: &str| dir.path().join(name);
+    let mut held = trace::held(&command);
+    held.stdout(std::fs::File::create(path("out")).unwrap()).stderr(std::fs::File::create(path("err")).unwrap());
+    let code = trace::run(held.spawn().unwrap(), calls, each).unwrap_or(-1);
+    let said = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    Ended { code, out: said("out"), err: said("err") }
 }
 
 impl Running {

@@ -1,6 +1,7 @@
-//! Ten nodes, their clients, and releases of one zone.
+//! Nodes, ten of them but where few are enough, their clients, and releases of one zone.
 
 use crate::clients::{Clients, NAMES};
+use crate::support::catchment::chaos;
 use crate::support::fleet::{Node, Publisher};
 use crate::support::peers::query;
 use crate::support::watch;
@@ -11,6 +12,9 @@ use std::time::{Duration, Instant};
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const NODES: usize = 10;
+/// Between two questions of a client: so that ten nodes are asked enough for their figures to show what breaks, and where figures don't matter.
+const PAUSE: Duration = Duration::from_millis(8);
+const LONG_PAUSE: Duration = Duration::from_millis(40);
 const A: u16 = 1;
 
 pub(crate) struct Fleet {
@@ -31,13 +35,22 @@ pub(crate) fn write(publisher: &Publisher, number: u8, names: &[&str]) {
 impl Fleet {
     /// Starts all of it; release 1 is served.
     pub(crate) fn start(label: &str, store: Option<String>) -> Fleet {
+        Fleet::of(label, store, NODES, PAUSE)
+    }
+
+    /// The same with so few nodes, which few ask.
+    pub(crate) fn small(label: &str, store: Option<String>, nodes: usize) -> Fleet {
+        Fleet::of(label, store, nodes, LONG_PAUSE)
+    }
+
+    fn of(label: &str, store: Option<String>, nodes: usize, pause: Duration) -> Fleet {
         let publisher = Publisher::new(label, store).unwrap();
         write(&publisher, 1, &NAMES);
         publisher.publish().unwrap();
-        let nodes: Vec<Node> = (0..NODES).map(|n| Node::start(&publisher, n).unwrap()).collect();
+        let nodes: Vec<Node> = (0..nodes).map(|n| Node::start(&publisher, n).unwrap()).collect();
         let addrs: Vec<SocketAddr> = nodes.iter().map(|node| node.addr).collect();
         arrived(&addrs, 1).unwrap();
-        Fleet { clients: Clients::start(&addrs), nodes, publisher }
+        Fleet { clients: Clients::start(&addrs, pause), nodes, publisher }
     }
 
     /// Writes the zone of this release.
@@ -58,7 +71,13 @@ impl Fleet {
 
     /// Waits until all do.
     pub(crate) fn wait_all(&self, number: u8) {
-        self.wait(&Vec::from_iter(0..NODES), number);
+        self.wait(&Vec::from_iter(0..self.nodes.len()), number);
+    }
+
+    /// The release that each node says that it serves.
+    pub(crate) fn generations(&self) -> Vec<String> {
+        let said = |node: &Node| chaos(node.addr, "generation.server").expect("it answers");
+        self.nodes.iter().map(said).collect()
     }
 
     /// Waits until every client has had some answers since `forget`.

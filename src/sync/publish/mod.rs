@@ -78,6 +78,8 @@ use trial::Takers;
 
 /// So often a publish that lost the race starts again on the new head.
 pub const REBASES_MAX: usize = 8;
+/// Why a publisher who was not first stops.
+const STOPPED: &str = "and this publish was not to go on after it";
 /// So often blobs that vanished are put again before a publish gives up.
 const CHECKS_MAX: usize = 3;
 
@@ -424,7 +426,12 @@ impl Publisher {
             }
             rebased += 1;
             if options.on_conflict == OnConflict::Stop || rebased > REBASES_MAX {
-                return Err(self.too_often().await);
+                // Whoever was faster may have laid a trial, which leaves the head as it was.
+                let tip = self.tip().await?;
+                return Err(match tip.on_trial() {
+                    Some(on) => trial::is_on_trial(on, key),
+                    None => tip.conflict(STOPPED.into()),
+                });
             }
         }
     }
@@ -444,7 +451,7 @@ impl Publisher {
     /// Another publisher was faster, and this one does not go on.
     async fn too_often(&self) -> Error {
         match self.tip().await {
-            Ok(tip) => tip.conflict("and this publish was not to go on after it".into()),
+            Ok(tip) => tip.conflict(STOPPED.into()),
             Err(error) => error,
         }
     }

@@ -180,16 +180,10 @@ impl Publisher {
     /// Whether something else than this release may be published now. An abandoned trial is ended first; then the tip is another: true.
     pub(super) async fn ends_abandoned(&self, key: &KeyPair, tip: &Tip, now_secs: u64) -> Result<bool, Error> {
         let Some(on) = tip.on_trial() else { return Ok(false) };
-        let trial = on.trial.claims();
         if !tip.is_abandoned(now_secs) {
-            let by = on.trial.signers().next().unwrap_or(key.public().id());
-            return Err(Error::OnTrial {
-                by,
-                generation: trial.release.generation,
-                step: trial.step,
-                nodes: trial.nodes().len(),
-            });
+            return Err(is_on_trial(on, key));
         }
+        let trial = on.trial.claims();
         let generation = trial.release.generation;
         self.progress
             .note(&format!("the trial of release {generation} was abandoned: the channel is taken back first"));
@@ -223,6 +217,13 @@ impl Publisher {
         trust.judge(&on.manifest).map_err(refused_once)?;
         Ok(Head { trial: Some(on), ..head.clone() })
     }
+}
+
+/// Why nothing else is published meanwhile.
+pub(super) fn is_on_trial(on: &OnTrial, key: &KeyPair) -> Error {
+    let trial = on.trial.claims();
+    let by = on.trial.signers().next().unwrap_or(key.public().id());
+    Error::OnTrial { by, generation: trial.release.generation, step: trial.step, nodes: trial.nodes().len() }
 }
 
 /// The manifests of a head and of what is on trial beside it.
