@@ -425,7 +425,7 @@ fn flags_are_documented_and_exit_codes_told() {
     for command in others.map(|command| vec![command]).into_iter().chain(keyset) {
         let (code, help, _) = run(&[&command[..], &["--help"]].concat(), here);
         assert_eq!(code, 0, "{command:?}");
-        let words = help.split_whitespace().map(|word| word.trim_end_matches([',', '.', ';', ')']));
+        let words = help.split_whitespace().map(|word| word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()));
         let flags: Vec<&str> = words.filter(|word| word.starts_with("--") && *word != "--help").collect();
         assert!(!flags.is_empty(), "{help}");
         for flag in flags {
