@@ -3,6 +3,9 @@
 
 mod support;
 
+use catchment::sync::key::KeyPair;
+use catchment::sync::key_set::KeySet;
+use catchment::sync::signed::Signed;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,6 +23,9 @@ fn checkout(label: &str) -> TempDir {
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     dir
 }
+
+/// What a channel's first release says.
+const BEGINS: &str = "note: dir:store has no channel prod yet: it begins there\n";
 
 const PUBLISH: [&str; 8] = ["publish", "zones", "--to", "dir:store", "--channel", "prod", "--key", "keys/prod.key"];
 
@@ -66,7 +72,8 @@ fn keys_are_private_and_never_overwritten() {
 
     std::fs::set_permissions(dir.path().join("keys/prod.key"), PermissionsExt::from_mode(0o644)).unwrap();
     let (code, _, err) = publish(&dir, &[]);
-    assert_eq!((code, err.as_str()), (0, "warning: keys/prod.key can be read by others: chmod 600 keys/prod.key\n"));
+    let warning = "warning: keys/prod.key can be read by others: chmod 600 keys/prod.key\n";
+    assert_eq!((code, err), (0, format!("{warning}{BEGINS}")));
     // From the environment; never from the command line.
     let key = String::from_utf8(before).unwrap();
     let mut command = catchment();
@@ -92,12 +99,11 @@ fn keys_are_private_and_never_overwritten() {
 fn from_a_checkout_to_a_release_and_back() {
     let dir = checkout("publish");
     let (code, out, err) = publish(&dir, &[]);
-    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!((code, err.as_str()), (0, BEGINS));
     assert!(done(&out).starts_with("published 1.1: 2 zones, 2 added, 0 changed, 0 removed; 3 blobs, "), "{out}");
-    let (code, out, err) = publish(&dir, &["--wait"]);
+    let (code, out, err) = publish(&dir, &[]);
     assert_eq!((code, err.as_str()), (0, ""));
-    let unchanged = "nothing changed: 1.1 stays the head, 2 zones; its freshness was signed again\n";
-    assert_eq!(out, format!("{unchanged}no node has reported: there was none to wait for\n"));
+    assert_eq!(out, "nothing changed: 1.1 stays the head, 2 zones; its freshness was signed again\n");
 
     dir.write("zones/example.com.zone", zone(2));
     let (code, out, err) = publish(&dir, &["--json"]);
@@ -125,6 +131,84 @@ fn from_a_checkout_to_a_release_and_back() {
     let (code, out, err) = of(&dir, "status", &[]);
     assert_eq!((code, err.as_str()), (0, ""), "no node is out of step where there is none");
     assert!(out.starts_with("channel prod: head 1.3, said "), "{out}");
+}
+
+/// Nobody is known to serve what nobody reports: who waits for nodes is told that there is none.
+#[test]
+fn to_wait_for_no_node_is_no_success() {
+    let dir = checkout("nobody");
+    let wait = ["--wait", "--timeout", "1"];
+    let none = |generation: &str| {
+        format!(
+            "no node has reported lately: waiting for one that serves {generation}\n\
+             error: {generation} is the head, but no node that is waited for has reported within the last 60 s: \
+             is it the store that they follow? see catchment status\n"
+        )
+    };
+    let (code, out, err) = publish(&dir, &wait);
+    assert_eq!((code, err), (4, format!("{BEGINS}{}", none("1.1"))));
+    assert!(done(&out).starts_with("published 1.1: 2 zones, 2 added"), "it is published all the same: {out}");
+    dir.write("zones/example.com.zone", zone(2));
+    let (code, out, err) = publish(&dir, &[&wait[..], &["--json"]].concat());
+    assert_eq!((code, err), (4, none("1.2")));
+    let told = json(&out);
+    assert_eq!((&told["published"], &told["all-serve-it"]), (&true.into(), &false.into()), "{told}");
+    let to = ["--channel", "prod", "--key", "keys/prod.key", "--to", "1.1"];
+    let (code, out, err) = of(&dir, "rollback", &[&to[..], &wait].concat());
+    assert_eq!((code, err), (4, none("1.3")));
+    assert!(out.starts_with("published 1.3 after 1.2: "), "{out}");
+}
+
+/// Makes the key set of a checkout one that was made in 2023.
+fn age(dir: &TempDir) {
+    let path = dir.path().join("keys/prod.keyset");
+    let set = Signed::<KeySet>::decode(&std::fs::read(&path).unwrap()).unwrap();
+    let root = std::fs::read_to_string(dir.path().join("keys/prod.root.key")).unwrap();
+    let root = KeyPair::from_text(&root, "the root key").unwrap();
+    let mut aged = set.claims().clone();
+    aged.time_secs = 1_700_000_000;
+    std::fs::write(path, Signed::sign(&aged, &[&root]).unwrap().bytes()).unwrap();
+}
+
+/// A store that is not the one that was meant, or that was emptied, has not the channel. It does not begin there by accident.
+#[test]
+fn a_channel_begins_where_that_is_meant() {
+    let dir = checkout("begins");
+    age(&dir);
+    let to = |store: &str, more: &[&str]| {
+        let mut command = PUBLISH;
+        command[3] = store;
+        run(&[&command[..], more].concat(), dir.path())
+    };
+    let refused = |store: &str, set: u32, made: &str| {
+        format!(
+            "error: nothing was published: {store} has no channel prod, and key set {set} of it was made at {made}: is that \
+             the store that is meant, or was it emptied? To begin the channel there: --first\n"
+        )
+    };
+    let aged = "2023-11-14T22:13:20Z";
+    assert_eq!(to("dir:store", &[]), (1, String::new(), refused("dir:store", 1, aged)));
+    assert!(!dir.path().join("store").exists(), "nothing was written");
+    let (code, out, err) = to("dir:store", &["--first"]);
+    assert_eq!((code, err.as_str()), (0, BEGINS));
+    assert!(done(&out).starts_with("published 1.1: "), "{out}");
+    // From then on it is the usual command: a mistyped store is told, and a flag that was left there too.
+    assert_eq!(to("dir:store", &[]).0, 0);
+    assert_eq!(to("dir:stoer", &[]), (1, String::new(), refused("dir:stoer", 1, aged)));
+    assert!(!dir.path().join("stoer").exists());
+    let (code, _, err) = to("dir:store", &["--first"]);
+    assert!(code == 1 && err.contains("dir:store has channel prod already, at 1.1; leave --first out"), "{err}");
+    // Where its keys were laid out somebody has meant it.
+    let (code, _, err) = run(&["keyset", "publish", "keys/prod.keyset", "--to", "dir:laid"], dir.path());
+    assert_eq!((code, err.as_str()), (0, ""));
+    let (code, out, err) = to("dir:laid", &[]);
+    assert!(code == 0 && err.is_empty() && done(&out).starts_with("published 1.1: "), "{out}{err}");
+    // Keys that have replaced others are of a channel that is somewhere.
+    let next = ["keyset", "next", "keys/prod.keyset", "--root", "keys/prod.root.key", "--out", "keys/v2.keyset"];
+    let (code, _, err) = run(&next, dir.path());
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = to("dir:other", &["--key-set", "keys/v2.keyset"]);
+    assert!(code == 1 && err.contains("dir:other has no channel prod, and key set 2 of it was made at 20"), "{err}");
 }
 
 #[test]
@@ -262,6 +346,101 @@ fn key_sets_roll_by_the_documented_commands() {
     dir.write("zones/example.com.zone", zone(3));
     assert!(done(&ok(&ci2)).starts_with("published 3.1 after 2.1: 2 zones, 0 added, 1 changed"));
     assert_eq!(head(&dir), "3.1");
+}
+
+/// A head whose key was removed is built upon no more, so nothing can be compared with it: a publish does not go on as if it were the first.
+#[test]
+fn nothing_is_compared_with_a_head_whose_key_was_removed() {
+    let dir = checkout("removed");
+    publish(&dir, &[]);
+    let ok = |arguments: &[&str]| {
+        let (code, out, err) = run(arguments, dir.path());
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out
+    };
+    ok(&["keygen", "--single", "--out", "keys/new"]);
+    let key = std::fs::read_to_string(dir.path().join("keys/prod.key")).unwrap();
+    let id = KeyPair::from_text(&key, "the first key").unwrap().public().id().to_string();
+    let next = ["keyset", "next", "keys/prod.keyset", "--root", "keys/prod.root.key", "--add", "keys/new.pub"];
+    ok(&[&next[..], &["--remove", &id, "--out", "keys/v2.keyset"]].concat());
+    ok(&["keyset", "publish", "keys/v2.keyset", "--to", "dir:store", "--key-set", "keys/prod.keyset"]);
+    let copy = |from: &str, to: &str| {
+        let copied = std::process::Command::new("cp").args(["-r", from, to]).current_dir(dir.path()).status();
+        assert!(copied.unwrap().success());
+    };
+    copy("store", "other");
+
+    // A zone goes, and nobody can see it.
+    std::fs::remove_file(dir.path().join("zones/example.org.zone")).unwrap();
+    let new = ["--channel", "prod", "--key", "keys/new.key", "--key-set", "keys/v2.keyset"];
+    let publish_to =
+        |store: &str, more: &[&str]| run(&[&["publish", "zones", "--to", store], &new[..], more].concat(), dir.path());
+    let objection = "removed-key: the key that signed the head, 1.1, was removed: all zones count as new, and nothing \
+                     shows what goes or changes\n";
+    for more in [&[][..], &["--canary", "10%"]] {
+        let (code, out, err) = publish_to("dir:store", more);
+        assert!(
+            out.starts_with("channel prod, after 1.1, which is not built upon: 1 added, 0 changed, 0 removed\n"),
+            "{out}"
+        );
+        assert_eq!(code, 5, "{err}");
+        for part in [
+            &format!("error: {objection}"),
+            "catchment rollback --to GENERATION",
+            "if it is meant: --allow removed-key\n",
+            "error: nothing was published, as guards object: removed-key;",
+        ] {
+            assert!(err.contains(part), "no `{part}` in:\n{err}");
+        }
+    }
+    let planned = ["plan", "zones", "--of", "dir:store", "--channel", "prod", "--json"];
+    let (code, out, _) = run(&planned, dir.path());
+    let plan = json(&out);
+    assert_eq!((code, &plan["stopped-by"]), (2, &serde_json::json!(["removed-key"])));
+    assert_eq!((&plan["head"], &plan["not-built-upon"]), (&serde_json::Value::Null, &"1.1".into()));
+
+    // The way that the guard names: what was right is signed once more, and compared with from then on.
+    let back = [&["rollback", "--of", "dir:store", "--to", "1.1"], &new[..]].concat();
+    assert!(ok(&back).starts_with("published 2.1 after 1.1: 2 zones"));
+    let (code, out, err) = publish_to("dir:store", &[]);
+    assert!(code == 5 && out.contains("\n- example.org. goes: serial 1, 34 records\n"), "{out}{err}");
+    assert!(err.contains("error: zone-removal: ") && !err.contains("removed-key"), "{err}");
+    // Or it is meant.
+    let (code, out, err) = publish_to("dir:other", &["--allow", "removed-key"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains(&format!("allowed: {objection}")), "{err}");
+    assert!(done(&out).starts_with("published 2.1 after 1.1: 1 zone, 1 added"), "{out}");
+    let (code, _, err) = run(&["verify", "--of", "dir:other"], dir.path());
+    assert_eq!(code, 0, "{err}");
+}
+
+/// Each flag of the commands on a store stands in the guides, and those that move the head say what their exit codes mean.
+#[test]
+fn flags_are_documented_and_exit_codes_told() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read_to_string(here.join("docs").join(name)).unwrap();
+    let guides = read("sync.md") + &read("publishing.md");
+    let keyset = ["next", "sign", "publish", "show"].map(|command| vec!["keyset", command]);
+    let others = ["keygen", "plan", "publish", "promote", "rollback", "refresh", "releases", "status", "verify", "gc"];
+    for command in others.map(|command| vec![command]).into_iter().chain(keyset) {
+        let (code, help, _) = run(&[&command[..], &["--help"]].concat(), here);
+        assert_eq!(code, 0, "{command:?}");
+        let words = help.split_whitespace().map(|word| word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()));
+        let flags: Vec<&str> = words.filter(|word| word.starts_with("--") && *word != "--help").collect();
+        assert!(!flags.is_empty(), "{help}");
+        for flag in flags {
+            // Not as the beginning of a longer one.
+            let ends = |after: &str| !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+            assert!(guides.split(flag).skip(1).any(ends), "{flag} of {command:?} is in no guide");
+        }
+    }
+    for command in ["publish", "promote", "rollback"] {
+        let (_, help, _) = run(&[command, "--help"], here);
+        let codes = help.split("\nExit codes: ").nth(1).unwrap_or_else(|| panic!("{command}: {help}"));
+        let codes = codes.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(codes.starts_with("0 done, also if there was nothing to do; 1 failed; 2 the command line"), "{codes}");
+        assert!(codes.contains("; 3 another publisher was faster") && codes.contains("or none reports ("), "{codes}");
+    }
 }
 
 /// Waits until the clock of file times has left behind the tick in which the zones were written.

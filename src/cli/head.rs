@@ -8,6 +8,10 @@ use crate::sync::publish::{Error, Outcome, Publisher};
 use crate::sync::store::address::Address;
 use std::process::ExitCode;
 
+/// Exit codes of both.
+pub(super) const EXIT_CODES: &str = "Exit codes: 0 done, also if there was nothing to do; 1 failed; 2 the command line is wrong; \
+    3 another publisher was faster, or nothing is on trial; 4 the head was moved, but not all nodes serve it in time, or none reports (--wait).";
+
 /// Arguments of both.
 #[derive(Debug, clap::Args)]
 pub(super) struct Head {

@@ -1,12 +1,13 @@
 //! `catchment promote`.
 
-use super::head::Head;
+use super::head::{EXIT_CODES, Head};
 use super::store::now_secs;
 use crate::sync::publish::Outcome;
 use std::process::ExitCode;
 
 /// Arguments of `catchment promote`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(flatten)]
     head: Head,

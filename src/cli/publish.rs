@@ -4,15 +4,18 @@ use super::done;
 use super::plan::Judged;
 use super::proposed::{Proposed, Zones};
 use super::store::{Trusted, Wait, block_on, now_secs, print_json, publisher, read_secret, told, waited};
-use super::waves::{Trying, Waves};
+use super::waves::{Trying, Waves, Way};
+use crate::calendar;
 use crate::counted::counted;
 use crate::sync::channel::Channel;
+use crate::sync::key_set::KeySet;
 use crate::sync::publish::fleet::Waited;
 use crate::sync::publish::guard::judge;
 use crate::sync::publish::plan::Plan;
 use crate::sync::publish::proposal::{Proposal, Review};
+use crate::sync::publish::tip::Tip;
 use crate::sync::publish::wave::ask::{self, Question};
-use crate::sync::publish::{Error, OnConflict, Options, Outcome, Published};
+use crate::sync::publish::{Error, OnConflict, Options, Outcome, Published, Publisher};
 use crate::sync::store::address::Address;
 use crate::sync::zone_name::ZoneName;
 use serde_json::Value;
@@ -20,8 +23,16 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Instant;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, also if there was nothing to do; 1 failed; 2 the command line is wrong; \
+    3 another publisher was faster, is at work, or has ended our trial; 4 published, but not all nodes serve it in time, or none reports (--wait, waves); \
+    5 guards object; 6 tried on some nodes, and taken back.";
+
+/// A channel begins without a word if its keys are not older.
+const NEW_KEYS_SECS: u64 = 60 * 60;
+
 /// Arguments of `catchment publish`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(flatten)]
     proposed: Proposed,
@@ -36,6 +47,9 @@ pub struct Arguments {
     key: String,
     #[command(flatten)]
     trusted: Trusted,
+    /// Begin the channel in this store, though its keys are not new; without it, only keys of the last hour begin one
+    #[arg(long)]
+    first: bool,
     /// What to do when another publisher is faster: apply our changes to its release, or stop with exit code 3
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnConflict::Rebase)]
     on_conflict: OnConflict,
@@ -102,8 +116,18 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
     let document: Mutex<Option<Value>> = Mutex::default();
     let questions: Mutex<Vec<Box<dyn Question>>> = Mutex::default();
     block_on(async {
+        let tip = match publisher.tip().await {
+            Err(Error::NoChannel(_)) => None,
+            tip => Some(tip?),
+        };
+        arguments.begin(&publisher, tip.as_ref(), &options)?;
         let how = (&arguments.wait, *json);
-        let trying = Trying::prepare(&publisher, &key, &settings.waves, how, began).await?;
+        let (trying, unfit) = match Trying::prepare(&publisher, &key, &settings.waves, tip.as_ref(), how, began).await?
+        {
+            Way::AtOnce => (None, None),
+            Way::Try(trying) => (Some(trying), None),
+            Way::Unfit(why) => (None, Some(why)),
+        };
         let review = |plan: &Plan| {
             if trying.is_some() {
                 *questions.lock().expect("nobody panics") = ask::about(plan);
@@ -111,11 +135,17 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
             publisher.progress.end();
             let objections = judge(plan, &zones.faulty, &settings.guards, options.now_secs);
             let judged = Judged { channel, plan, objections: &objections };
-            if !json {
-                return judged.tell();
+            if *json {
+                *document.lock().expect("nobody panics") = Some(judged.json());
+                judged.verdict()?;
+            } else {
+                judged.tell()?;
             }
-            *document.lock().expect("nobody panics") = Some(judged.json());
-            judged.verdict()
+            // Where nothing changes there is nothing to try.
+            match &unfit {
+                Some(why) if !plan.changes.is_empty() => Err(Error::Release(why.clone())),
+                _ => Ok(()),
+            }
         };
         let make = |names: &[ZoneName]| zones.make(names);
         let review: Option<(&Review, _)> = Some((&review, proposed.listing()));
@@ -145,6 +175,29 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
         tell(&outcome, wait.as_ref(), *json, plan);
         Ok(waited(wait.as_ref(), generation))
     })
+}
+
+impl Arguments {
+    /// A channel begins where somebody means it to: with keys that were just made, where it was laid out, or with `--first`. Else a store
+    /// without it is another one than was meant, or was emptied.
+    fn begin(&self, publisher: &Publisher, tip: Option<&Tip>, options: &Options) -> Result<(), Error> {
+        let Arguments { to, channel, first, .. } = self;
+        let refused = |why: String| Err(Error::Release(format!("nothing was published: {why}")));
+        if let Some(head) = tip.and_then(Tip::generation).filter(|_| *first) {
+            return refused(format!("{to} has channel {channel} already, at {head}; leave --first out"));
+        }
+        // Without a key set there is none to lay out.
+        let (None, Some(set)) = (tip, &options.first_key_set) else { return Ok(()) };
+        let KeySet { version, time_secs, .. } = *set.claims();
+        if !first && (version > 1 || options.now_secs.saturating_sub(time_secs) > NEW_KEYS_SECS) {
+            let made = calendar::text(time_secs);
+            return refused(format!(
+                "{to} has no channel {channel}, and key set {version} of it was made at {made}: is that the store that is meant, or was it emptied? To begin the channel there: --first"
+            ));
+        }
+        publisher.progress.note(&format!("{to} has no channel {channel} yet: it begins there"));
+        Ok(())
+    }
 }
 
 pub(super) fn generation(outcome: &Outcome) -> crate::sync::channel::Generation {
@@ -184,7 +237,6 @@ pub(super) fn tell(outcome: &Outcome, wait: Option<&Waited>, json: bool, plan: O
     }
     if let Some(fleet) = fleet.filter(|_| all && !json) {
         done(&match fleet.nodes.len() {
-            0 => "no node has reported: there was none to wait for".into(),
             1 => "the only node serves it".into(),
             nodes => format!("all {nodes} nodes serve it"),
         });

@@ -1,6 +1,6 @@
 //! `catchment rollback`.
 
-use super::head::Head;
+use super::head::{EXIT_CODES, Head};
 use super::store::now_secs;
 use crate::sync::channel::Generation;
 use crate::sync::key::KeyPair;
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 /// Arguments of `catchment rollback`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(flatten)]
     head: Head,

@@ -88,10 +88,17 @@ fn show(fleets: &[Fleet], arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// A release on trial: at whom, and since when.
+pub(super) fn place(trial: &Tried) -> String {
+    let Tried { generation, step, nodes, age_secs, .. } = trial;
+    let named: Vec<String> = nodes.iter().map(|node| printable(node)).collect();
+    let named = listed(&named, NAMED_MAX);
+    format!("{generation} is on trial at {named} (step {step}, begun {age_secs} s ago)")
+}
+
 /// A release on trial: at whom, and what becomes of it.
 fn on_trial(trial: &Tried, fleet: &Fleet) -> String {
-    let Tried { generation, back, step, nodes, age_secs, deadline_secs, abandoned } = trial;
-    let named: Vec<String> = nodes.iter().map(|node| printable(node)).collect();
+    let Tried { generation, back, age_secs, deadline_secs, abandoned, .. } = trial;
     let reports = || fleet.nodes.iter().filter_map(|node| node.report.as_ref());
     let serving = reports().filter(|report| report.serving.is_some_and(|serving| serving.generation == *generation));
     let still: Vec<Option<u64>> = serving.map(|report| report.trial.map(|trial| trial.back_secs)).collect();
@@ -108,10 +115,7 @@ fn on_trial(trial: &Tried, fleet: &Fleet) -> String {
         }
         None => "no node serves it yet".into(),
     };
-    format!(
-        "{generation} is on trial at {} (step {step}, begun {age_secs} s ago): {what_next}",
-        listed(&named, NAMED_MAX)
-    )
+    format!("{}: {what_next}", place(trial))
 }
 
 fn table(fleet: &Fleet) -> String {

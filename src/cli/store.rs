@@ -5,7 +5,7 @@ use crate::counted::counted;
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::key::{KEY_FILE_MAX, KeyPair, PublicKey};
 use crate::sync::key_set::{KeySet, Roots};
-use crate::sync::publish::fleet::Waited;
+use crate::sync::publish::fleet::{AGE_MAX, Waited};
 use crate::sync::publish::tip::Anchor;
 use crate::sync::publish::{Error, Progress, Publisher, Step};
 use crate::sync::signed::{DOCUMENT_LEN_MAX, Signed};
@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Exit code: another publisher was faster.
 pub(super) const CONFLICT: u8 = 3;
-/// Exit code: published, but not all nodes serve it in time.
+/// Exit code: published, but not all nodes serve it in time, or there is none.
 pub(super) const TIMED_OUT: u8 = 4;
 
 /// Exit code: guards object.
@@ -215,7 +215,7 @@ impl Progress for Bars {
 /// Waiting for nodes, for commands that move the head.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Wait {
-    /// Wait until all nodes that report serve it
+    /// Wait until all nodes that report serve it, one at least
     #[arg(long)]
     wait: bool,
     /// Seconds to wait; exit code 4 after that
@@ -236,9 +236,12 @@ impl Wait {
         }
         let mut told = None;
         let each = |fleet: &crate::sync::publish::fleet::Fleet, there: usize| {
-            if told != Some(there) && !fleet.nodes.is_empty() {
-                complain(&format!("{generation} is served by {there} of {}", counted(fleet.nodes.len(), "node")));
-                told = Some(there);
+            let nodes = fleet.nodes.len();
+            if told.replace((there, nodes)) != Some((there, nodes)) {
+                complain(&match nodes {
+                    0 => format!("no node has reported lately: waiting for one that serves {generation}"),
+                    nodes => format!("{generation} is served by {there} of {}", counted(nodes, "node")),
+                });
             }
         };
         publisher.wait(generation, self.timeout(), each).await.map(Some)
@@ -248,6 +251,13 @@ impl Wait {
 /// The code for how a wait ended; says who is missing.
 pub(super) fn waited(waited: Option<&Waited>, generation: Generation) -> ExitCode {
     let Some(Waited::TimedOut(fleet)) = waited else { return ExitCode::SUCCESS };
+    if fleet.nodes.is_empty() {
+        complain(&format!(
+            "error: {generation} is the head, but no node that is waited for has reported within the last {} s: is it the store that they follow? see catchment status",
+            AGE_MAX.as_secs()
+        ));
+        return ExitCode::from(TIMED_OUT);
+    }
     let late = fleet.nodes.iter().filter(|node| {
         let serving = node.report.as_ref().and_then(|report| report.serving);
         serving.is_none_or(|serving| serving.generation < generation)

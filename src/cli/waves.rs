@@ -3,14 +3,15 @@
 use super::store::{CONFLICT, TIMED_OUT, Wait, failed, now_secs, print_json, waited};
 use super::{complain, done, printable};
 use crate::config::document::duration_from_text;
+use crate::config::publish::NO_CANARY;
 use crate::counted::{counted, many};
 use crate::sync::channel::Generation;
 use crate::sync::key::KeyPair;
 use crate::sync::publish::fleet::Waited;
-use crate::sync::publish::tip::Held;
-use crate::sync::publish::trial::Takers;
+use crate::sync::publish::tip::{Held, Tip};
+use crate::sync::publish::trial::{Ended, Takers};
 use crate::sync::publish::wave::ask::{Asker, Question};
-use crate::sync::publish::wave::choose::{Canary, Unfit, steps};
+use crate::sync::publish::wave::choose::{Canary, NotACanary, Unfit, steps};
 use crate::sync::publish::wave::course::{Course, Passed, Told, Why};
 use crate::sync::publish::wave::observe::Observer;
 use crate::sync::publish::wave::share::Share;
@@ -32,7 +33,7 @@ const NAMED_MAX: usize = 5;
 #[command(next_help_heading = "Waves")]
 pub(super) struct Waves {
     /// Try it first on these nodes: a share of those that report (10%), or names with commas between them
-    #[arg(long, value_name = "NODES")]
+    #[arg(long, value_name = "NODES", value_parser = canary)]
     canary: Option<Canary>,
     /// Watch the nodes of each wave for so long [default: 2m]
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -52,6 +53,14 @@ pub(super) struct Waves {
     /// Everyone at once, whatever publish.toml says
     #[arg(long, conflicts_with_all = ["canary", "soak", "waves", "margin", "min_queries", "deadline"])]
     at_once: bool,
+}
+
+/// What publish.toml calls none has a flag of its own here: nobody is to read `none` for the name of a node.
+fn canary(text: &str) -> Result<Canary, String> {
+    match text {
+        NO_CANARY => Err("for everyone at once, whatever publish.toml says, give --at-once instead".into()),
+        text => text.parse().map_err(|error: NotACanary| error.to_string()),
+    }
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -88,6 +97,16 @@ impl Waves {
     }
 }
 
+/// How a release comes to its nodes.
+pub(super) enum Way<'a> {
+    /// To everyone at once.
+    AtOnce,
+    /// To some first.
+    Try(Trying<'a>),
+    /// It was to be tried, and can't be: why. Only what changes nothing is published.
+    Unfit(String),
+}
+
 /// A release that is about to be tried.
 pub(super) struct Trying<'a> {
     pub(super) publisher: &'a Publisher,
@@ -102,51 +121,48 @@ pub(super) struct Trying<'a> {
 }
 
 impl<'a> Trying<'a> {
-    /// Chooses who tries it. `None`: nobody, as it is to be the head at once.
+    /// Chooses who tries it. `tip`: the channel's state, if it has one.
     pub(super) async fn prepare(
         publisher: &'a Publisher,
         key: &'a KeyPair,
         settings: &'a Settings,
+        tip: Option<&Tip>,
         (wait, json): (&'a Wait, bool),
         began: Instant,
-    ) -> Result<Option<Trying<'a>>, Error> {
+    ) -> Result<Way<'a>, Error> {
         let Some(canary) = &settings.canary else {
             if *settings != Settings::default() {
                 publisher.progress.note("no canary is set: this release is for everyone at once");
             }
-            return Ok(None);
+            return Ok(Way::AtOnce);
         };
-        let unfit = |why: &str| Error::Release(format!("nothing was published, as it can't be tried: {why}"));
-        let head = match publisher.tip().await {
-            Ok(tip) => match tip.held() {
-                // Its key was removed: nodes that serve it could not be told to go back to it.
-                None if tip.state.head.is_some() => {
-                    return Err(unfit(
-                        "the head is none that could be gone back to, as the key that signed it is no longer one of the channel's; publish to everyone with --at-once",
-                    ));
-                }
-                held => held,
-            },
-            Err(Error::NoChannel(_)) => None,
-            Err(error) => return Err(error),
-        };
-        let Some(head) = head else {
-            publisher.progress.note("there is no release to go back to: this one is for everyone at once");
-            return Ok(None);
+        let unfit = |why: &str| Ok(Way::Unfit(format!("nothing was published, as it can't be tried: {why}")));
+        let head = match tip.map(|tip| (tip.held(), &tip.state.head)) {
+            Some((Some(head), _)) => head,
+            // Its key was removed: nodes that serve it could not be told to go back to it.
+            Some((None, Some(_))) => {
+                return unfit(
+                    "the head is none that could be gone back to, as the key that signed it is no longer one of the channel's; publish to everyone with --at-once",
+                );
+            }
+            Some((None, None)) | None => {
+                publisher.progress.note("there is no release to go back to: this one is for everyone at once");
+                return Ok(Way::AtOnce);
+            }
         };
         let observer = Observer::start(publisher).await?;
-        let steps = steps(&observer.fleet(), canary, &settings.then, &head.manifest).map_err(|why| {
-            let remedy = match why {
-                Unfit::NoNodes => "; see catchment status, or publish to everyone with --at-once",
-                _ => "",
-            };
-            unfit(&format!("{why}{remedy}"))
-        })?;
+        let steps = match steps(&observer.fleet(), canary, &settings.then, &head.manifest) {
+            Ok(steps) => steps,
+            Err(why @ Unfit::NoNodes) => {
+                return unfit(&format!("{why}; see catchment status, or publish to everyone with --at-once"));
+            }
+            Err(why) => return unfit(&why.to_string()),
+        };
         let runs_behind = |node: &&String| observer.report(node).is_some_and(|(report, _)| report.delay_secs > 0);
         if let Some(node) = steps[0].iter().find(runs_behind) {
-            return Err(unfit(&format!("{node} runs behind, by its setting `delay`, and tries nothing; name others")));
+            return unfit(&format!("{node} runs behind, by its setting `delay`, and tries nothing; name others"));
         }
-        Ok(Some(Trying { publisher, key, settings, wait, json, began, observer, steps }))
+        Ok(Way::Try(Trying { publisher, key, settings, wait, json, began, observer, steps }))
     }
 
     /// Who is first.
@@ -244,8 +260,17 @@ impl<'a> Trying<'a> {
     async fn take_back(&self, release: Held, stop: &Stop, passed: Vec<Value>, plan: Option<Value>) -> ExitCode {
         let generation = release.generation;
         let reasons = stop.reasons();
-        reasons.iter().for_each(|reason| complain(&printable(&format!("error: {reason}"))));
+        let complain_of_all = || reasons.iter().for_each(|reason| complain(&printable(&format!("error: {reason}"))));
+        // Whoever interrupts is answered at once. What was seen of nodes may come from nothing but the end of the trial.
+        let is_interrupted = matches!(stop, Stop::Signal(_));
+        if is_interrupted {
+            complain_of_all();
+        }
         let back = self.publisher.take_back(self.key, Some(release), now_secs()).await;
+        if !is_interrupted && !matches!(back, Err(Error::NoTrial { .. })) {
+            complain_of_all();
+        }
+        let mut ended = None;
         let (code, outcome) = match &back {
             Ok(back) => {
                 complain(&format!(
@@ -256,7 +281,9 @@ impl<'a> Trying<'a> {
                 (ExitCode::from(TAKEN_BACK), json!({ "generation": back.generation.to_string() }))
             }
             Err(error @ Error::NoTrial { .. }) => {
-                complain(&format!("error: somebody else has ended the trial meanwhile: {error}"));
+                ended = self.publisher.ended(release).await.ok().flatten();
+                let how = ended.as_ref().map_or_else(|| error.to_string(), |ended| how_it_ended(generation, ended));
+                complain(&format!("error: somebody else has ended the trial meanwhile: {how}"));
                 (ExitCode::from(CONFLICT), Value::Null)
             }
             Err(error) => {
@@ -271,7 +298,7 @@ impl<'a> Trying<'a> {
         if self.json {
             print_json(&json!({
                 "published": false, "tried": generation.to_string(), "waves": passed, "reasons": reasons,
-                "taken-back": outcome, "plan": plan,
+                "taken-back": outcome, "ended": ended.as_ref().map(ended_json), "plan": plan,
             }));
         }
         code
@@ -303,6 +330,33 @@ impl Stop {
             }
         }
     }
+}
+
+/// What somebody else made of a release on trial.
+fn how_it_ended(tried: Generation, ended: &Ended) -> String {
+    let (Ended::Promoted(by) | Ended::TakenBack(by) | Ended::Replaced(by)) = ended else {
+        return format!("the key that signed {tried} was removed; its nodes go back by themselves");
+    };
+    let who = by.key.map_or_else(|| "somebody".into(), |key| format!("key {key}"));
+    let what = match (ended, by.same_as) {
+        (Ended::Promoted(_), _) => format!("promoted {tried}, and everyone is to serve it:"),
+        (Ended::TakenBack(_), _) => format!("took {tried} back, and everyone is to serve what was the head before:"),
+        (_, Some(same)) => format!("went back to the content of {same}:"),
+        (_, None) => "published another release:".into(),
+    };
+    format!("{who} {what} {} became the head", by.head)
+}
+
+/// The same for machines.
+fn ended_json(ended: &Ended) -> Value {
+    let (how, by) = match ended {
+        Ended::Promoted(by) => ("promoted", Some(by)),
+        Ended::TakenBack(by) => ("taken-back", Some(by)),
+        Ended::Replaced(by) => ("replaced", Some(by)),
+        Ended::Disowned => ("key-removed", None),
+    };
+    let key = by.and_then(|by| by.key).map(|key| key.to_string());
+    json!({ "how": how, "head": by.map(|by| by.head.to_string()), "key": key })
 }
 
 /// Ends with the name of the first signal to stop.

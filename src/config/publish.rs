@@ -28,7 +28,7 @@ pub struct PublishSettings {
 }
 
 /// What `canary` says to undo what the common table says.
-const NO_CANARY: &str = "none";
+pub const NO_CANARY: &str = "none";
 
 /// Reads those of a channel from the zones' directory; the defaults, if it has none.
 pub fn load(directory: &Path, channel: &Channel) -> Result<PublishSettings, ConfigError> {

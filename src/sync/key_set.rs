@@ -96,7 +96,7 @@ pub struct KeySet {
     pub channel: Channel,
     /// Only rises; 1 is the first.
     pub version: u32,
-    /// When it was made, in seconds since 1970, for people only.
+    /// When it was made, in seconds since 1970: for people, and for publishers that come upon a store without the channel.
     pub time_secs: u64,
     /// Who signs the next key set.
     pub roots: Roots,

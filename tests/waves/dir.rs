@@ -197,7 +197,8 @@ fn publishers_that_fight(fleet: &Fleet) {
     assert_eq!(code, 0, "{out}{err}");
     let ended = first.ended();
     assert_eq!(ended.code, 3, "{}{}", ended.out, ended.err);
-    assert!(ended.err.contains("somebody else has ended the trial meanwhile"), "{}", ended.err);
+    assert!(ended.err.starts_with("error: somebody else has ended the trial meanwhile: key "), "{}", ended.err);
+    assert!(ended.err.contains(" back, and everyone is to serve what was the head before: 1."), "{}", ended.err);
     fleet.wait_all(12);
     assert_eq!(fleet.clients.served(30), [CANARY]);
     // Without a trial there is nothing to finish.
@@ -343,6 +344,10 @@ fn who_can_not_try_it() {
         "{}",
         first.err
     );
+    // Where nothing changes there is nothing to try.
+    let again = publish(&publisher, &["--canary", "10%"]).ended();
+    assert_eq!((again.code, again.err.as_str()), (0, ""), "{}", again.out);
+    assert!(again.out.starts_with("nothing changed: 1.1 stays the head, 1 zone;"), "{}", again.out);
     write(&publisher, 2, &NAMES);
     let second = publish(&publisher, &["--canary", "10%"]).ended();
     assert_eq!(second.code, 1, "{}{}", second.out, second.err);
@@ -363,4 +368,7 @@ fn who_can_not_try_it() {
     let (code, _, err) =
         run(&["publish", "zones", "--to", "dir:x", "--channel", "c", "--key", "prod.key", "--canary", "0%"], dir);
     assert!(code == 2 && err.contains("give a share of the nodes"), "{err}");
+    let none = ["publish", "zones", "--to", "dir:x", "--channel", "c", "--key", "prod.key", "--canary", "none"];
+    let (code, _, err) = run(&none, dir);
+    assert!(code == 2 && err.contains("for everyone at once, whatever publish.toml says, give --at-once"), "{err}");
 }

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod by_hand;
 mod clients;
 mod command;
 mod commit;

@@ -13,6 +13,8 @@ impl Judged<'_> {
         json!({
             "channel": channel.as_str(),
             "head": plan.head.map(|head| head.to_string()),
+            "not-built-upon": plan.disowned.map(|head| head.to_string()),
+            "on-trial": plan.tried,
             "zones-before": plan.zones_before,
             "added": counts.added, "changed": counts.changed, "removed": counts.removed,
             "zones": plan.shown().iter().map(zone).collect::<Vec<_>>(),

@@ -14,6 +14,10 @@ const ANSWERS_MAX: usize = 8 << 10;
 impl Judged<'_> {
     pub(super) fn markdown(&self) -> String {
         let mut text = format!("### {}\n", self.headline());
+        if let Some(trial) = self.trial() {
+            text.push('\n');
+            text.push_str(&fenced("text", &format!("{trial}\n")));
+        }
         let verdict = match (self.objections.is_empty(), stopping(self.objections).is_empty()) {
             (true, _) => "",
             (false, true) => "\n**Guards object to what is allowed:**\n\n",

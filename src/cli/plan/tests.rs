@@ -1,4 +1,5 @@
 use super::*;
+use crate::sync::publish::fleet::Tried;
 use crate::sync::publish::guard::Settings;
 use crate::sync::publish::plan::Listing;
 use crate::sync::publish::plan::examples::{self, Texts};
@@ -54,6 +55,32 @@ error: zone-removal: zone example.org.: it disappears: serial 5, 2 records
         assert!(colored.contains(painted), "{colored}");
     }
     assert_eq!(uncolored(&colored), expected);
+}
+
+/// What is on trial is told under the headline, with what it means for a publish.
+#[test]
+fn what_is_on_trial() {
+    let mut plan = examples::plan(&OLD, &NEW, Listing { zones_max: 0, ..Listing::ALL });
+    let tried = |abandoned| Tried {
+        generation: "1.8".parse().unwrap(),
+        back: "1.9".parse().unwrap(),
+        step: 2,
+        nodes: ["ams1".into(), "fra1\n".into()].into(),
+        age_secs: 7,
+        deadline_secs: 300,
+        abandoned,
+    };
+    for (abandoned, expected) in [
+        (false, "until it is over a publish stops, with exit code 3"),
+        (true, "abandoned: a publish takes it back first"),
+    ] {
+        plan.tried = Some(tried(abandoned));
+        let judged = Judged { channel: &"prod".parse().unwrap(), plan: &plan, objections: &[] };
+        let line = format!("\n1.8 is on trial at ams1, fra1 (step 2, begun 7 s ago): {expected}\n");
+        assert!(judged.text(false).contains(&format!("1 added, 1 changed, 1 removed{line}")), "{}", judged.text(false));
+        assert!(judged.markdown().contains(&format!("\n```text{line}```\n")), "{}", judged.markdown());
+        assert_eq!(judged.json()["on-trial"]["abandoned"], abandoned);
+    }
 }
 
 fn uncolored(text: &str) -> String {
@@ -163,7 +190,7 @@ fn as_json() {
     assert_eq!(
         judged.json(),
         json!({
-            "channel": "prod", "head": "1.7", "zones-before": 3, "added": 1, "changed": 1, "removed": 1,
+            "channel": "prod", "head": "1.7", "not-built-upon": null, "on-trial": null, "zones-before": 3, "added": 1, "changed": 1, "removed": 1,
             "zones": [{
                 "zone": "example.com.", "change": "changed", "serial-before": 1, "serial": 2,
                 "records-removed": 3, "records-added": 4, "compared": true,

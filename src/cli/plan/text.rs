@@ -2,6 +2,7 @@
 
 use super::paint::painted;
 use super::{Judged, answers};
+use crate::cli::status::place;
 use crate::counted::{grouped, many};
 use crate::sync::publish::Counts;
 use crate::sync::publish::guard::Objection;
@@ -26,9 +27,10 @@ impl Judged<'_> {
     /// What changes, in a line.
     pub(super) fn headline(&self) -> String {
         let Judged { channel, plan, .. } = self;
-        let before = match plan.head {
-            None => ", first release".into(),
-            Some(head) => format!(", after {head}, {}", many(plan.zones_before, "zone")),
+        let before = match (plan.head, plan.disowned) {
+            (Some(head), _) => format!(", after {head}, {}", many(plan.zones_before, "zone")),
+            (None, Some(head)) => format!(", after {head}, which is not built upon"),
+            (None, None) => ", first release".into(),
         };
         let what = match plan.counts() {
             Counts { added: 0, changed: 0, removed: 0 } => "nothing changes".into(),
@@ -39,9 +41,22 @@ impl Judged<'_> {
         format!("channel {channel}{before}: {what}")
     }
 
+    /// What some nodes try meanwhile, in a line: what changes is told from the head all the same.
+    pub(super) fn trial(&self) -> Option<String> {
+        let tried = self.plan.tried.as_ref()?;
+        let meanwhile = match tried.abandoned {
+            true => "abandoned: a publish takes it back first",
+            false => "until it is over a publish stops, with exit code 3",
+        };
+        Some(format!("{}: {meanwhile}", place(tried)))
+    }
+
     /// What changes, zone by zone and record by record.
     pub(super) fn changes(&self, color: bool) -> String {
         let mut text = self.headline() + "\n";
+        if let Some(trial) = self.trial() {
+            let _ = writeln!(text, "{}", painted(&trial, '~', color));
+        }
         for change in self.plan.shown() {
             let sign = match (&change.old, &change.new) {
                 (None, _) => '+',

@@ -126,7 +126,7 @@ impl Publisher {
         match (&tip.state.head, &tip.disowned) {
             (Some(head), None) => self.read_content(&head.manifest.claims().root, |_| false).await,
             (Some(_), Some(refusal)) => {
-                self.progress.note(&format!("the head is not built upon: {refusal}; all zones are packed anew"));
+                self.progress.note(&format!("the head is not built upon: {refusal}"));
                 Ok(Content::default())
             }
             (None, _) => Ok(Content::default()),

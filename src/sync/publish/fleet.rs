@@ -1,6 +1,6 @@
 //! The nodes of a channel, as they report themselves.
 
-use super::tip::Held;
+use super::tip::{Held, Tip};
 use super::transfer::persist;
 use super::{Error, Publisher};
 use crate::calendar;
@@ -91,9 +91,9 @@ fn shown_some<T: std::fmt::Display, S: serde::Serializer>(value: &Option<T>, out
 /// How a wait for nodes ended.
 #[derive(Debug, Clone)]
 pub enum Waited {
-    /// All that report serve it.
+    /// All that report serve it, one at least.
     All(Fleet),
-    /// Time is up.
+    /// Time is up. Of the nodes that count, if there are any, some don't serve it.
     TimedOut(Fleet),
 }
 
@@ -102,6 +102,22 @@ impl Node {
     fn serves(&self, generation: Generation) -> bool {
         let serving = self.report.as_ref().and_then(|report| report.serving);
         serving.is_some_and(|serving| serving.generation >= generation)
+    }
+}
+
+impl Tip {
+    /// The release on trial, if one is, at this time in seconds since 1970.
+    pub fn tried(&self, now_secs: u64) -> Option<Tried> {
+        let trial = self.on_trial()?.trial.claims();
+        Some(Tried {
+            generation: trial.release.generation,
+            back: trial.back.generation,
+            step: trial.step,
+            nodes: trial.nodes().to_vec(),
+            age_secs: saturated(now_secs).saturating_sub(saturated(trial.time_secs)),
+            deadline_secs: trial.deadline_secs,
+            abandoned: self.is_abandoned(now_secs),
+        })
     }
 }
 
@@ -123,18 +139,7 @@ impl Publisher {
         };
         let judge = |(node, bytes, age): (String, Vec<u8>, Duration)| judge(node, &bytes, age, &releases, age_max);
         let nodes: Vec<Node> = reports.into_iter().filter(|(node, _, _)| is_node_name(node)).map(judge).collect();
-        let trial = tip.on_trial().map(|on| {
-            let trial = on.trial.claims();
-            Tried {
-                generation: trial.release.generation,
-                back: trial.back.generation,
-                step: trial.step,
-                nodes: trial.nodes().to_vec(),
-                age_secs: saturated(now_secs).saturating_sub(saturated(trial.time_secs)),
-                deadline_secs: trial.deadline_secs,
-                abandoned: tip.is_abandoned(now_secs),
-            }
-        });
+        let trial = tip.tried(now_secs);
         let is_abandoned = trial.as_ref().is_some_and(|trial| trial.abandoned);
         Ok(Fleet {
             channel: self.channel.clone(),
@@ -147,8 +152,8 @@ impl Publisher {
         })
     }
 
-    /// Waits until all nodes whose reports are younger than [`AGE_MAX`], and which have no delay, serve this release or a later one. `each` sees the nodes that
-    /// count, each time that they were looked at.
+    /// Waits until all nodes whose reports are younger than [`AGE_MAX`], and which have no delay, serve this release or a later one: one at
+    /// least, as nobody knows of a release that none is known to serve. `each` sees the nodes that count, each time that they were looked at.
     pub async fn wait(
         &self,
         generation: Generation,
@@ -163,7 +168,7 @@ impl Publisher {
             fleet.nodes.retain(|node| node.age_secs <= AGE_MAX.as_secs() && !is_delayed(node));
             let there = fleet.nodes.iter().filter(|node| node.serves(generation)).count();
             each(&fleet, there);
-            if there == fleet.nodes.len() {
+            if there > 0 && there == fleet.nodes.len() {
                 return Ok(Waited::All(fleet));
             }
             if tokio::time::Instant::now() + POLL > deadline {

@@ -11,7 +11,7 @@
 //! signatures   a zone is about to turn bogus
 //! ttl          a mistake would stay in caches for long
 //! answers      what is asked often gets no answer any more
-//! comparison   nothing can be said, as the head's version is lost
+//! comparison   nothing can be said, as the head is not built upon, or has lost its version
 //! ```
 //!
 //! Those that ask what changes have nothing to say about a channel's first release, nor about a zone that is new.
@@ -37,6 +37,8 @@ use std::fmt;
 pub enum Guard {
     /// A zone file has an error.
     CheckError,
+    /// The key that signed the head was removed.
+    RemovedKey,
     /// A zone of the head is gone.
     ZoneRemoval,
     /// Many of all zones change or go.
@@ -130,6 +132,7 @@ pub fn judge(plan: &Plan, faulty_files: &[String], settings: &Settings, now_secs
     for file in faulty_files {
         object(Guard::CheckError, None, Some(format!("{file} has errors: see above")));
     }
+    object(Guard::RemovedKey, None, comparison::of_head(plan));
     object(Guard::ZonesShare, None, share::of_zones(plan, settings));
     for change in &plan.changes {
         let zone = Some(&change.zone);
@@ -165,6 +168,9 @@ impl Guard {
     pub fn remedy(self) -> &'static str {
         match self {
             Guard::CheckError => "mend the file",
+            Guard::RemovedKey => {
+                "sign a release that was right once more, and publish after that: catchment rollback --to GENERATION, the head's if nobody else had the key"
+            }
             Guard::ZoneRemoval => "bring its file back",
             Guard::ZonesShare | Guard::ZoneShare => {
                 "look at the plan; make smaller steps, or raise the share in publish.toml"

@@ -92,7 +92,7 @@ impl Publisher {
     }
 
     /// A manifest of this channel by its digest; `None`: it is not there, or is not it.
-    async fn manifest(&self, name: &Digest) -> Result<Option<Signed<Manifest>>, Error> {
+    pub(super) async fn manifest(&self, name: &Digest) -> Result<Option<Signed<Manifest>>, Error> {
         let blobs = &self.store.blobs;
         let bytes = persist(|| blobs.get(name, DOCUMENT_LEN_MAX as u64)).await;
         let bytes = bytes.map_err(Error::store(format!("reading manifest {name}")))?;

@@ -381,8 +381,7 @@ impl Publisher {
                 }
             };
             if let Some((review, listing)) = proposal.review {
-                let head = tip.held().map(|held| held.generation);
-                let plan = self.plan_of(head, &content, mine, images, listing).await?;
+                let plan = self.plan_of(Some(&tip), &content, mine, images, listing).await?;
                 review(&self.answered(plan, &content, mine, proposal).await?)?;
             }
             let counts = mine.counts(&content);

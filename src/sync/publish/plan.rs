@@ -9,6 +9,7 @@ pub(crate) mod examples;
 
 use super::Counts;
 use super::answers::Answers;
+use super::fleet::Tried;
 use crate::sync::channel::Generation;
 use crate::sync::zone_name::ZoneName;
 use crate::zone::cores::{cores, in_parts};
@@ -21,6 +22,10 @@ pub struct Plan {
     pub head: Option<Generation>,
     /// Zones of that release.
     pub zones_before: u64,
+    /// The channel's head where it is not built upon, as the key that signed it was removed: nothing is compared with it.
+    pub disowned: Option<Generation>,
+    /// What some nodes try meanwhile: until that is over nothing else is published.
+    pub tried: Option<Tried>,
     /// Zones that are new, change or go, in canonical order.
     pub changes: Vec<ZoneChange>,
     /// So many of them are to be shown one by one.
@@ -92,7 +97,8 @@ impl Plan {
         });
         let differences = differences.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
         changes.iter_mut().zip(differences).for_each(|(change, difference)| change.difference = difference);
-        Ok(Plan { head, zones_before, changes, zones_max: listing.zones_max, answers: None })
+        let zones_max = listing.zones_max;
+        Ok(Plan { head, disowned: None, tried: None, zones_before, changes, zones_max, answers: None })
     }
 
     /// How many zones are new, change and go.

@@ -7,9 +7,9 @@ use super::content::Content;
 use super::images::{Images, Make};
 use super::plan::{Listing, Old, Plan, ZoneChange};
 use super::serials::Serials;
+use super::tip::Tip;
 use super::{Error, Publisher, Step};
 use crate::counted::counted;
-use crate::sync::channel::Generation;
 use crate::sync::zone_name::ZoneName;
 
 /// Looks at what is about to be published, each time that this is worked out: again if another publisher was faster. An error stops it.
@@ -47,8 +47,11 @@ impl<'a> Proposal<'a> {
 impl Publisher {
     /// What a publish at this time, in seconds since 1970, would change. Nothing is written; of a channel that is not there yet, all is new.
     pub async fn plan(&self, proposal: &mut Proposal<'_>, listing: Listing, now_secs: u64) -> Result<Plan, Error> {
-        let (head, content) = match self.tip().await {
-            Ok(tip) => (tip.held().map(|held| held.generation), self.zones(&tip).await?),
+        let (tip, content) = match self.tip().await {
+            Ok(tip) => {
+                let content = self.zones(&tip).await?;
+                (Some(tip), content)
+            }
             Err(Error::NoChannel(channel)) => {
                 self.progress.note(&format!("the store has no channel {channel} yet: this would be its first release"));
                 (None, Content::default())
@@ -62,14 +65,15 @@ impl Publisher {
         }
         proposal.complete(&content, None, now_secs)?;
         let changes = Changes::between(&content, &proposal.images);
-        let plan = self.plan_of(head, &content, &changes, &proposal.images, listing).await?;
+        let mut plan = self.plan_of(tip.as_ref(), &content, &changes, &proposal.images, listing).await?;
+        plan.tried = tip.and_then(|tip| tip.tried(now_secs));
         self.answered(plan, &content, &changes, proposal).await
     }
 
-    /// What these changes are of this head.
+    /// What these changes are of this tip, which has this content.
     pub(super) async fn plan_of(
         &self,
-        head: Option<Generation>,
+        tip: Option<&Tip>,
         content: &Content,
         changes: &Changes,
         images: &Images,
@@ -88,8 +92,11 @@ impl Publisher {
             ZoneChange::new(name.clone(), old, successor(wanted))
         });
         let has_zone = |zone: &_| changes.will_have(content, zone);
+        let head = tip.and_then(Tip::held).map(|held| held.generation);
         let plan = Plan::new(head, content.zones.len() as u64, changed.collect(), has_zone, listing);
         self.progress.at(Step::Comparing, count, Some(count));
-        plan.map_err(|(zone, error)| Error::Zones(format!("error: zone {zone}: {error}")))
+        let mut plan = plan.map_err(|(zone, error)| Error::Zones(format!("error: zone {zone}: {error}")))?;
+        plan.disowned = tip.filter(|tip| tip.disowned.is_some()).and_then(Tip::generation);
+        Ok(plan)
     }
 }

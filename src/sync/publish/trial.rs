@@ -29,8 +29,9 @@ use super::images::Images;
 use super::proposal::Proposal;
 use super::tip::Tip;
 use super::{Error, Options, Outcome, Published, Publisher, REBASES_MAX, history, manifest_of, refused_once, word_of};
+use crate::sync::channel::Generation;
 use crate::sync::head::{Head, State};
-use crate::sync::key::KeyPair;
+use crate::sync::key::{KeyId, KeyPair};
 use crate::sync::key_set::Use;
 use crate::sync::manifest::{Held, Manifest};
 use crate::sync::signed::Signed;
@@ -54,6 +55,33 @@ impl Takers {
         u32::try_from(secs).unwrap_or(u32::MAX)
     }
 }
+
+/// How a trial ended that somebody else put an end to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The content of the release on trial became the head.
+    Promoted(By),
+    /// The return release became the head.
+    TakenBack(By),
+    /// Another release became the head: somebody went back to an older one, say.
+    Replaced(By),
+    /// None did. The key that signed the release was removed, so that nobody believes it any more.
+    Disowned,
+}
+
+/// By what a trial ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The release that became the head.
+    pub head: Generation,
+    /// An older release with the same content.
+    pub same_as: Option<Generation>,
+    /// Whose word that was. Of a return release that is the head no more it is not known: it was signed with the trial.
+    pub key: Option<KeyId>,
+}
+
+/// Releases that are looked through for the one that ended a trial.
+const ENDED_SINCE_MAX: usize = 32;
 
 impl Tip {
     /// The release on trial, if one is.
@@ -175,6 +203,28 @@ impl Publisher {
             }
         }
         Err(self.too_often().await)
+    }
+
+    /// How the trial of this release ended; `None`: it goes on.
+    pub async fn ended(&self, release: Held) -> Result<Option<Ended>, Error> {
+        let tip = self.tip().await?;
+        if tip.on_trial().is_some_and(|on| on.manifest.held() == release) {
+            return Ok(None);
+        }
+        let history = self.history(&tip, ENDED_SINCE_MAX).await?;
+        // Whatever ends a trial is above both of its releases, or is the second of them.
+        let Some(at) = history.entries.iter().rposition(|entry| entry.generation() > release.generation) else {
+            return Ok(Some(Ended::Disowned));
+        };
+        let entry = &history.entries[at];
+        let by = By { head: entry.generation(), same_as: entry.same_as, key: entry.by };
+        if Some(by.head) == release.generation.next(release.generation.key_set) {
+            let word = tip.state.head.as_ref().filter(|_| at == 0).map(|head| &head.freshness);
+            return Ok(Some(Ended::TakenBack(By { key: word.and_then(|word| word.signers().next()), ..by })));
+        }
+        let tried = self.manifest(&release.manifest).await?;
+        let is_promoted = tried.is_some_and(|tried| tried.claims().root == entry.manifest.claims().root);
+        Ok(Some(if is_promoted { Ended::Promoted(by) } else { Ended::Replaced(by) }))
     }
 
     /// Whether something else than this release may be published now. An abandoned trial is ended first; then the tip is another: true.

@@ -34,6 +34,20 @@ fn usual_changes_are_nobodys_business() {
 }
 
 #[test]
+fn a_head_that_is_not_built_upon_is_no_first_release() {
+    let mut plan = plan(&[], &[("a", &zone(1, 1..=2, ""))], Listing::default());
+    plan.disowned = Some("1.7".parse().unwrap());
+    for (allow, expected) in [(None, vec![Guard::RemovedKey]), (Some(Guard::RemovedKey), vec![])] {
+        let settings = Settings { allow: allow.into_iter().collect(), ..Settings::default() };
+        let objections = judge(&plan, &[], &settings, NOW_SECS);
+        assert_eq!(stopping(&objections), expected);
+        let [found] = &objections[..] else { panic!("{objections:?}") };
+        assert_eq!((found.guard, &found.zone), (Guard::RemovedKey, &None));
+        assert!(found.why.starts_with("the key that signed the head, 1.7, was removed: "), "{}", found.why);
+    }
+}
+
+#[test]
 fn a_zone_goes() {
     let (old, more) = (zone(7, 1..=2, ""), zone(9, 1..=2_000, ""));
     let expected = [

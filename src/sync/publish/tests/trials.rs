@@ -1,6 +1,7 @@
 //! Releases on trial: laid, widened, promoted, taken back, abandoned; and what others may do meanwhile.
 
 use super::*;
+use crate::sync::publish::trial::{By, Ended};
 use crate::sync::trial::OnTrial;
 use crate::sync::trust::Verdict;
 
@@ -237,4 +238,44 @@ async fn a_roll_keeps_a_trial_or_drops_it() {
             assert_eq!(done.generation, generation("2.1"), "above all that may have been taken on trial");
         }
     }
+}
+
+/// Whoever was at work is told by whom and how it ended.
+#[tokio::test]
+async fn who_ended_it_and_how() {
+    let ours = Some(key(2).public().id());
+    let by =
+        |head: &str, same_as: Option<&str>, key| By { head: generation(head), same_as: same_as.map(generation), key };
+
+    let memory = Memory::default();
+    let (old, new, release) = laid(&memory).await;
+    let publisher = publisher(&memory);
+    assert_eq!(publisher.ended(release).await.unwrap(), None, "it goes on");
+    publisher.promote(&key(2), None, 170).await.unwrap();
+    let promoted = Ended::Promoted(by("1.4", None, ours));
+    assert_eq!(publisher.ended(release).await.unwrap(), Some(promoted.clone()));
+    published(&memory, &with(&new, "z4.example.", "x")).await;
+    assert_eq!(publisher.ended(release).await.unwrap(), Some(promoted), "whatever came after that");
+
+    let other = with(&old, "z9.example.", "nine");
+    let Outcome::Published(tried) = try_at(&memory, &other, &["x"], 200).await.unwrap() else { panic!() };
+    let release = Held { generation: tried.generation, manifest: tried.manifest };
+    publisher.roll_back(&key(2), generation("1.1"), 210).await.unwrap();
+    let replaced = Ended::Replaced(by("1.8", Some("1.1"), ours));
+    assert_eq!(publisher.ended(release).await.unwrap(), Some(replaced));
+
+    let memory = Memory::default();
+    let (old, _, release) = laid(&memory).await;
+    let publisher = super::publisher(&memory);
+    publisher.take_back(&key(2), None, 170).await.unwrap();
+    let back = |key| Some(Ended::TakenBack(by("1.3", Some("1.1"), key)));
+    assert_eq!(publisher.ended(release).await.unwrap(), back(ours));
+    published(&memory, &with(&old, "z4.example.", "x")).await;
+    assert_eq!(publisher.ended(release).await.unwrap(), back(None), "its manifest was signed with the trial");
+
+    let memory = Memory::default();
+    let (_, _, release) = laid(&memory).await;
+    let publisher = super::publisher(&memory);
+    publisher.lay_key_set(&key_set(2, &[3])).await.unwrap();
+    assert_eq!(publisher.ended(release).await.unwrap(), Some(Ended::Disowned));
 }

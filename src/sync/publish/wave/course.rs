@@ -131,7 +131,7 @@ impl Course<'_> {
         self.publisher.promote(self.key, Some(self.release), (self.clock)()).await
     }
 
-    /// Waits until all these nodes serve it. `Err` within: those that don't in time.
+    /// Waits until all these nodes serve it. `Err` within: those that don't in time, or never will, as they serve a later one.
     async fn until_served(
         &self,
         observer: &mut Observer<'_>,
@@ -146,6 +146,11 @@ impl Course<'_> {
             if late.is_empty() {
                 return Ok(Ok(()));
             }
+            let left = late.iter().filter(|node| self.has_left(observer, node));
+            let left: Vec<Fault> = left.map(|node| self.lateness(observer, node)).collect();
+            if !left.is_empty() {
+                return Ok(Err(left));
+            }
             if began.elapsed() + POLL > self.timeout {
                 return Ok(Err(late.into_iter().map(|node| self.lateness(observer, node)).collect()));
             }
@@ -156,6 +161,12 @@ impl Course<'_> {
     fn is_served_by(&self, observer: &Observer<'_>, node: &str) -> bool {
         let serving = observer.report(node).and_then(|(report, _)| report.serving);
         serving.is_some_and(|s| s.generation == self.release.generation && s.manifest == self.release.manifest)
+    }
+
+    /// Whether a node serves a later release: none goes down.
+    fn has_left(&self, observer: &Observer<'_>, node: &str) -> bool {
+        let serving = observer.report(node).and_then(|(report, _)| report.serving);
+        serving.is_some_and(|serving| serving.generation > self.release.generation)
     }
 
     fn lateness(&self, observer: &Observer<'_>, node: &str) -> Fault {
