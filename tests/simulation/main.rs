@@ -49,7 +49,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Threads that run seeds, each one at a time.
 const THREADS: usize = 2;
 /// So often at least the seeds that are always run meet each thing that can happen to a release on trial.
-const MET_MIN: u64 = 10;
+const MET_MIN: u64 = 2;
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
