@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Octets of a report.
 pub const REPORT_LEN_MAX: usize = 16 << 10;
+/// Nodes of a channel whose reports are read: names cost whoever may write reports nothing, so of more none is.
+pub const NODES_MAX: usize = 10_000;
 /// Addresses that a report tells.
 pub const ADDRESSES_MAX: usize = 16;
 /// Octets of a node's name (RFC 1035 section 3.3: it is told in one TXT string).

@@ -9,6 +9,7 @@ use catchment::sync::key::KeyPair;
 use catchment::sync::key_set::{KeySet, ReleaseKey, Roots, Use};
 use catchment::sync::manifest::Manifest;
 use catchment::sync::signed::Signed;
+use catchment::sync::trial::{DEADLINE_SECS_MAX, OnTrial};
 use std::sync::Arc;
 
 /// A lie.
@@ -50,7 +51,7 @@ pub(crate) fn tell(link: &Link, shelf: &Shelf, key: &str, max: u64) -> Option<Li
         }
         6 | 7 if key == STATE => shelf.old_state(chance.draw())?,
         6 | 7 => shelf.some_blob(chance.draw())?,
-        8 if key == STATE => forged(shelf, &there, chance.below(6))?,
+        8 if key == STATE => forged(shelf, &there, chance.below(8))?,
         _ => return None,
     };
     Some(Lie::Octets(octets))
@@ -88,6 +89,15 @@ fn forged(shelf: &Shelf, now: &[u8], how: u64) -> Option<Arc<[u8]>> {
         3 | 4 => {
             let old = shelf.state_on_trial()?.head?;
             State { head: Some(Head { trial: old.trial, ..head.clone() }), ..now }
+        }
+        // The trial of now, for all nodes and as long as can be, signed by a stranger.
+        5 | 6 => {
+            let on = head.trial.as_ref()?;
+            let all = (0..shelf.world.plan.nodes).map(|node| format!("node{node}"));
+            let mut trial = on.trial.claims().clone().with_nodes(all);
+            (trial.step, trial.deadline_secs) = (trial.step + 1, DEADLINE_SECS_MAX);
+            let on = OnTrial { trial: Signed::sign(&trial, &[&stranger]).ok()?, ..on.clone() };
+            State { head: Some(Head { trial: Some(on), ..head.clone() }), ..now }
         }
         // The state of another channel, whose root keys and release keys are the same.
         _ => State::decode(&other_channel(shelf)?).ok()?,

@@ -6,7 +6,7 @@
 //! world      time, log, violations             oracle     what was signed and what it holds: the truth to compare with
 //! network    latency, loss, partitions, death  shelf      a store's objects; `push`: channels as etcd has them; `lies`; `thief`
 //! disk       crashes, a full disk, rot         node, publisher, office: who takes part;  zones: what is published
-//! trials     releases on trial: who may serve them, and for how long
+//! trials     releases on trial: who may serve them, for how long, and who may end them;  met: what must have happened to some of them
 //! ```
 //!
 //! `cargo test --test simulation` runs 200 seeds of 50 nodes and three of 1,500. Other runs are asked for by the environment:
@@ -24,6 +24,7 @@
 mod chance;
 mod disk;
 mod lies;
+mod met;
 mod network;
 mod node;
 mod office;
@@ -39,6 +40,7 @@ mod trials;
 mod world;
 mod zones;
 
+use met::Tally;
 use plan::{Plan, Trouble};
 use run::{Ran, run};
 use std::sync::Mutex;
@@ -46,6 +48,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Threads that run seeds, each one at a time.
 const THREADS: usize = 2;
+/// So often at least the seeds that are always run meet each thing that can happen to a release on trial.
+const MET_MIN: u64 = 2;
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -64,11 +68,12 @@ fn plan_of(seed: u64, nodes: u32) -> Plan {
     plan
 }
 
-/// Runs these seeds and fails with the first that does not hold, made as small as can be.
-fn seeds(seeds: impl Iterator<Item = u64> + Send, nodes: u32) {
+/// Runs these seeds and fails with the first that does not hold, made as small as can be. Gives what they met.
+fn seeds(seeds: impl Iterator<Item = u64> + Send, nodes: u32) -> Tally {
     let began = std::time::Instant::now();
     let seeds = Mutex::new(seeds);
     let failed: Mutex<Option<(Plan, Ran)>> = Mutex::new(None);
+    let met = Mutex::new(Tally::default());
     let (count, slowest, applied) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let next = || world::lock(&failed).is_none().then(|| world::lock(&seeds).next()).flatten();
     std::thread::scope(|scope| {
@@ -80,6 +85,7 @@ fn seeds(seeds: impl Iterator<Item = u64> + Send, nodes: u32) {
                     count.fetch_add(1, Ordering::Relaxed);
                     slowest.fetch_max(ran.converged.as_millis() as u64, Ordering::Relaxed);
                     applied.fetch_add(ran.applied as u64, Ordering::Relaxed);
+                    world::lock(&met).append(&ran.met);
                     if ran.failure.is_some() {
                         world::lock(&failed).get_or_insert((plan, ran));
                     }
@@ -94,9 +100,12 @@ fn seeds(seeds: impl Iterator<Item = u64> + Send, nodes: u32) {
         applied.into_inner(),
         slowest.into_inner()
     );
+    let met = world::lock(&met).clone();
+    println!("{met:?}");
     if let Some((plan, ran)) = world::lock(&failed).take() {
         fail(plan, ran);
     }
+    met
 }
 
 /// Leaves out what is not needed to fail, and says how to see the rest.
@@ -136,7 +145,10 @@ fn seeds_of_fifty() {
     let asked = variable("SIM_SEEDS").unwrap_or("200".into());
     let (first, end) = asked.split_once("..").unwrap_or(("0", &asked));
     let bound = |text: &str| text.parse::<u64>().unwrap_or_else(|_| panic!("SIM_SEEDS={asked} is no range"));
-    seeds(bound(first)..bound(end), nodes);
+    let met = seeds(bound(first)..bound(end), nodes);
+    if ["SIM_SEEDS", "SIM_NODES", "SIM_WITHOUT"].iter().all(|name| variable(name).is_none()) {
+        assert_eq!(met.rarer_than(MET_MIN), [], "these seeds say too little of that: {met:?}");
+    }
 }
 
 /// As many as a large fleet has.

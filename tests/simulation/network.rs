@@ -22,7 +22,7 @@ const REQUESTS_PER_MINUTE_MAX: u64 = 1_200;
 #[derive(Debug)]
 pub(crate) struct Life {
     steps: AtomicU64,
-    dies_at: u64,
+    dies_at: AtomicU64,
     dead: AtomicBool,
     died: Notify,
 }
@@ -30,12 +30,18 @@ pub(crate) struct Life {
 impl Life {
     /// One that ends at this step, or when it is ended.
     pub(crate) fn until(dies_at: u64) -> Arc<Life> {
-        Arc::new(Life { steps: AtomicU64::new(0), dies_at, dead: AtomicBool::new(false), died: Notify::new() })
+        let (steps, dies_at) = (AtomicU64::new(0), AtomicU64::new(dies_at));
+        Arc::new(Life { steps, dies_at, dead: AtomicBool::new(false), died: Notify::new() })
+    }
+
+    /// It ends so many steps from now.
+    pub(crate) fn ends_in(&self, steps: u64) {
+        self.dies_at.store(self.steps() + steps, Ordering::Relaxed);
     }
 
     /// Each thing that a client does to the world is a step, before and after. Never returns to the dead.
     pub(crate) async fn step(&self) {
-        if self.steps.fetch_add(1, Ordering::Relaxed) + 1 == self.dies_at {
+        if self.steps.fetch_add(1, Ordering::Relaxed) + 1 == self.dies_at.load(Ordering::Relaxed) {
             self.end();
         }
         if self.dead.load(Ordering::Relaxed) {

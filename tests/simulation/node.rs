@@ -2,6 +2,7 @@
 
 use super::chance::number;
 use super::disk::{Mount, Platter};
+use super::met::Met;
 use super::network::{Client, Life, Link};
 use super::plan::Trouble;
 use super::shelf::{self, Shelf};
@@ -47,6 +48,8 @@ struct Inner {
     since: Instant,
     /// The newest that was ever served.
     newest: Option<Held>,
+    /// The release on trial that was served when a life ended.
+    died_with: Option<Held>,
     /// The disk was spoilt or damaged: a restart may begin with less.
     hurt: bool,
     /// Releases that are on the disk since before this life.
@@ -76,6 +79,7 @@ impl Site {
                 serving: None,
                 since: Instant::now(),
                 newest: None,
+                died_with: None,
                 hurt: false,
                 found: Vec::new(),
                 took: Vec::new(),
@@ -119,7 +123,13 @@ impl Site {
     }
 
     fn died(&self, life: &Life) -> u64 {
-        lock(&self.inner).serving = None;
+        let mut inner = lock(&self.inner);
+        let tried = inner.serving.take().filter(|held| self.world.oracle().tried(&held.manifest).is_some());
+        if tried.is_some() {
+            self.world.meets(Met::CanaryDies);
+            inner.died_with = tried;
+        }
+        drop(inner);
         let down_ms = self.world.chance(&[self.client.number, 10]).between(5, 3_000);
         self.world.log(format_args!("{} died at step {}, back in {down_ms} ms", self.name, life.steps()));
         down_ms
@@ -294,11 +304,12 @@ impl Site {
         }
     }
 
-    /// Only whom a trial names serves what is on trial; who runs behind serves what it can have known for as long, or had before.
+    /// Only whom a trial names serves what is on trial, or what one goes back to from it, and nobody who died with it; who runs behind serves what it can have known for as long, or had before.
     fn check_wave(&self, inner: &Inner, held: Held, before: &Tree) {
         let (world, name) = (&self.world, &self.name);
         let oracle = world.oracle();
         let is_tried = oracle.tried(&held.manifest).map(|tried| tried.nodes.contains(name));
+        let goes_back = oracle.left(&held.manifest).map(|tried| tried.nodes.contains(name));
         let delay = self.delay();
         let is_early = !delay.is_zero() && inner.serving.is_some() && inner.tree != *before && {
             let same = oracle.releases.values().filter(|release| release.tree == inner.tree);
@@ -309,6 +320,16 @@ impl Site {
         drop(oracle);
         if is_tried == Some(false) || is_tried.is_some() && !delay.is_zero() {
             world.violated(format_args!("{name} serves {}, which is on trial elsewhere", held.generation));
+        }
+        if is_tried.is_some() && inner.died_with == Some(held) && !inner.hurt {
+            world.violated(format_args!("{name} died with {} on trial, and serves it again", held.generation));
+        }
+        match goes_back {
+            Some(true) => world.meets(Met::GoesBack),
+            Some(false) => {
+                world.violated(format_args!("{name} goes back to {} from a trial elsewhere", held.generation));
+            }
+            None => {}
         }
         if is_early {
             world.violated(format_args!("{name} runs {delay:?} behind, and serves {} already", held.generation));

@@ -40,6 +40,8 @@ pub(crate) struct Oracle {
     pub(crate) heads: Vec<Digest>,
     /// Those that were on trial, by the manifest's name.
     pub(crate) trials: BTreeMap<Digest, super::trials::Tried>,
+    /// Who may end a trial, and which is on.
+    pub(crate) ends: super::trials::Ends,
     /// The key set in force there.
     pub(crate) key_set: u32,
     /// The keys for releases of each key set that was laid out.
@@ -124,6 +126,7 @@ fn look(world: &World, shelf: &Shelf, bytes: &[u8], stolen: bool) -> Result<(), 
     let Some(head) = state.head else {
         return if oracle.head.is_none() { Ok(()) } else { Err("there is no head any more".into()) };
     };
+    oracle.goes_on(world, head.trial.as_ref().map(|on| on.trial.claims()), stolen)?;
     if let Some(on) = &head.trial {
         oracle.tries(shelf, &head, on, stolen)?;
         let trial = on.trial.claims();

@@ -1,10 +1,12 @@
 //! Publishers: the real one, over the simulated network, at work on a checkout that others change too.
 
 use super::chance::{Chance, number};
+use super::met::Met;
 use super::network::{Client, Life, Link};
 use super::office::Office;
 use super::plan::Trouble;
 use super::shelf::{self, Shelf};
+use super::trials::Ending;
 use super::world::{World, lock};
 use super::zones::{self, Content};
 use catchment::sync::channel::Generation;
@@ -52,6 +54,8 @@ pub(crate) struct Desk {
     name: String,
     pub(crate) client: Arc<Client>,
     life: Mutex<Arc<Life>>,
+    /// What it is to die now.
+    dies: Mutex<Option<Met>>,
     clock_ahead_secs: AtomicI64,
 }
 
@@ -126,6 +130,7 @@ impl Press {
                 }
                 Ok(Outcome::Unchanged { generation, manifest, .. }) => return (generation, manifest),
                 Err(Error::OnTrial { generation, .. }) => {
+                    let _ends_it = Ending::begin(&self.world);
                     let done = operator.take_back(&self.office.release_key(), None, self.world.now_secs()).await;
                     self.world.log(format_args!("the operators take {generation} back: {}", said(&done)));
                     continue;
@@ -198,8 +203,8 @@ impl Desk {
     pub(crate) fn new(press: &Arc<Press>, which: u32) -> Arc<Desk> {
         let name = format!("publisher{which}");
         let client = Client::new(&press.world, &name, false);
-        let press = Arc::clone(press);
-        Arc::new(Desk { press, name, client, life: Mutex::new(Life::until(0)), clock_ahead_secs: AtomicI64::new(0) })
+        let (press, life, dies) = (Arc::clone(press), Mutex::new(Life::until(0)), Mutex::new(None));
+        Arc::new(Desk { press, name, client, life, dies, clock_ahead_secs: AtomicI64::new(0) })
     }
 
     pub(crate) fn kill(&self) {
@@ -207,6 +212,7 @@ impl Desk {
     }
 
     pub(crate) fn jump(&self, secs: i64) {
+        self.press.world.oracle().ends.clocks_jump();
         self.clock_ahead_secs.store(secs, Ordering::Relaxed);
     }
 
@@ -219,11 +225,13 @@ impl Desk {
             let frail = world.plan.has(Trouble::PublisherCrash) && chance.percent(30);
             let life = Life::until(if frail { chance.between(1, 60) } else { 0 });
             *lock(&self.life) = Arc::clone(&life);
+            *lock(&self.dies) = None;
             let _busy = press.busy.read().await;
             tokio::select! {
                 biased;
                 () = life.ended() => {
                     press.hindered();
+                    lock(&self.dies).take().into_iter().for_each(|met| world.meets(met));
                     world.log(format_args!("{} died at step {}", self.name, life.steps()));
                 }
                 () = self.turn(&life) => {}
@@ -247,12 +255,13 @@ impl Desk {
                 refreshed.err()
             }
             3..=10 if world.plan.has(Trouble::Waves) => {
-                let tried = self.tries(&publisher, &wanted, &changed, &mut chance).await;
+                let tried = self.tries(&publisher, life, (&wanted, &changed), &mut chance).await;
                 world.log(format_args!("{name} has tried a release: {}", said(&tried)));
                 tried.err()
             }
             2 => {
                 let Some(to) = self.old_generation(&mut chance) else { return };
+                let _ends_what_is_on_trial = Ending::begin(world);
                 let done = publisher.roll_back(&key, to, options.now_secs).await;
                 world.log(format_args!("{name} goes back to {to}: {}", said(&done)));
                 done.err()
@@ -281,12 +290,20 @@ impl Desk {
         }
     }
 
+    /// Is about to do something, in which it may well die.
+    fn dares(&self, what: Met, life: &Life, chance: &mut Chance) {
+        *lock(&self.dies) = Some(what);
+        if self.press.world.plan.has(Trouble::PublisherCrash) && chance.percent(30) {
+            life.ends_in(chance.between(1, 24));
+        }
+    }
+
     /// Publishes in waves: tries a checkout at some nodes, then at more, then promotes it, takes it back, or forgets it.
     async fn tries(
         &self,
         publisher: &Publisher,
-        wanted: &Content,
-        changed: &Content,
+        life: &Life,
+        (wanted, changed): (&Content, &Content),
         chance: &mut Chance,
     ) -> Result<(), Error> {
         let Desk { press, name, .. } = self;
@@ -302,22 +319,35 @@ impl Desk {
         let (began, make) = (world.oracle().heads.len(), made(wanted));
         let mut proposal = Proposal::new(brought(wanted, chance), &make);
         let key = press.office.release_key();
+        *lock(&self.dies) = Some(Met::DiesLaying);
         let laid = match publisher.lay_trial(&key, &mut proposal, &takers, &options()).await? {
             Outcome::Published(laid) => laid,
             Outcome::Unchanged { .. } => return Ok(()),
         };
         let of = Held { generation: laid.generation, manifest: laid.manifest };
         press.check(&laid, wanted, changed, began);
-        let soak = |chance: &mut Chance| sleep(Duration::from_millis(chance.between(100, 12_000)));
+        let soak = |chance: &mut Chance| {
+            *lock(&self.dies) = Some(Met::DiesWaiting);
+            // Now and then so long that others take the trial for abandoned.
+            let most = if chance.percent(10) { 40_000 } else { 12_000 };
+            sleep(Duration::from_millis(chance.between(100, most)))
+        };
         soak(chance).await;
         if chance.percent(50) {
             let takers = Takers { nodes: some(chance, 40), deadline };
+            self.dares(Met::DiesWidening, life, chance);
             publisher.widen(&key, of, &takers, options().now_secs).await?;
             soak(chance).await;
         }
-        match chance.below(10) {
+        let end = chance.below(10);
+        if end < 8 {
+            world.oracle().ends.may_end(of);
+            self.dares(if end < 5 { Met::DiesPromoting } else { Met::DiesTakingBack }, life, chance);
+        }
+        match end {
             0..=4 => {
                 let promoted = publisher.promote(&key, Some(of), options().now_secs).await?;
+                world.meets(Met::Promoted);
                 world.log(format_args!("{name} has promoted {} as {}", of.generation, promoted.generation));
                 let oracle = world.oracle();
                 let tree = |release| oracle.releases.get(release).map(|release| &release.tree);
@@ -329,7 +359,11 @@ impl Desk {
                 lock(&press.repository).extend(changed);
                 Ok(())
             }
-            5..=7 => publisher.take_back(&key, Some(of), options().now_secs).await.map(drop),
+            5..=7 => {
+                publisher.take_back(&key, Some(of), options().now_secs).await?;
+                world.meets(Met::TakenBack);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -378,7 +412,13 @@ impl Desk {
 
     /// Errors that nothing in this world explains are violations.
     fn judge(&self, error: &Error) {
-        let plan = &self.press.world.plan;
+        let world = &self.press.world;
+        let plan = &world.plan;
+        match error {
+            Error::OnTrial { .. } => world.meets(Met::Refused),
+            Error::NoTrial { .. } => world.meets(Met::Ended),
+            _ => {}
+        }
         let explained = match error {
             Error::Store { .. } | Error::Conflict { .. } | Error::Unknown(_) | Error::Release(_) => true,
             Error::NoRelease(_) | Error::NoChannel(_) => true,
@@ -391,7 +431,7 @@ impl Desk {
             }
         };
         if !explained {
-            self.press.world.violated(format_args!("{} failed for no reason: {error}", self.name));
+            world.violated(format_args!("{} failed for no reason: {error}", self.name));
         }
     }
 }

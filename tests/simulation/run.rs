@@ -1,6 +1,7 @@
 //! One run: a fleet is laid out, troubles come and go, then there is calm, and all must be at the head.
 
 use super::chance::Chance;
+use super::met::{Met, Tally};
 use super::node::{REPORT_INTERVAL, Site, share};
 use super::office::Office;
 use super::plan::{Plan, Trouble};
@@ -10,8 +11,10 @@ use super::thief;
 use super::world::{World, lock};
 use super::zones;
 use catchment::sync::channel::Generation;
+use catchment::sync::codec::Digest;
 use catchment::sync::key_set::Roots;
 use catchment::sync::trust::{Held, Policy};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -22,6 +25,8 @@ use tokio::time::{Instant, sleep};
 const CONVERGES_MAX: Duration = Duration::from_secs(240);
 /// A head that lacks a blob is whole again after this, if its publisher gets through.
 const WHOLE_AGAIN_MS: u64 = 60_000;
+/// And what is on trial, which hardly lasts longer, after this.
+const TRIED_AGAIN_MS: u64 = 15_000;
 
 /// What came of a run.
 pub(crate) struct Ran {
@@ -33,6 +38,7 @@ pub(crate) struct Ran {
     /// In virtual time, from the last publish on.
     pub(crate) converged: Duration,
     pub(crate) applied: usize,
+    pub(crate) met: Tally,
 }
 
 /// Runs a plan on virtual time, in this thread.
@@ -45,7 +51,7 @@ pub(crate) fn run(plan: Plan, keeps_log: bool) -> Ran {
         let (digest, log) = world.logged();
         let applied = fleet.sites.iter().map(|site| site.took().len()).sum();
         let failure = world.failure().or_else(|| converged.as_ref().err().cloned());
-        Ran { failure, digest, log, converged: converged.unwrap_or_default(), applied }
+        Ran { failure, digest, log, converged: converged.unwrap_or_default(), applied, met: world.met() }
     })
 }
 
@@ -121,14 +127,14 @@ impl Fleet {
     /// Second by second, each kind from draws of its own: without one kind the others stay as they are.
     async fn trouble(&self, tasks: &mut JoinSet<()>) {
         let plan = &self.world.plan;
-        let mut broken_since = None;
+        let mut broken_since = BTreeMap::new();
         for second in 0..plan.trouble_secs {
             sleep(Duration::from_secs(1)).await;
             for trouble in &plan.troubles {
                 let mut chance = Chance::of(&[plan.seed, 50, second, *trouble as u64]);
                 self.strike(*trouble, second, &mut chance, tasks);
             }
-            self.head_is_whole(&mut broken_since);
+            self.all_is_whole(&mut broken_since);
             self.sites.iter().for_each(|site| site.is_in_time());
             if let Some(panicked) = all_well(tasks) {
                 self.world.violated(format_args!("{panicked}"));
@@ -139,6 +145,7 @@ impl Fleet {
     fn strike(&self, trouble: Trouble, second: u64, chance: &mut Chance, tasks: &mut JoinSet<()>) {
         let world = &self.world;
         let now_ms = world.now_ms();
+        let is_tried = world.oracle().ends.on_trial().is_some();
         let mut hits = |percent: u64, what: &str| {
             let hit = chance.percent(percent);
             if hit {
@@ -160,7 +167,11 @@ impl Fleet {
             }
             Trouble::Outage if hits(3, "a store is down") => {
                 let until = now_ms + chance.between(1_000, 30_000);
-                chance.pick(&self.shelves).down(until);
+                let shelf = chance.pick(&self.shelves);
+                shelf.down(until);
+                if is_tried && shelf.number == 0 {
+                    world.meets(Met::StoreDown);
+                }
                 self.press.hindered_ms.fetch_max(until, std::sync::atomic::Ordering::Relaxed);
             }
             Trouble::Crash if hits(12, "some die") => {
@@ -180,6 +191,9 @@ impl Fleet {
             Trouble::Lies if hits(8, "a store lies to some") => {
                 let (share, until) = (chance.between(1, 50), now_ms + chance.between(1_000, 30_000));
                 let store = chance.percent(30) as usize;
+                if is_tried {
+                    world.meets(Met::StoreLies);
+                }
                 let frozen = chance.percent(40).then(|| self.shelves[0].old_state(chance.draw())).flatten();
                 self.some(share, chance).for_each(|site| {
                     site.client.show(frozen.clone());
@@ -220,15 +234,24 @@ impl Fleet {
         self.sites.iter().filter(move |_| chance.percent(percent))
     }
 
-    /// All blobs of the head are there, but for the moments in which a publisher and a collector meet.
-    fn head_is_whole(&self, broken_since: &mut Option<u64>) {
-        let lost = self.world.oracle().lost_of_head(&self.shelves[0]);
+    /// All blobs of the head, and of what is on trial, are there, but for the moments in which a publisher and a collector meet.
+    fn all_is_whole(&self, broken_since: &mut BTreeMap<Digest, u64>) {
+        let lost = {
+            let oracle = self.world.oracle();
+            let head = oracle.head.map(|head| (head, WHOLE_AGAIN_MS));
+            let tried = oracle.ends.on_trial().map(|trial| [trial.release, trial.back]);
+            let tried = tried.into_iter().flatten().map(|held| (held.manifest, TRIED_AGAIN_MS));
+            let lost = |(release, ms): (Digest, u64)| Some((release, ms, oracle.lost_of(&self.shelves[0], &release)?));
+            head.into_iter().chain(tried).filter_map(lost).collect::<Vec<_>>()
+        };
+        broken_since.retain(|release, _| lost.iter().any(|(broken, ..)| broken == release));
         let now_ms = self.world.now_ms();
-        let Some(lost) = lost else { return *broken_since = None };
         let hindered = self.press.hindered_ms.load(std::sync::atomic::Ordering::Relaxed);
-        let since = (*broken_since.get_or_insert(now_ms)).max(hindered);
-        if now_ms > since + WHOLE_AGAIN_MS {
-            self.world.violated(format_args!("blob {lost} of the head is lost since {since} ms"));
+        for (release, again_ms, blob) in lost {
+            let since = (*broken_since.entry(release).or_insert(now_ms)).max(hindered);
+            if now_ms > since + again_ms {
+                self.world.violated(format_args!("blob {blob} of release {release} is lost since {since} ms"));
+            }
         }
     }
 

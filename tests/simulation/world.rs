@@ -1,6 +1,7 @@
 //! What a run's parts share: time, the log, the first violation.
 
 use super::chance::Chance;
+use super::met::{Met, Tally};
 use super::oracle::Oracle;
 use super::plan::Plan;
 use std::fmt;
@@ -18,6 +19,7 @@ pub(crate) struct World {
     log: Mutex<Log>,
     failure: Mutex<Option<String>>,
     failed: Notify,
+    met: Mutex<Tally>,
     /// There is no more trouble.
     calm: AtomicBool,
 }
@@ -38,6 +40,7 @@ impl World {
             log: Mutex::new(Log { digest: xxhash_rust::xxh3::Xxh3::new(), lines: keeps_log.then(Vec::new) }),
             failure: Mutex::new(None),
             failed: Notify::new(),
+            met: Mutex::default(),
             calm: AtomicBool::new(false),
         }
     }
@@ -98,6 +101,14 @@ impl World {
         while self.failure().is_none() {
             self.failed.notified().await;
         }
+    }
+
+    pub(crate) fn meets(&self, met: Met) {
+        lock(&self.met).add(met);
+    }
+
+    pub(crate) fn met(&self) -> Tally {
+        lock(&self.met).clone()
     }
 
     pub(crate) fn is_calm(&self) -> bool {

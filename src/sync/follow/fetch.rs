@@ -4,7 +4,8 @@
 //! other octets under its name. What came is kept at once: so an attempt that is broken off is gone on with.
 
 use super::Shared;
-use super::take::Failure;
+use super::failure::Failure;
+use super::tree::{Pages, Tree};
 use crate::sync::cache::{Cache, Files, Kept, Kind, is_image};
 use crate::sync::codec::Digest;
 use crate::sync::pack::{PACK_MAX, Pack};
@@ -17,8 +18,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
-
-use super::tree::{Pages, Tree};
 
 /// Blobs that are fetched at once.
 const FETCHES_MAX: usize = 16;

@@ -20,6 +20,7 @@
 
 mod ask;
 mod delay;
+mod failure;
 mod fetch;
 mod figures;
 mod take;

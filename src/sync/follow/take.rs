@@ -4,6 +4,7 @@ mod trial;
 
 use super::ask::Asker;
 use super::delay::Queue;
+use super::failure::{Failure, Refused};
 use super::fetch::{Fetch, Large};
 use super::figures::Doing;
 use super::tree::{Step, Tree};
@@ -42,49 +43,6 @@ const KEY_SETS_MAX: u32 = 256;
 const KEY_SET_TIMEOUT: Duration = Duration::from_secs(30);
 /// A pack of the node's own is closed before it would grow beyond this.
 const PACK_FILL: usize = PACK_MAX - (64 << 10);
-
-/// Why a release is not served.
-#[derive(Debug, Clone)]
-pub(super) enum Failure {
-    /// It, or what names it, must not be.
-    Refused(Refused),
-    /// It can't be had now.
-    Passing(String),
-}
-
-/// A refusal.
-#[derive(Debug, Clone)]
-pub(super) struct Refused {
-    /// A word for metrics.
-    label: &'static str,
-    why: String,
-    /// Keys are misused.
-    alarm: bool,
-    /// Another store may have a better state.
-    elsewhere: bool,
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Failure {
-        // What was signed right and is too much here is so everywhere.
-        let elsewhere = !matches!(refusal, Refusal::TooLarge { .. });
-        let (label, alarm) = (refusal.label(), refusal.is_alarm());
-        Failure::Refused(Refused { label, why: refusal.to_string(), alarm, elsewhere })
-    }
-}
-
-impl Failure {
-    /// Whoever signed the release erred.
-    pub(super) fn release(label: &'static str, why: String) -> Failure {
-        Failure::Refused(Refused { label, why, alarm: false, elsewhere: false })
-    }
-
-    fn why(self) -> String {
-        match self {
-            Failure::Passing(why) | Failure::Refused(Refused { why, .. }) => why,
-        }
-    }
-}
 
 /// All that a release needs, here and checked.
 struct Assembled {

@@ -45,6 +45,11 @@ impl Content {
         self.faults.is_empty() && self.lost.is_empty()
     }
 
+    /// Whether all of a zone's image, of this name, is there.
+    pub fn has_image(&self, zone: &ZoneName, image: &Digest) -> bool {
+        self.zones.get(zone).is_some_and(|leaf| leaf.image == *image && !self.has_lost(leaf))
+    }
+
     /// The blobs that hold images: packs, roots, segments. Roots must have been read.
     pub fn image_blobs(&self) -> BTreeSet<Digest> {
         let whole = self.zones.values().map(|leaf| leaf.pack().unwrap_or(leaf.image));

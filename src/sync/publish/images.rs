@@ -4,7 +4,6 @@
 //! are made when it is known which these are.
 
 use super::Error;
-use super::content::Content;
 use crate::sync::codec::Digest;
 use crate::sync::zone_name::ZoneName;
 use crate::zone::image::Image;
@@ -109,14 +108,11 @@ impl Images {
         }
     }
 
-    /// Makes the images that are not here and that `head` has not either, or has lost.
-    pub(super) fn complete(&mut self, head: &Content, make: &Make) -> Result<(), Error> {
+    /// Makes the images that are not here and that nobody else `has`, as the zone's image of this name.
+    pub(super) fn complete(&mut self, has: impl Fn(&ZoneName, &Digest) -> bool, make: &Make) -> Result<(), Error> {
         let is_lacking = |(name, zone): &(&ZoneName, &Brought)| match zone {
             Brought::Image(_) => false,
-            Brought::Named(named) => {
-                let there = head.zones.get(*name).filter(|leaf| leaf.image == named.image);
-                there.is_none_or(|leaf| head.has_lost(leaf))
-            }
+            Brought::Named(named) => !has(name, &named.image),
         };
         let lacking: Vec<ZoneName> = self.zones.iter().filter(is_lacking).map(|(name, _)| name.clone()).collect();
         if lacking.is_empty() {

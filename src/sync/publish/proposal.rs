@@ -38,7 +38,7 @@ impl<'a> Proposal<'a> {
     /// Makes the images that `head` has not, and gives zones the serials that they have after it. `changes`: what is to change, if that
     /// is settled already.
     pub(super) fn complete(&mut self, head: &Content, changes: Option<&Changes>, now_secs: u64) -> Result<(), Error> {
-        self.images.complete(head, self.make)?;
+        self.images.complete(|zone, image| head.has_image(zone, image), self.make)?;
         let wanted = |zone: &ZoneName| changes.is_none_or(|changes| changes.has(zone));
         self.images.number(head, wanted, self.serials, now_secs)
     }

@@ -21,6 +21,8 @@ pub mod objects;
 use super::channel::Channel;
 use super::codec::Digest;
 use super::head::State;
+use super::report::NODES_MAX;
+use crate::counted::grouped;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,6 +132,16 @@ impl Versioned {
 /// writing to this machine's clock, or by etcd's lease.
 pub type Reports = Vec<(String, Vec<u8>, Duration)>;
 
+/// Whether so many nodes, whose reports lie there, are not too many.
+fn at_most_nodes(what: &str, nodes: usize) -> Result<()> {
+    if nodes <= NODES_MAX {
+        return Ok(());
+    }
+    let why =
+        format!("it has reports of more than {} nodes; remove those of nodes that are gone", grouped(NODES_MAX as u64));
+    Err(StoreError::Malformed { what: what.into(), why })
+}
+
 /// Permits of a channel: each is one of so many slots, held by one at a time.
 #[async_trait]
 pub trait Permits: Send + Sync {
@@ -157,6 +169,6 @@ pub trait Channels: Send + Sync {
     async fn put_key_set(&self, channel: &Channel, version: u32, bytes: Vec<u8>) -> Result<bool>;
     /// A node says how it is. It is forgotten after `ttl` where the store can forget, and is shown with its age elsewhere.
     async fn report(&self, channel: &Channel, node: &str, bytes: Vec<u8>, ttl: Duration) -> Result<()>;
-    /// What nodes said last, sorted by their names.
+    /// What nodes said last, sorted by their names; an error if they are more than [`NODES_MAX`].
     async fn reports(&self, channel: &Channel) -> Result<Reports>;
 }

@@ -8,7 +8,7 @@
 //! channels/CHANNEL/nodes/HEX.json     a node's report; its name in hexadecimal, so that no name is a path; / after each 200 digits
 //! ```
 
-use super::{Blob, Blobs, Channels, Reports, Result, Store, StoreError, Version, Versioned};
+use super::{Blob, Blobs, Channels, Reports, Result, Store, StoreError, Version, Versioned, at_most_nodes};
 use crate::random::Random;
 use crate::sync::channel::Channel;
 use crate::sync::codec::Digest;
@@ -213,7 +213,9 @@ impl<O: Objects + 'static> Channels for Plain<O> {
         let prefix = format!("channels/{channel}/nodes/");
         let listed = self.objects.list(&prefix).await?;
         let named = listed.into_iter().filter_map(|l| Some((node_of(l.key.strip_prefix(&prefix)?)?, l)));
-        let mut reports: Reports = stream::iter(named.collect::<Vec<_>>())
+        let named: Vec<(String, Listed)> = named.collect();
+        at_most_nodes(&prefix, named.len())?;
+        let mut reports: Reports = stream::iter(named)
             .map(|(node, listed)| async move {
                 match self.all(&listed.key, REPORT_LEN_MAX).await {
                     // One that went meanwhile is left out.

@@ -1,6 +1,6 @@
 //! Names that look as if their final dot had been forgotten: relative ones got the origin on top.
 
-use super::{Content, Part, targets};
+use super::{Content, Part};
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Text};
 use crate::wire::rdata;
@@ -25,10 +25,10 @@ pub(super) fn owner(content: &Content, entry: &NameEntry, findings: &mut Finding
     }
 }
 
-/// Checks the names in a record's data, but for those types whose targets are looked up anyway.
+/// Checks the names in a record's data.
 pub(super) fn data(content: &Content, entry: &NameEntry, record: &Record, findings: &mut Findings) {
     // The signer's name is the zone's own, the name in NSEC another owner.
-    if targets::is_pointer(record.rtype) || matches!(record.rtype, rtype::RRSIG | rtype::NSEC) {
+    if matches!(record.rtype, rtype::RRSIG | rtype::NSEC) {
         return;
     }
     let data = content.records.rdata(record);

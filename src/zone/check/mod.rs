@@ -80,7 +80,10 @@ pub(in crate::zone) fn name(content: &Content, entry: &NameEntry, findings: &mut
     let mut has_services = false;
     for record in content.names.records_of(entry) {
         has_services |= svcb::is_service(record.rtype);
-        dots::data(content, entry, record, findings);
+        // What is looked up is told with what was found.
+        if !targets::is_pointer(record.rtype) {
+            dots::data(content, entry, record, findings);
+        }
     }
     if has_services {
         svcb::check(content, entry, findings);

@@ -7,8 +7,9 @@
 //!   clock has to be trusted over a restart.
 
 use super::super::Shared;
+use super::super::failure::Failure;
 use super::super::figures::Doing;
-use super::{Failure, Taker};
+use super::Taker;
 use crate::sync::head::{Head, State};
 use crate::sync::trial::OnTrial;
 use crate::sync::trust::Part;

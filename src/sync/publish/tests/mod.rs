@@ -1,3 +1,4 @@
+mod course;
 mod large;
 mod memory;
 mod plan;

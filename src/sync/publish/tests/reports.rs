@@ -3,7 +3,12 @@
 use super::*;
 use crate::sync::publish::wave::observe::Observer;
 use crate::sync::question::{Asked, Traffic};
+use crate::sync::report::NODES_MAX;
+use crate::sync::store::objects::{Expect, Key, Listed, Object, Objects, Plain, Read, Tag};
+use crate::sync::store::{Result as Answered, StoreError};
+use async_trait::async_trait;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn traffic() -> Option<Traffic> {
     Some(Traffic { queries: 9, questions: Asked::parse("", "www.example A 9").unwrap() })
@@ -57,6 +62,62 @@ async fn nodes_are_those_of_the_first_look() {
     let (wave, others) = observer.watched(&BTreeSet::from(["ams1".into()]), &start, at);
     let node = |watched: &[_]| watched.iter().map(|w: &wave::judge::Watched| w.node.clone()).collect::<Vec<_>>();
     assert_eq!((node(&wave), node(&others)), (vec!["ams1".into()], vec!["fra1".into()]));
+}
+
+/// A bucket with nothing but the reports of so many nodes, of which some were read.
+#[derive(Clone, Default)]
+struct Crowd(Arc<(AtomicUsize, AtomicUsize)>);
+
+#[async_trait]
+impl Objects for Crowd {
+    async fn read(&self, _: &Key, _: Option<&Tag>, _: u64) -> Answered<Read> {
+        self.0.1.fetch_add(1, Ordering::Relaxed);
+        let bytes = serde_json::to_vec(&Report { traffic: traffic(), ..Report::default() }).unwrap();
+        Ok(Read::Object(Object { bytes, tag: "1".into() }))
+    }
+
+    async fn list(&self, prefix: &str) -> Answered<Vec<Listed>> {
+        let digits = |name: String| name.bytes().map(|octet| format!("{octet:02x}")).collect::<String>();
+        let keys =
+            (0..self.0.0.load(Ordering::Relaxed)).map(|node| format!("{prefix}{}.json", digits(format!("n{node}"))));
+        Ok(keys.map(|key| Listed { key, len: 400, age: Duration::ZERO }).collect())
+    }
+
+    async fn write(&self, _: &Key, _: Vec<u8>, _: Expect<'_>) -> Answered<Option<Tag>> {
+        Err(StoreError::Denied("it is only read".into()))
+    }
+
+    async fn len(&self, _: &Key) -> Answered<Option<u64>> {
+        Ok(None)
+    }
+
+    async fn delete(&self, _: &Key) -> Answered<()> {
+        Ok(())
+    }
+
+    fn poll_interval(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// Names cost nothing: of more than there may be none is read, at the first look and at each further one.
+#[tokio::test]
+async fn more_names_than_nodes() {
+    let crowd = Crowd::default();
+    let (nodes, read) = (&crowd.0.0, &crowd.0.1);
+    let publisher = Publisher { store: Plain::store("crowd", crowd.clone(), 7), ..publisher(&Memory::default()) };
+    nodes.store(NODES_MAX, Ordering::Relaxed);
+    let mut observer = Observer::start(&publisher).await.unwrap();
+    assert_eq!((observer.fleet().len(), read.swap(0, Ordering::Relaxed)), (NODES_MAX, NODES_MAX));
+    assert_eq!(publisher.questions().await.unwrap().source, "10000 nodes");
+    read.store(0, Ordering::Relaxed);
+
+    nodes.store(NODES_MAX + 1, Ordering::Relaxed);
+    let refused = "reading reports: channels/prod/nodes/: it has reports of more than 10,000 nodes; remove those of nodes that are gone";
+    assert_eq!(Observer::start(&publisher).await.err().unwrap().to_string(), refused);
+    assert_eq!(observer.look().await.unwrap_err().to_string(), refused);
+    assert_eq!(publisher.questions().await, None);
+    assert_eq!((observer.fleet().len(), read.load(Ordering::Relaxed)), (NODES_MAX, 0));
 }
 
 #[tokio::test]

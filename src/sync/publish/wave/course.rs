@@ -17,7 +17,8 @@ use crate::sync::key::KeyPair;
 use crate::sync::publish::tip::Held;
 use crate::sync::publish::trial::Takers;
 use crate::sync::publish::{Error, Published, Publisher};
-use crate::sync::report::interval_on_trial;
+use crate::sync::report::{Report, interval_on_trial};
+use futures_util::{StreamExt, stream};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -26,6 +27,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 const POLL: Duration = Duration::from_millis(200);
 /// A report takes so long from a node to here at most, beyond the interval at which nodes report.
 const REPORT_TRAVEL: Duration = Duration::from_secs(3);
+
+/// Nodes that are asked at once: each takes a socket, and what it sends back must find room there.
+pub const ASKED_AT_ONCE: usize = 64;
 
 /// A release that is on trial at the nodes of the first step.
 pub struct Course<'a> {
@@ -220,25 +224,40 @@ impl Course<'_> {
         if !faults.is_empty() {
             return Ok(Err(faults));
         }
+        let undecided = undecided.iter().filter_map(|(node, _)| Some((node.as_str(), observer.report(node)?.0)));
         let (mut asked, mut faults) = (Vec::new(), Vec::new());
-        for (node, _) in undecided {
-            let Some((report, _)) = observer.report(&node) else { continue };
-            let time = until.saturating_duration_since(Instant::now()).min(ASKING_MAX);
-            let why = match timeout(time, self.ask.ask(report, &self.release)).await {
-                Ok(Ok(questions)) => {
-                    asked.push((node, questions));
-                    continue;
-                }
-                Ok(Err(why)) => why,
-                Err(_) if time < ASKING_MAX => {
-                    "too few queries to tell by, and no time to ask it before it goes back: a longer deadline helps"
-                        .into()
-                }
-                Err(_) => format!("too few queries to tell by, and asking it takes more than {} s", time.as_secs()),
-            };
-            faults.push(Fault { node, what: What::Answers(why) });
+        for (node, went) in self.ask_all(undecided, until).await {
+            match went {
+                Ok(questions) => asked.push((node.into(), questions)),
+                Err(why) => faults.push(Fault { node: node.into(), what: What::Answers(why) }),
+            }
         }
         Ok(if faults.is_empty() { Ok(Passed { queries, asked }) } else { Err(faults) })
+    }
+
+    /// Asks these nodes, some at once: those that don't answer take their time together. Gives what each said, by name.
+    async fn ask_all<'n>(
+        &self,
+        nodes: impl Iterator<Item = (&'n str, &'n Report)>,
+        until: Instant,
+    ) -> Vec<(&'n str, Result<usize, String>)> {
+        let asking = nodes.map(|(node, report)| async move { (node, self.ask_one(report, until).await) });
+        let mut went: Vec<_> = stream::iter(asking).buffer_unordered(ASKED_AT_ONCE).collect().await;
+        went.sort_unstable_by_key(|(node, _)| *node);
+        went
+    }
+
+    /// Asks a node, until it would go back by itself.
+    async fn ask_one(&self, report: &Report, until: Instant) -> Result<usize, String> {
+        const WHY: &str = "too few queries to tell by";
+        let time = until.saturating_duration_since(Instant::now()).min(ASKING_MAX);
+        match timeout(time, self.ask.ask(report, &self.release)).await {
+            Ok(went) => went,
+            Err(_) if time < ASKING_MAX => {
+                Err(format!("{WHY}, and no time to ask it before it goes back: a longer deadline helps"))
+            }
+            Err(_) => Err(format!("{WHY}, and asking it takes more than {} s", time.as_secs())),
+        }
     }
 }
 

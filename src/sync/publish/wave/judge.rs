@@ -14,6 +14,7 @@
 //!
 //! A share of fewer queries than the minimum says nothing. Without the node's own soak it is undecided: somebody must ask it. Without its
 //! own past, what the others have over the soak stands in for it, or else what they had before; without any of theirs nothing is taken off.
+//! With neither nobody knows what is usual, and it is undecided too.
 
 use super::share::Share;
 use crate::counted::{grouped, many};
@@ -148,7 +149,7 @@ pub struct Counted {
 pub struct Judgement {
     /// Why it must go back; none: nothing speaks against it.
     pub faults: Vec<Fault>,
-    /// Nodes that too few asked, and how many queries they had.
+    /// Nodes that too few asked to tell, or that nothing can be compared with, and how many queries they had.
     pub undecided: Vec<(String, u64)>,
     /// Queries of all the wave's nodes over the soak.
     pub queries: u64,
@@ -186,11 +187,14 @@ pub fn judge(wave: &[Watched], others: &[Watched], release: &Held, limits: &Limi
         };
         let queries = soak.map_or(0, |soak| soak.queries);
         judgement.queries = judgement.queries.saturating_add(queries);
-        match soak.filter(|soak| soak.queries >= limits.queries_min) {
+        let enough = |answers: &Answers| answers.queries >= limits.queries_min;
+        let before = watched.before.filter(enough);
+        let is_usual_known = before.is_some() || others.show_anything();
+        match soak.filter(|soak| is_usual_known && enough(soak)) {
             None => judgement.undecided.push((watched.node.clone(), queries)),
             Some(soak) => {
                 for measure in Measure::ALL {
-                    let rise = others.rise(measure, watched.before.as_ref(), &soak, limits);
+                    let rise = others.rise(measure, before.as_ref(), &soak, limits);
                     if rise.rise > rise.allowed {
                         fault(What::Rose(rise));
                     }
@@ -230,6 +234,11 @@ impl Elsewhere {
         Elsewhere(said.map(|(before, soak)| (before.filter(enough), Some(soak).filter(enough))).collect())
     }
 
+    /// Whether there is anything to compare with.
+    fn show_anything(&self) -> bool {
+        self.0.iter().any(|(before, soak)| before.is_some() || soak.is_some())
+    }
+
     /// The middle one of what they show; `None`: none of them shows it.
     fn median(&self, measure: Measure, of: Of) -> Option<Others> {
         let shown = self.0.iter().filter_map(|(before, soak)| {
@@ -254,19 +263,15 @@ impl Elsewhere {
         Some(Others { nodes, of, median, variance })
     }
 
+    /// How much a share of a node's rose, beside its own past, if that was enough to tell.
     fn rise(&self, measure: Measure, before: Option<&Answers>, soak: &Answers, limits: &Limits) -> Rise {
-        let before = before.filter(|before| before.queries >= limits.queries_min).map(|before| measure.of(before));
-        let soak = measure.of(soak);
+        let (before, soak) = (before.map(|before| measure.of(before)), measure.of(soak));
         let others = match before {
             Some(_) => self.median(measure, Of::Change),
             None => self.median(measure, Of::Soak).or_else(|| self.median(measure, Of::Before)),
         };
         // What the share would have been without the release.
-        let usual = match (before, others) {
-            // Nobody knows what is usual.
-            (None, None) => soak.share(),
-            _ => before.map_or(0.0, |before| before.share()) + others.map_or(0.0, |others| others.median),
-        };
+        let usual = before.map_or(0.0, |before| before.share()) + others.map_or(0.0, |others| others.median);
         let variance = soak.variance()
             + before.map_or(0.0, |before| before.variance())
             + others.map_or(0.0, |others| others.variance);

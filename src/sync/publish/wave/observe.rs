@@ -3,8 +3,8 @@
 //! Ages of reports go by the store's clock, which may be wrong. A report that differs from the one before was written since: so what is news is
 //! told by what reports say, and when, by this machine's clock.
 //!
-//! Whoever may write reports may write very many, under ever new names: nodes are those that were there at the first look, and of what they say
-//! only what waves go by is kept.
+//! Whoever may write reports may write very many, under ever new names: nodes are those that were there at the first look, at most
+//! [`NODES_MAX`](crate::sync::report::NODES_MAX), and of what they say only what waves go by is kept.
 
 use super::judge::{End, Watched};
 use crate::sync::publish::fleet::AGE_MAX;

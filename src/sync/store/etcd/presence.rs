@@ -6,11 +6,11 @@
 //! age             what was granted less what is left
 //! ```
 
-use super::super::{Reports, Result, StoreError};
+use super::super::{Reports, Result, StoreError, at_most_nodes};
+use super::answer_max;
 use super::gateway::{Gateway, SMALL, Trouble};
 use super::keys::end_of;
 use super::message::{Done, Item, KeyValue, Lease, Range};
-use super::{answer_max, malformed};
 use crate::sync::report::REPORT_LEN_MAX;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,8 +22,6 @@ use tokio::task::JoinSet;
 
 /// Longest a report can hold.
 const TTL_MAX_SECS: u64 = 30 * 24 * 3600;
-/// Nodes of a channel, before `reports` says that they are too many.
-const NODES_MAX: usize = 100_000;
 /// Reports that are read at once.
 const PAGE: u64 = 64;
 /// Leases that are asked about at once.
@@ -114,9 +112,7 @@ pub(super) async fn reports(
         all.extend(
             page.kvs.into_iter().filter_map(|kv| Some((node_of(&kv.key.0)?, kv))).filter(|(_, kv)| kv.lease != 0),
         );
-        if all.len() > NODES_MAX {
-            return Err(malformed(prefix, format!("there are reports of more than {NODES_MAX} nodes")));
-        }
+        at_most_nodes(prefix, all.len())?;
         if !page.more {
             break;
         }
