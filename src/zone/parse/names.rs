@@ -171,7 +171,7 @@ fn dots(chunk: [u8; CHUNK], len: usize) -> u128 {
     const LOW_7: u128 = 0x7f * ONES;
     let other = u128::from_le_bytes(chunk) ^ (ONES * b'.' as u128);
     // Bit 7 of an octet is clear in all three only if the octet is zero: it was a dot. No sum touches its neighbour.
-    let dots = !((other & LOW_7) + LOW_7 | other | LOW_7);
+    let dots = !(((other & LOW_7) + LOW_7) | other | LOW_7);
     if len < CHUNK { dots & ((1 << (u8::BITS as usize * len)) - 1) } else { dots }
 }
 
