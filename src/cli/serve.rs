@@ -270,7 +270,6 @@ async fn live(
     };
     let zones = accept(load, began.elapsed(), config.strict)?;
     view.served.set(&zones);
-    memory::return_freed();
 
     let served = Arc::new(ArcSwap::from_pointee(Served { zones, settings }));
     let (reloads, asked) = mpsc::channel(REQUESTS_MAX);
@@ -303,6 +302,8 @@ async fn live(
     let running = start(&config, connections, bound, &served)?;
     wait_for_workers(&running).await?;
     show(&view, &running, &addresses);
+    // Nobody who asks waits for it.
+    tokio::task::spawn_blocking(memory::return_freed);
     if let Some(go) = following {
         // Its thread waits for this as long as it runs.
         let _ = go.send(());

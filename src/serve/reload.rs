@@ -11,7 +11,7 @@
 
 use super::control::{Reload, Response};
 use super::follow::Apply;
-use super::retire;
+use super::{retire, syscall};
 use crate::answer::cookie::Secrets;
 use crate::answer::{Served, Settings};
 use crate::config::Config;
@@ -99,7 +99,7 @@ impl Reloader {
     /// Serves what an update leaves.
     async fn follow(mut self, update: Update) -> Reloader {
         let work = tokio::task::spawn_blocking(move || {
-            let replaced = self.update_and_swap(update);
+            let replaced = behind_workers(|| self.update_and_swap(update));
             (self, replaced)
         });
         let (reloader, replaced) = work.await.expect("an update does not panic");
@@ -134,7 +134,7 @@ impl Reloader {
     async fn reload(mut self) -> (Reloader, Response) {
         notify::reloading();
         let work = tokio::task::spawn_blocking(move || {
-            let outcome = self.read_and_swap();
+            let outcome = behind_workers(|| self.read_and_swap());
             (self, outcome)
         });
         let (reloader, outcome) = work.await.expect("a reload does not panic");
@@ -180,6 +180,18 @@ impl Reloader {
         let needs_restart = self.started_with.needs_restart(&config);
         Ok(Reloaded { summary, changes, reports, needs_restart, replaced, took: began.elapsed() })
     }
+}
+
+/// Works on a thread that stands back behind the workers, as do all that it starts: a large zone takes every core for a while, and who asks
+/// is not to notice.
+fn behind_workers<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            syscall::stand_back();
+            work()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Logs a reload, and puts it in words for who asked: in a line, and what of the rest is bounded.

@@ -70,6 +70,11 @@ pub mod rtype {
         mnemonic(rtype).map_or_else(|| format!("TYPE{rtype}").into(), Into::into)
     }
 
+    /// Whether records of the type may stand in a zone: no types of questions and messages, and none that are obsolete.
+    pub fn is_zone_data(rtype: u16) -> bool {
+        !is_meta(rtype) && !matches!(rtype, MD | MF)
+    }
+
     /// Whether the type can't be zone data: OPT and the question and meta types (RFC 6895 section 3.1).
     pub fn is_meta(rtype: u16) -> bool {
         rtype == OPT || (128..=255).contains(&rtype) || rtype == 0

@@ -24,7 +24,6 @@ use crate::wire::name::Name;
 use apex::Survey;
 use plan::Plan;
 use rrsets::Rrsets;
-use std::borrow::Borrow;
 
 /// Seeds tried for the index before the names are taken to be hostile.
 const SEEDS_MAX: u64 = 64;
@@ -33,45 +32,57 @@ const SPREAD_MIN: usize = 1 << 16;
 
 /// Compiles the records of the zone `apex`. Gives the image, unless a finding is fatal, and all findings in the order of the text.
 pub fn compile(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
-    compile_up_to(FLAT_MAX, apex, records)
+    compile_up_to(FLAT_MAX, apex, Given::Lent(records))
 }
 
-/// The same, and the records are gone before the image is written: those of a large zone take more memory than that.
+/// The same, and the records are gone before the image is written, where theirs was: those of a large zone take more memory than that.
 pub fn compile_owned(apex: &Name, records: Records) -> (Option<Image>, Vec<Finding>) {
-    compile_up_to(FLAT_MAX, apex, records)
+    compile_up_to(FLAT_MAX, apex, Given::Owned(records))
 }
 
 /// The same with an image in segments even where it is small: for tests and fuzzers.
 #[doc(hidden)]
 pub fn compile_in_segments(apex: &Name, records: &Records) -> (Option<Image>, Vec<Finding>) {
-    compile_up_to(0, apex, records)
+    compile_up_to(0, apex, Given::Lent(records))
 }
 
-fn compile_up_to(flat_max: u64, apex: &Name, records: impl Borrow<Records>) -> (Option<Image>, Vec<Finding>) {
-    compile_on(if records.borrow().len() < SPREAD_MIN { 1 } else { cores() }, flat_max, apex, records)
+/// What is compiled.
+enum Given<'r> {
+    Owned(Records),
+    Lent(&'r Records),
+}
+
+impl Given<'_> {
+    fn records(&self) -> &Records {
+        match self {
+            Given::Owned(records) => records,
+            Given::Lent(records) => records,
+        }
+    }
+
+    /// The memory of what is no longer needed.
+    fn into_arenas(self) -> Vec<Vec<u8>> {
+        match self {
+            Given::Owned(records) => records.into_arenas(),
+            Given::Lent(_) => Vec::new(),
+        }
+    }
+}
+
+fn compile_up_to(flat_max: u64, apex: &Name, given: Given) -> (Option<Image>, Vec<Finding>) {
+    compile_on(if given.records().len() < SPREAD_MIN { 1 } else { cores() }, flat_max, apex, given)
 }
 
 /// On so many cores: it changes nothing in the image.
-fn compile_on(
-    cores: usize,
-    flat_max: u64,
-    apex: &Name,
-    records: impl Borrow<Records>,
-) -> (Option<Image>, Vec<Finding>) {
+fn compile_on(cores: usize, flat_max: u64, apex: &Name, given: Given) -> (Option<Image>, Vec<Finding>) {
     let mut findings = Findings::default();
-    let image = build(cores, flat_max, apex, records, &mut findings);
+    let image = build(cores, flat_max, apex, given, &mut findings);
     (image, findings.finish())
 }
 
 /// `None`: a finding is fatal.
-fn build(
-    cores: usize,
-    flat_max: u64,
-    apex: &Name,
-    owned_or_lent: impl Borrow<Records>,
-    findings: &mut Findings,
-) -> Option<Image> {
-    let records: &Records = owned_or_lent.borrow();
+fn build(cores: usize, flat_max: u64, apex: &Name, given: Given, findings: &mut Findings) -> Option<Image> {
+    let records = given.records();
     let survey = Survey::new(apex, records, cores);
     let apex = survey.spelled_as_written(apex);
     let soa = survey.check(&apex, records, findings)?;
@@ -107,8 +118,7 @@ fn build(
         match Plan::new(flat_max, &apex, &rrsets, &items) {
             Ok(plan) => {
                 findings.append(found);
-                drop(owned_or_lent);
-                let (root, segments) = write::image(&apex, &soa, &plan);
+                let (root, segments) = write::image(&apex, &soa, &plan, given.into_arenas());
                 let image = Image::compiled(root, segments);
                 return Some(
                     image.unwrap_or_else(|e| unreachable!("the compiler wrote an image that does not open: {e}")),

@@ -462,23 +462,25 @@ fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> 
     let room = if bins.start == 0 { 0..read.first().map_or(0, Vec::len) } else { bins.clone() };
     let mut sorted = Sorted { list: Vec::with_capacity(room.map(count).sum()), scattered: Vec::new() };
     memory::prefer_huge_pages(&mut sorted.list);
-    let (mut unsorted, mut names): (Vec<NameEntry>, Vec<NameEntry>) = Default::default();
+    let mut names: Vec<NameEntry> = Vec::new();
     let mut keys = Vec::new();
     for bin in bins {
-        unsorted.clear();
-        unsorted.extend(read.iter().flat_map(|bins| &bins[bin]));
-        // Of equal ones the first that was read stays first.
         keys.clear();
-        keys.extend(unsorted.iter().zip(0u32..).map(|(name, place)| (name.hash, place)));
-        keys.sort_unstable();
-        for run in keys.chunk_by(|a, b| a.0 == b.0) {
+        for (part, bins) in (0u32..).zip(read) {
+            keys.extend(bins[bin].iter().zip(0u32..).map(|(name, place)| (name.hash, part, place)));
+        }
+        keys.sort_unstable_by_key(|&(hash, ..)| hash);
+        let name = |part: u32, place: u32| read[part as usize][bin][place as usize];
+        for run in keys.chunk_by_mut(|a, b| a.0 == b.0) {
             // The bytes of a name lie in memory that is not looked at without need.
-            if let &[(_, place)] = run {
-                sorted.list.push(unsorted[place as usize]);
+            if let &mut [(_, part, place)] = run {
+                sorted.list.push(name(part, place));
                 continue;
             }
+            // Of equal ones the first that was read stays first.
+            run.sort_unstable();
             names.clear();
-            names.extend(run.iter().map(|&(_, place)| unsorted[place as usize]));
+            names.extend(run.iter().map(|&(_, part, place)| name(part, place)));
             // Names that share a hash are rare, and told apart by their bytes.
             if names.iter().any(|name| !name.relative.eq_ignore_ascii_case(names[0].relative)) {
                 names.sort_by(|a, b| compare_lower(a.relative, b.relative).then(a.run.first.cmp(&b.run.first)));

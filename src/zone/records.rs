@@ -108,6 +108,12 @@ impl Records {
         self.owner_at = None;
     }
 
+    /// The memory that owners and RDATA lay in, empty.
+    pub(super) fn into_arenas(mut self) -> Vec<Vec<u8>> {
+        self.arenas.iter_mut().for_each(Vec::clear);
+        self.arenas
+    }
+
     /// Forgets all records, but keeps the memory for others.
     pub(super) fn clear(&mut self) {
         self.arenas.truncate(1);

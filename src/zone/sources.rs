@@ -43,8 +43,8 @@ impl OnDisk {
 
     /// The text as it was; empty if it is no longer the same.
     fn read_again(&self) -> Vec<u8> {
-        let again = include::open(&self.path, self.octets).ok();
-        again.filter(|again| again.file == *self).map(|again| again.text).unwrap_or_default()
+        let again = include::open(&self.path, self.octets).ok().filter(|again| again.on_disk == *self);
+        again.and_then(|again| again.read().ok()).unwrap_or_default()
     }
 }
 
@@ -113,6 +113,19 @@ impl Sources {
         self.0.push(Source { path, octets, text: text.clone().into(), file, included_from });
         (number, text)
     }
+
+    /// Adds a file that is read in windows: its text is read if it is asked for. The caller keeps within 65,536.
+    pub(super) fn add_unread(&mut self, path: PathBuf, file: OnDisk, included_from: Option<(u16, u32)>) -> u16 {
+        self.0.push(Source { path, octets: file.octets, text: OnceLock::new(), file: Some(file), included_from });
+        (self.0.len() - 1) as u16
+    }
+
+    /// Takes the text of a file that was added without.
+    pub(super) fn keep(&mut self, file: u16, text: Vec<u8>) -> Arc<Vec<u8>> {
+        let text = Arc::new(text);
+        self.0[usize::from(file)].text = text.clone().into();
+        text
+    }
 }
 
 #[cfg(test)]
@@ -125,12 +138,14 @@ mod tests {
         std::fs::write(&path, "one\n").unwrap();
         let mut sources = Sources::default();
         let opened = include::open(&path, 100).unwrap();
-        sources.add("a".into(), opened.text, Some(opened.file), None);
+        sources.add("a".into(), opened.read().unwrap(), Some(opened.on_disk.clone()), None);
         sources.add("b".into(), b"not a file".to_vec(), None, None);
+        sources.add_unread("c".into(), opened.on_disk, None);
         sources.release();
         let before = sources.clone();
-        assert_eq!((sources.text(0), sources.text(1)), (Some(&b"one\n"[..]), Some(&b"not a file"[..])));
-        assert_eq!(sources.octets(), 14);
+        let texts = [0, 1, 2].map(|file| sources.text(file).unwrap());
+        assert_eq!(texts, [&b"one\n"[..], b"not a file", b"one\n"]);
+        assert_eq!(sources.octets(), 18);
         std::fs::write(&path, "other\n").unwrap();
         assert_eq!(before.text(0), Some(&b""[..]));
         std::fs::remove_file(path).unwrap();

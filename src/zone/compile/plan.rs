@@ -107,15 +107,16 @@ impl<'a> Plan<'a> {
     /// Chooses the grids, for tables whose octets count as `counted`.
     fn lay_out(&mut self, counted: impl Fn(u64) -> u64) -> Lens {
         let cores = self.rrsets.cores;
-        let names = in_parts(cores, self.indexed.len(), |part| {
-            let numbers = &self.indexed[part];
-            let mut glue = self.rrsets.glue_ahead(numbers.first().copied().unwrap_or(0));
-            let len = |&number: &u32| {
-                glue.reach(number);
-                (SLOT + self.node_len(number as usize)) as u32
-            };
-            numbers.iter().map(len).collect::<Vec<_>>()
+        // In the order in which they lie in memory; what lies behind cuts is then added by its number alone.
+        let own = in_parts(cores, self.rrsets.node_count(), |part| {
+            part.map(|number| self.own_len(number) as u32).collect::<Vec<_>>()
         });
+        let mut own = own.concat();
+        for &(cut, target) in &self.rrsets.glue {
+            let behind = own[target as usize];
+            own[cut as usize] += behind;
+        }
+        let names: Vec<u32> = self.indexed.iter().map(|&number| SLOT as u32 + own[number as usize]).collect();
         let far = in_parts(cores, self.far.len(), |part| {
             let len = |number: usize| {
                 self.far.get(number + AHEAD).into_iter().for_each(|ahead| self.prefetch_set(ahead));
@@ -123,7 +124,7 @@ impl<'a> Plan<'a> {
             };
             part.map(len).collect::<Vec<_>>()
         });
-        let lens = Lens { names: names.concat(), far: far.concat() };
+        let lens = Lens { names, far: far.concat() };
         let sum = |lens: &[u32]| lens.iter().map(|&len| u64::from(len)).sum::<u64>();
         let (in_names, in_far) = (sum(&lens.names), sum(&lens.far));
         self.name_grid = Grid::new(self.indexed.len(), counted(in_names));
@@ -218,18 +219,18 @@ impl<'a> Plan<'a> {
 
     /// Octets of a node, with all that lies behind it.
     pub(super) fn node_len(&self, number: usize) -> usize {
+        let own_sets =
+            self.rrsets.of(number).iter().filter(|entry| entry.is_inline).map(|entry| self.rrsets.set(entry.set));
+        let targets = own_sets.flat_map(|encoded| encoded.extras).map(|extra| extra.target as usize);
+        let behind = targets.filter(|&target| self.rrsets.node(target).place == Place::Cut);
+        self.own_len(number) + behind.map(|target| self.node_len(target)).sum::<usize>()
+    }
+
+    /// Octets of a node and its RRsets, without the nodes that lie behind it.
+    fn own_len(&self, number: usize) -> usize {
         let (name, entries) = self.rrsets.name_and_entries(number);
-        let mut len = self.head_len(number, name, entries);
-        for &Entry { is_inline, set, .. } in entries {
-            if is_inline {
-                let encoded = self.rrsets.set(set);
-                len += self.set_len(encoded);
-                let targets = encoded.extras.iter().map(|extra| extra.target as usize);
-                let behind = targets.filter(|&target| self.rrsets.node(target).place == Place::Cut);
-                len += behind.map(|target| self.node_len(target)).sum::<usize>();
-            }
-        }
-        len
+        let own_sets = entries.iter().filter(|entry| entry.is_inline).map(|entry| self.rrsets.set(entry.set));
+        self.head_len(number, name, entries) + own_sets.map(|encoded| self.set_len(encoded)).sum::<usize>()
     }
 
     /// Octets of a node with this name and these entries before its first RRset.

@@ -3,13 +3,12 @@
 //! Nothing in the image of such an RRset depends on its owner. So it is encoded once, and the next delegation that has the same records
 //! in the text is known by them.
 
-use super::encode::Sorted;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name};
 use crate::zone::layout::{self, extra, rrset};
 use crate::zone::memory;
 use crate::zone::names::{NameEntry, Names};
-use crate::zone::records::Records;
+use crate::zone::records::{Record, Records};
 
 /// Which set an RRset was that had such records: a guess, to be compared. A place has what came last, so that nobody's choice of names
 /// makes this slow.
@@ -67,15 +66,18 @@ impl Referrals {
 }
 
 /// Whether these records of one type, which have a key, would be encoded as this set: it has them in the same order and no others.
-pub(super) fn are_encoded_as(group: &[Sorted], octets: &[u8]) -> bool {
+pub(super) fn are_encoded_as<'r>(mut records: impl Iterator<Item = (&'r Record, &'r [u8])>, octets: &[u8]) -> bool {
     let (fixed, mut rest) = octets.split_at(rrset::FIXED);
     let ttl_secs = u32::from_le_bytes([fixed[0], fixed[1], fixed[2], fixed[3]]);
-    let count = u16::from_le_bytes([fixed[4], fixed[5]]);
+    let mut left = u16::from_le_bytes([fixed[4], fixed[5]]);
     let mut is_next = |rdata: &[u8]| {
         let item = rest.split_first_chunk::<2>().filter(|(len, _)| u16::from_be_bytes(**len) as usize == rdata.len());
         item.and_then(|(_, behind)| behind.strip_prefix(rdata)).map(|behind| rest = behind).is_some()
     };
-    fixed[rrset::FIXED - 1] == rrset::HINTS
-        && usize::from(count) == group.len()
-        && group.iter().all(|sorted| sorted.record.ttl_secs == ttl_secs && is_next(sorted.rdata))
+    let are_next = records.all(|(record, rdata)| {
+        let is_expected = left > 0 && record.ttl_secs == ttl_secs && is_next(rdata);
+        left = left.saturating_sub(1);
+        is_expected
+    });
+    fixed[rrset::FIXED - 1] == rrset::HINTS && are_next && left == 0
 }

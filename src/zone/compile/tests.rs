@@ -356,11 +356,11 @@ fn the_number_of_threads_changes_nothing() {
     let lines: Vec<_> = lines.iter().map(|(owner, t, ttl, rdata)| (&owner[..], *t, *ttl, &rdata[..])).collect();
     let records = records(&lines);
     for flat_max in [0, u64::MAX] {
-        let (one, found) = compile_on(1, flat_max, &name("example"), &records);
+        let (one, found) = compile_on(1, flat_max, &name("example"), Given::Lent(&records));
         let one = one.unwrap();
         assert_eq!(found.len(), FINDINGS_MAX + 1, "as many as are kept, and how many more");
         for cores in [2, 3, 16] {
-            let (several, found_by_several) = compile_on(cores, flat_max, &name("example"), &records);
+            let (several, found_by_several) = compile_on(cores, flat_max, &name("example"), Given::Lent(&records));
             let several = several.unwrap();
             assert!(one.root() == several.root(), "{cores} threads");
             assert!(one.segments().map(|s| *s.digest()).eq(several.segments().map(|s| *s.digest())), "{cores} threads");

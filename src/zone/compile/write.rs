@@ -12,21 +12,22 @@ use crate::zone::layout::{
 };
 use crate::zone::memory::{self, ARENA};
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// So many names or far items ahead of the one that is written, memory is being loaded.
 const AHEAD: usize = 8;
 
-/// Writes the image: its flat bytes, or its root and segments.
-pub(super) fn image(apex: &Name, soa: &Soa, plan: &Plan) -> (Vec<u8>, Vec<Piece>) {
+/// Writes the image: its flat bytes, or its root and segments, in `spare` memory as far as that goes: what is new the kernel has to clear.
+pub(super) fn image(apex: &Name, soa: &Soa, plan: &Plan, spare: Vec<Vec<u8>>) -> (Vec<u8>, Vec<Piece>) {
     let refs = Refs::new(plan);
     if plan.is_flat {
         // The first time to learn the places, the second to write them.
         flat(apex, soa, plan, &refs);
         return (flat(apex, soa, plan, &refs), Vec::new());
     }
-    let segments = segments(plan, &refs);
+    let segments = segments(plan, &refs, &Mutex::new(spare));
     let root = root(apex, soa, plan, &segments, &refs);
     (root, segments.into_iter().map(|(piece, _)| piece).collect())
 }
@@ -112,26 +113,27 @@ fn finish_root(mut root: Vec<u8>, segments_len: u64) -> Vec<u8> {
 }
 
 /// The segments, each with its digest.
-fn segments(plan: &Plan, refs: &Refs) -> Vec<(Piece, blake3::Hash)> {
+fn segments(plan: &Plan, refs: &Refs, spare: &Spare) -> Vec<(Piece, blake3::Hash)> {
     let count = plan.name_grid.segments() + plan.far_grid.segments() + plan.order.runs.len();
-    let parts = in_parts(plan.rrsets.cores, count, |part| part_of_segments(plan, refs, part));
+    let parts = in_parts(plan.rrsets.cores, count, |part| part_of_segments(plan, refs, spare, part));
     parts.into_iter().flatten().collect()
 }
 
 /// Some of the segments.
-fn part_of_segments(plan: &Plan, refs: &Refs, part: Range<usize>) -> Vec<(Piece, blake3::Hash)> {
+fn part_of_segments(plan: &Plan, refs: &Refs, spare: &Spare, part: Range<usize>) -> Vec<(Piece, blake3::Hash)> {
     let name_segments = plan.name_grid.segments();
     let far_end = name_segments + plan.far_grid.segments();
     let mut left = plan.segments_len as usize / far_end * part.len();
     let (mut pieces, mut lens, mut digests) = (Vec::with_capacity(part.len()), Vec::new(), Vec::new());
     let hash = |&number: &u32| plan.rrsets.node(number as usize).hash;
     let mut names = from_segment(&plan.indexed, part.start, plan.name_grid, hash);
-    let mut run = Run::new(plan, refs, new_arena(&mut left), names.first().copied().unwrap_or(0));
+    let mut run = Run::new(plan, refs, new_arena(&mut left, spare), names.first().copied().unwrap_or(0));
     let far_start = part.start.saturating_sub(name_segments);
     let mut far = from_segment(&plan.far, far_start, plan.far_grid, |item| far::prefix(item.hash));
     for segment in part {
         if run.out.len() + SEGMENT_MAX > ARENA {
-            let full = std::mem::replace(&mut run.out, new_arena(&mut left));
+            let mut full = std::mem::replace(&mut run.out, new_arena(&mut left, spare));
+            full.shrink_to_fit();
             pieces.extend(Piece::cut(full, std::mem::take(&mut lens)));
         }
         run.start = run.out.len();
@@ -156,13 +158,20 @@ fn from_segment<T>(items: &[T], segment: usize, grid: Grid, hash: impl Fn(&T) ->
     &items[items.partition_point(|item| grid.place(hash(item)).0 < segment)..]
 }
 
+/// Memory that was used before.
+type Spare = Mutex<Vec<Vec<u8>>>;
+
 /// Room for the next segments, of which about `left` octets are to come.
-fn new_arena(left: &mut usize) -> Vec<u8> {
+fn new_arena(left: &mut usize, spare: &Spare) -> Vec<u8> {
     let len = ARENA.min(*left + SEGMENT_MAX);
     *left = left.saturating_sub(len - SEGMENT_MAX);
-    let mut arena = Vec::with_capacity(len);
-    memory::prefer_huge_pages(&mut arena);
-    arena
+    let mut spare = spare.lock().expect("nobody panics");
+    let found = spare.iter().position(|arena| arena.capacity() >= len);
+    found.map(|at| spare.swap_remove(at)).unwrap_or_else(|| {
+        let mut arena = Vec::with_capacity(len);
+        memory::prefer_huge_pages(&mut arena);
+        arena
+    })
 }
 
 /// What refs say: places where the image is flat, far refs where it is in segments. In segments they are known before, and all cores

@@ -2,10 +2,9 @@
 
 use super::fault::{Fault, shown};
 use super::fields::unescape;
-use super::include::{self, Opened};
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
-use super::reader::{Entry, Reader, ttl_secs};
+use super::reader::{Entry, Reader, Text, ttl_secs};
 use crate::wire::name;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -44,6 +43,8 @@ impl Reader<'_> {
     fn set_origin(&mut self, origin: NameBuf) {
         self.origin_in_zone = name::is_at_or_below(origin.as_wire(), self.apex.as_wire());
         self.origin = origin;
+        // From now on the same octets may mean another name.
+        self.owner_at = 0..0;
     }
 
     /// `$INCLUDE file [origin]`. Origin and owner of this file are as before behind it; a `$TTL` in it stays, as in BIND.
@@ -59,12 +60,12 @@ impl Reader<'_> {
         }
         end(lexer)?;
         let path = self.include_path(&argument, entry.file)?;
-        let opened = self
+        let text = self
             .open_included(&path, &shown(argument.text))
             .map_err(|(message, remedy)| Fault::new(argument.spot(), message, remedy))?;
         let (outer_origin, outer_owner) = (self.origin.clone(), self.owner());
         self.set_origin(origin);
-        self.read_file(path, opened.text, Some(opened.file), Some((entry.file, entry.line)));
+        self.read_text(path, text, Some((entry.file, entry.line)));
         self.set_origin(outer_origin);
         self.restore_owner(outer_owner);
         Ok(())
@@ -79,7 +80,7 @@ impl Reader<'_> {
     }
 
     /// `shown_path` is the path as it stands in the text. `Err`: message and remedy.
-    fn open_included(&self, path: &Path, shown_path: &str) -> Result<Opened, (String, String)> {
+    fn open_included(&self, path: &Path, shown_path: &str) -> Result<Text, (String, String)> {
         let refuse = |message: String, remedy: &str| Err((message, remedy.to_owned()));
         let Some(root) = &self.root else {
             return refuse(
@@ -125,7 +126,7 @@ impl Reader<'_> {
             );
         }
         let left = self.options.text_octets_max.saturating_sub(self.sources.octets());
-        include::open(&real, left).map_err(|why| {
+        self.open_text(&real, left).map_err(|why| {
             (format!("{shown_path} can't be included: {why}"), "check the file and its permissions".to_owned())
         })
     }

@@ -142,7 +142,19 @@ impl<'l, 'a> Fields<'l, 'a> {
             if token.quoted {
                 return Err(self.unexpected(&token, what));
             }
-            for (at, &octet) in token.text.iter().enumerate() {
+            let mut in_pairs = 0;
+            if high.is_none() {
+                // Mostly all of them.
+                for [first, second] in token.text.as_chunks::<2>().0 {
+                    let (first, second) = (HEX_DIGITS[*first as usize], HEX_DIGITS[*second as usize]);
+                    if first | second == NO_DIGIT {
+                        break;
+                    }
+                    out.push(first << 4 | second);
+                    in_pairs += 2;
+                }
+            }
+            for (at, &octet) in token.text.iter().enumerate().skip(in_pairs) {
                 let digit = HEX_DIGITS[octet as usize];
                 if digit == NO_DIGIT {
                     let message = format!("{} in {what} is not a hexadecimal digit", shown(&token.text[at..at + 1]));

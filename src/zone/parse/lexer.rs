@@ -53,7 +53,7 @@ pub(super) fn starts_word(octet: u8) -> bool {
 
 /// How many octets of class [`Class::Plain`] a text starts with. Sixteen are looked at at once: most words are shorter.
 #[inline(always)]
-fn plain_len(text: &[u8]) -> usize {
+pub(super) fn plain_len(text: &[u8]) -> usize {
     let mut len = 0;
     while let Some(&octets) = text[len..].first_chunk::<16>() {
         let suspects = suspects(octets);

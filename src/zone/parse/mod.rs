@@ -9,6 +9,8 @@
 //!                                            '-> directives, include, generate
 //! ```
 //!
+//! Most lines of a large zone are of one plain shape, and are read without tokens ([`plain`]).
+//!
 //! A long text is cut into pieces, which all cores read ([`pieces`]).
 //!
 //! One pass over the octets; tokens are ranges of them, names are built on the stack, and nothing is allocated for a record.
@@ -21,6 +23,7 @@ pub(super) mod include;
 pub(crate) mod lexer;
 mod names;
 mod pieces;
+mod plain;
 mod reader;
 mod ttl;
 

@@ -4,17 +4,21 @@ use super::fault::{Fault, shown};
 use super::lexer::Token;
 use crate::wire::name::{LABEL_LEN_MAX, NAME_LEN_MAX, NameError, escape};
 
+/// Octets of a text that are searched for dots at once.
+const CHUNK: usize = 16;
+
 /// A valid name in wire form, on the stack.
 #[derive(Clone)]
 pub(crate) struct NameBuf {
     len: usize,
-    bytes: [u8; NAME_LEN_MAX],
+    /// With room for a whole last chunk.
+    bytes: [u8; NAME_LEN_MAX + CHUNK],
 }
 
 impl NameBuf {
     /// Takes valid wire bytes.
     pub(crate) fn new(wire: &[u8]) -> NameBuf {
-        let mut name = NameBuf { len: 0, bytes: [0; NAME_LEN_MAX] };
+        let mut name = NameBuf { len: 0, bytes: [0; NAME_LEN_MAX + CHUNK] };
         name.set(wire);
         name
     }
@@ -42,23 +46,27 @@ impl NameBuf {
         Ok(token.text.last() != Some(&b'.'))
     }
 
-    /// The common shape, without escapes. False: not that shape, or wrong.
+    /// The common shape: a word without escapes. False: not that shape, or wrong.
     #[inline]
-    fn read_plain(&mut self, text: &[u8], origin: &[u8]) -> bool {
+    pub(super) fn read_plain(&mut self, text: &[u8], origin: &[u8]) -> bool {
         if text.is_empty() || text.len() > NAME_LEN_MAX - 2 || text == b"@" {
             return false;
         }
         // Each dot stands exactly where the length of the label behind it belongs.
         self.bytes[1..1 + text.len()].copy_from_slice(text);
         let mut label_at = 0;
-        for (at, &octet) in text.iter().enumerate() {
-            if octet == b'.' {
+        for chunk_at in (0..text.len()).step_by(CHUNK) {
+            let Some(&chunk) = self.bytes[1 + chunk_at..].first_chunk::<CHUNK>() else { return false };
+            let mut dots = dots(chunk, text.len() - chunk_at);
+            while dots != 0 {
+                let at = chunk_at + (dots.trailing_zeros() / u8::BITS) as usize;
                 let len = at - label_at;
                 if len == 0 || len > LABEL_LEN_MAX {
                     return false;
                 }
                 self.bytes[label_at] = len as u8;
                 label_at = at + 1;
+                dots &= dots - 1;
             }
         }
         let len = text.len() - label_at;
@@ -154,6 +162,17 @@ impl NameBuf {
         self.len = wire_at;
         Ok(relative)
     }
+}
+
+/// Bit 7 of each octet that is a dot, among the first `len` of a chunk.
+#[inline]
+fn dots(chunk: [u8; CHUNK], len: usize) -> u128 {
+    const ONES: u128 = u128::from_ne_bytes([1; CHUNK]);
+    const LOW_7: u128 = 0x7f * ONES;
+    let other = u128::from_le_bytes(chunk) ^ (ONES * b'.' as u128);
+    // Bit 7 of an octet is clear in all three only if the octet is zero: it was a dot. No sum touches its neighbour.
+    let dots = !(((other & LOW_7) + LOW_7) | other | LOW_7);
+    if len < CHUNK { dots & ((1 << (u8::BITS as usize * len)) - 1) } else { dots }
 }
 
 #[cfg(test)]

@@ -5,23 +5,33 @@
 //! before it ended exactly where it starts, and not within parentheses or quotes. A piece in which something needs more of what
 //! stands before it (a directive, a TTL that is left out without `$TTL`), or is wrong, is given up: that text and what follows is
 //! read by the one reader that knows it all. So the outcome is always that of this reader alone.
+//!
+//! The pieces of a long file are read from it one by one, each into a window that is used again: a text that is never in memory as a whole
+//! takes no memory that the kernel would have to clear, and is in the cache when it is parsed.
 
 use super::Options;
+use super::include::Opened;
 use super::lexer::{Lexer, starts_word};
 use super::names::NameBuf;
 use super::reader::{Entry, Reader};
 use crate::wire::name::Name;
 use crate::zone::records::Records;
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 
-/// Octets of a piece, unless a zone may have so many that it could have more pieces than this.
-const PIECE: u64 = 1 << 20;
-pub(super) const PIECES_MAX: usize = 1 << 12;
+/// Octets of a piece, unless a zone may have so many that it could have more pieces than this. It and what is read of it fit into a core's own
+/// cache.
+const PIECE: u64 = 256 << 10;
+pub(super) const PIECES_MAX: usize = 1 << 14;
 /// The directives mostly stand at the start of a text: one of so many octets of a piece's length is not read in pieces.
-const HEAD_SHARE: usize = 256;
+const HEAD_SHARE: usize = 64;
+/// The first lines of a long file, with the directives, are looked for in one octet of so many of a piece's length.
+const FIRST_LINES_SHARE: usize = 4;
+/// Octets of a file that are read at once to find where a piece may end.
+const PROBE: usize = 4096;
 /// Pieces that are read and wait to be taken, beside the one that each core has at hand: more of them take more memory.
 const READ_AHEAD: usize = 2;
 /// How often in a row it may be tried in vain to read pieces.
@@ -43,9 +53,16 @@ pub(super) struct Pieces {
 impl Pieces {
     /// For a text of so many octets.
     pub(super) fn new(cores: usize, octets: usize, text_octets: usize) -> Pieces {
-        let is_worth_it = cores > 1 && text_octets / 2 >= octets;
-        let next_at = if is_worth_it { octets / HEAD_SHARE } else { usize::MAX };
+        let next_at = if are_worth_it(cores, octets, text_octets) { octets / HEAD_SHARE } else { usize::MAX };
         Pieces { octets, next_at, tries_left: TRIES }
+    }
+
+    /// The first lines of a file, behind some of which its pieces begin.
+    pub(super) fn first_lines(&self, opened: &Opened) -> io::Result<Vec<u8>> {
+        let mut lines = Vec::new();
+        opened.read_window(0..opened.octets.min(self.octets / FIRST_LINES_SHARE), &mut lines)?;
+        lines.truncate(lines.iter().rposition(|&octet| octet == b'\n').map_or(0, |at| at + 1));
+        Ok(lines)
     }
 
     /// Whether pieces may be read from offset `at` on, where an entry starts.
@@ -62,21 +79,71 @@ impl Pieces {
     }
 
     /// Where the pieces lie from `at` on: one after the other up to the end.
-    fn cut(&self, text: &[u8], at: usize) -> Vec<Range<usize>> {
+    fn cut(&self, source: Source, at: usize) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();
         let mut start = at;
         let mut aim = at + self.octets;
-        while aim < text.len() {
-            let next_aim = text.len().min(aim + self.octets);
-            let lines = (aim..next_aim).filter(|&at| text[at - 1] == b'\n');
-            if let Some(end) = { lines }.find(|&at| starts_word(text[at])) {
+        while aim < source.octets() {
+            let next_aim = source.octets().min(aim + self.octets);
+            if let Some(end) = source.line_within(aim..next_aim) {
                 ranges.push(start..end);
                 start = end;
             }
             aim = next_aim;
         }
-        ranges.push(start..text.len());
+        ranges.push(start..source.octets());
         ranges
+    }
+}
+
+/// Whether a text of so many octets is read in pieces.
+pub(super) fn are_worth_it(cores: usize, octets: usize, text_octets: usize) -> bool {
+    cores > 1 && text_octets / 2 >= octets
+}
+
+/// Where pieces are read from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'t> {
+    /// A text in memory.
+    Text(&'t [u8]),
+    /// A file.
+    File(&'t Opened),
+}
+
+impl Source<'_> {
+    fn octets(self) -> usize {
+        match self {
+            Source::Text(text) => text.len(),
+            Source::File(opened) => opened.octets,
+        }
+    }
+
+    /// The first place in this range, which is not the text's start, where a line begins with a word.
+    fn line_within(self, range: Range<usize>) -> Option<usize> {
+        let first = |text: &[u8]| text.windows(2).position(|pair| pair[0] == b'\n' && starts_word(pair[1]));
+        match self {
+            Source::Text(text) => Some(range.start + first(&text[range.start - 1..range.end])?),
+            Source::File(opened) => {
+                let mut window = Vec::new();
+                range.clone().step_by(PROBE).find_map(|from| {
+                    opened.read_window(from - 1..range.end.min(from + PROBE), &mut window).ok()?;
+                    Some(from + first(&window)?)
+                })
+            }
+        }
+    }
+
+    /// Reads the piece at this range. That of a file lies alone in `window`: so an entry that goes on behind its end is not closed there, and
+    /// the piece is given up.
+    fn read(self, start: Start, range: Range<usize>, records: Records, window: &mut Vec<u8>) -> Option<Piece> {
+        match self {
+            Source::Text(text) => Piece::read(start, text, range, records),
+            Source::File(opened) => {
+                opened.read_window(range.clone(), window).ok()?;
+                let piece = Piece::read(start, window, 0..window.len(), records)?;
+                Some(Piece { end: range.start + piece.end, ..piece })
+            }
+        }
     }
 }
 
@@ -137,20 +204,22 @@ impl Spares {
 
 impl Reader<'_> {
     /// Reads pieces from where the lexer stands, as far as that goes well. It then stands where an entry starts, or at the end.
-    pub(super) fn read_pieces(&mut self, pieces: &mut Pieces, lexer: &mut Lexer, file: u16, text: &[u8]) {
+    pub(super) fn read_pieces(&mut self, pieces: &mut Pieces, lexer: &mut Lexer, file: u16, source: Source) {
         let at = lexer.position().1;
-        self.records.expect_text(text.len() - at);
-        let ranges = pieces.cut(text, at);
+        self.records.expect_text(source.octets() - at);
+        let ranges = pieces.cut(source, at);
         let cores = self.options.cores.min(ranges.len());
         let start = self.start_of_pieces(file);
         let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
         let spares = Spares::default();
         let work = |done: mpsc::SyncSender<_>| {
+            let mut window = Vec::new();
             while !is_over.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(range) = ranges.get(number) else { break };
                 let records = spares.take().unwrap_or_else(|| Records::for_text(range.len()));
-                if done.send((number, Piece::read(start.clone(), text, range.clone(), records))).is_err() {
+                let piece = source.read(start.clone(), range.clone(), records, &mut window);
+                if done.send((number, piece)).is_err() {
                     break;
                 }
             }
@@ -166,7 +235,7 @@ impl Reader<'_> {
             is_over.store(true, Ordering::Relaxed);
             taken
         });
-        pieces.go_on(lexer.position().1, text.len(), taken > cores);
+        pieces.go_on(lexer.position().1, source.octets(), taken > cores);
     }
 
     /// Takes the pieces in the order of the text, until there are no more or one can't be taken. Gives how many it took.

@@ -2,10 +2,10 @@
 
 use super::fault::{Fault, Spot, shown};
 use super::fields::Fields;
-use super::include;
+use super::include::{self, Opened};
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
-use super::pieces::{Piece, Pieces, Start, piece_octets};
+use super::pieces::{self, Piece, Pieces, Source, Start, piece_octets};
 use super::{Options, Parsed, ttl};
 use crate::wire::code::{class, rtype};
 use crate::wire::name::{self, Name};
@@ -13,10 +13,12 @@ use crate::zone::diagnostic::{Diagnostic, Severity};
 use crate::zone::rdata;
 use crate::zone::records::Records;
 use crate::zone::sources::{OnDisk, Sources};
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Longest TTL (RFC 2181 section 8).
-const TTL_MAX: u32 = i32::MAX as u32;
+pub(super) const TTL_MAX: u32 = i32::MAX as u32;
 
 /// The state of reading one zone.
 pub(super) struct Reader<'o> {
@@ -30,18 +32,21 @@ pub(super) struct Reader<'o> {
     /// Whether the origin is in the zone: then relative owners are.
     pub(super) origin_in_zone: bool,
     /// The owner of records that begin with a blank. `None` until a first one.
-    owner: Option<NameBuf>,
+    pub(super) owner: Option<NameBuf>,
     /// Whether the last owner was wrong: what belongs to it is read for its own faults, but goes nowhere.
-    owner_refused: bool,
+    pub(super) owner_refused: bool,
     /// Whether `owner` is not what the records were told last.
-    owner_is_new: bool,
+    pub(super) owner_is_new: bool,
+    /// Where in the text that is read the owner stands, with the space behind it: a line that begins with the same octets has the same one.
+    /// Empty if that is not known.
+    pub(super) owner_at: Range<usize>,
     /// From `$TTL`, or the SOA's minimum when there is none.
     pub(super) ttl_default: Option<u32>,
     /// Of the last record that states one.
     ttl_last: Option<u32>,
     warned_of_ttl: bool,
-    rdata: Vec<u8>,
-    scratch: NameBuf,
+    pub(super) rdata: Vec<u8>,
+    pub(super) scratch: NameBuf,
     /// The files being read, each included by the one before it. Where they really are is asked only if there is an `$INCLUDE`.
     pub(super) open: Vec<PathBuf>,
     /// The directory that `$INCLUDE` may not leave. `None`: there are no files to include.
@@ -82,12 +87,20 @@ impl Entry<'_> {
     }
 }
 
+/// A text that is to be read.
+pub(super) enum Text {
+    /// All of it, and the file that it is of.
+    Whole(Vec<u8>, Option<OnDisk>),
+    /// A file so long that it is read in pieces.
+    Long(Opened),
+}
+
 /// What stands between owner and RDATA.
 pub(super) struct Head {
-    ttl: Option<u32>,
+    pub(super) ttl: Option<u32>,
     pub(super) rtype: u16,
     /// Where the type stands.
-    spot: Spot,
+    pub(super) spot: Spot,
 }
 
 impl<'o> Reader<'o> {
@@ -103,6 +116,7 @@ impl<'o> Reader<'o> {
             owner: None,
             owner_refused: false,
             owner_is_new: true,
+            owner_at: 0..0,
             ttl_default: None,
             ttl_last: None,
             warned_of_ttl: false,
@@ -152,8 +166,7 @@ impl<'o> Reader<'o> {
         lexer.go_to(lines_before.saturating_add(piece.lines).saturating_add(1), piece.end);
         self.records.append(&piece.records, lines_before);
         self.owner = Some(piece.owner.clone());
-        self.owner_refused = false;
-        self.owner_is_new = true;
+        (self.owner_is_new, self.owner_refused, self.owner_at) = (true, false, 0..0);
         self.ttl_last = piece.ttl_last.or(self.ttl_last);
     }
 
@@ -163,12 +176,11 @@ impl<'o> Reader<'o> {
     }
 
     pub(super) fn read_zone_file(&mut self, path: &Path) {
-        let opened = include::open(path, self.options.text_octets_max);
-        match opened {
-            Ok(opened) => {
+        match self.open_text(path, self.options.text_octets_max) {
+            Ok(text) => {
                 let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 self.root = Some(self.options.root.as_deref().unwrap_or(directory).to_owned());
-                self.read_file(path.to_owned(), opened.text, Some(opened.file), None);
+                self.read_text(path.to_owned(), text, None);
             }
             Err(why) => {
                 let (file, _) = self.sources.add(path.to_owned(), Vec::new(), None, None);
@@ -185,47 +197,107 @@ impl<'o> Reader<'o> {
             self.diagnostics.add(about_file(file, message, "split the zone"));
             return;
         }
-        self.read_file(name, text, None, None);
+        self.read_text(name, Text::Whole(text, None), None);
     }
 
     pub(super) fn finish(self) -> Parsed {
         Parsed { records: self.records, sources: self.sources, diagnostics: self.diagnostics.finish() }
     }
 
-    /// Reads one file to its end, whatever is wrong in it.
-    pub(super) fn read_file(
+    /// Opens a file of at most `octets_max`, and reads it if it is not long.
+    pub(super) fn open_text(&self, path: &Path, octets_max: u64) -> io::Result<Text> {
+        let opened = include::open(path, octets_max)?;
+        if pieces::are_worth_it(self.options.cores, self.piece_octets, opened.octets) {
+            return Ok(Text::Long(opened));
+        }
+        Ok(Text::Whole(opened.read()?, Some(opened.on_disk)))
+    }
+
+    /// Reads one text to its end, whatever is wrong in it. `from`: file and line that include it.
+    pub(super) fn read_text(&mut self, path: PathBuf, text: Text, from: Option<(u16, u32)>) {
+        let on_disk = match &text {
+            Text::Whole(_, on_disk) => on_disk.as_ref(),
+            Text::Long(opened) => Some(&opened.on_disk),
+        };
+        let open_before = self.open.len();
+        self.open.extend(on_disk.map(|on_disk| on_disk.path.clone()));
+        self.owner_at = 0..0;
+        match text {
+            Text::Whole(text, on_disk) => {
+                let (file, text) = self.sources.add(path, text, on_disk, from);
+                let mut pieces = Pieces::new(self.options.cores, self.piece_octets, text.len());
+                self.read_entries(file, &text, (1, 0), &mut pieces, None);
+            }
+            Text::Long(opened) => {
+                let file = self.sources.add_unread(path, opened.on_disk.clone(), from);
+                if let Err(why) = self.read_long(file, &opened) {
+                    let remedy = "write a file beside it and rename that, so that nobody reads half of it";
+                    self.diagnostics.add(about_file(file, format!("the file can't be read: {why}"), remedy));
+                }
+            }
+        }
+        self.open.truncate(open_before);
+    }
+
+    /// Reads a long file in windows, and as a whole from where that does not do.
+    fn read_long(&mut self, file: u16, opened: &Opened) -> io::Result<()> {
+        let mut pieces = Pieces::new(self.options.cores, self.piece_octets, opened.octets);
+        let first_lines = pieces.first_lines(opened)?;
+        let rest = match self.read_entries(file, &first_lines, (1, 0), &mut pieces, Some(opened)) {
+            (_, at) if at == opened.octets => None,
+            start => Some((start, opened.read()?)),
+        };
+        if !opened.is_unchanged() || rest.as_ref().is_some_and(|(_, text)| text.len() != opened.octets) {
+            return Err(io::Error::other("it changed meanwhile"));
+        }
+        if let Some((start, text)) = rest {
+            let text = self.sources.keep(file, text);
+            self.read_entries(file, &text, start, &mut pieces, None);
+        }
+        Ok(())
+    }
+
+    /// Reads a text from an entry's line and offset on. `long`: these are only the first lines of that file, and its pieces come next. Gives
+    /// line and offset of what is not read yet: of a text that is all of its file, its end.
+    fn read_entries(
         &mut self,
-        path: PathBuf,
-        text: Vec<u8>,
-        on_disk: Option<OnDisk>,
-        from: Option<(u16, u32)>,
-    ) {
-        let nested = on_disk.is_some();
-        self.open.extend(on_disk.as_ref().map(|file| file.path.clone()));
-        let (file, text) = self.sources.add(path, text, on_disk, from);
+        file: u16,
+        text: &[u8],
+        start: (u32, usize),
+        pieces: &mut Pieces,
+        long: Option<&Opened>,
+    ) -> (u32, usize) {
+        let mut lexer = Lexer::starting_at(text, start.1);
+        lexer.go_to(start.0, start.1);
         // Editors put a byte order mark in front of UTF-8; it belongs to no name.
-        let skipped = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let mut lexer = Lexer::starting_at(&text, skipped);
-        let mut pieces = Pieces::new(self.options.cores, self.piece_octets, text.len());
+        if start.1 == 0 && text.starts_with(b"\xef\xbb\xbf") {
+            lexer.go_to(start.0, 3);
+        }
         loop {
-            if pieces.are_due(&text, lexer.position().1) {
-                self.read_pieces(&mut pieces, &mut lexer, file, &text);
+            if pieces.are_due(text, lexer.position().1) {
+                let source = long.map_or(Source::Text(text), Source::File);
+                self.read_pieces(pieces, &mut lexer, file, source);
+                if long.is_some() {
+                    return lexer.position();
+                }
             }
             let (line, at) = lexer.position();
-            let entry = Entry { file, line, at, text: &text };
+            let entry = Entry { file, line, at, text };
             if let Err(fault) = self.entry(&mut lexer, entry) {
+                let skipped = lexer.skip_entry();
+                // What it goes on with may stand behind the first lines: it is read once more, and nothing was made of it.
+                if long.is_some() && (skipped.is_err() || lexer.peek().is_none()) {
+                    return (line, at);
+                }
                 // A parenthesis that is never closed makes nonsense of what follows it: that is the fault to show.
-                let fault = lexer.skip_entry().err().unwrap_or(fault);
+                let fault = skipped.err().unwrap_or(fault);
                 let spot = fault.spot();
                 let (message, remedy) = fault.into_texts();
                 self.report(Severity::Error, entry, spot, message, remedy);
             }
             if !lexer.finish_entry() {
-                break;
+                return lexer.position();
             }
-        }
-        if nested {
-            self.open.pop();
         }
     }
 
@@ -237,7 +309,7 @@ impl<'o> Reader<'o> {
     /// Puts the owner back that a file had before it included another.
     pub(super) fn restore_owner(&mut self, (owner, refused): (Option<NameBuf>, bool)) {
         (self.owner, self.owner_refused) = (owner, refused);
-        self.owner_is_new = true;
+        (self.owner_is_new, self.owner_at) = (true, 0..0);
     }
 
     /// Notes a finding in an entry.
@@ -251,6 +323,9 @@ impl<'o> Reader<'o> {
     /// Reads one entry up to its end.
     #[inline]
     pub(super) fn entry(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
+        if let Some(head) = self.plain_head(lexer, entry) {
+            return self.data(&head, lexer, entry);
+        }
         let blank = matches!(lexer.peek(), Some(b' ' | b'\t'));
         if !lexer.seek()? {
             return Ok(());
@@ -263,7 +338,8 @@ impl<'o> Reader<'o> {
                     "begin the line with the owner's name, or with @ for the origin",
                 ));
             }
-            return self.record(lexer, entry);
+            let head = self.head(lexer)?;
+            return self.data(&head, lexer, entry);
         }
         if lexer.peek() == Some(b'$') {
             self.know_all(lexer.here())?;
@@ -279,15 +355,14 @@ impl<'o> Reader<'o> {
                 ));
             }
         }
-        self.record(lexer, entry)
+        let head = self.head(lexer)?;
+        self.data(&head, lexer, entry)
     }
 
     /// Makes the name the owner.
-    #[inline(always)]
     fn read_owner(&mut self, token: &Token) -> Result<(), Fault> {
         let owner = self.owner.get_or_insert_with(|| NameBuf::new(&[0]));
-        self.owner_is_new = true;
-        self.owner_refused = false;
+        (self.owner_is_new, self.owner_refused, self.owner_at) = (true, false, 0..0);
         let read = owner.read(token, self.origin.as_wire());
         if matches!(read, Ok(true)) && self.origin_in_zone {
             return Ok(());
@@ -303,13 +378,15 @@ impl<'o> Reader<'o> {
         Err(fault)
     }
 
-    #[inline(always)]
-    fn record(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
-        let head = self.head(lexer)?;
+    /// Reads the data of a record, and keeps it.
+    #[inline]
+    fn data(&mut self, head: &Head, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
         self.rdata.clear();
-        let mut fields = Fields::new(lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
-        rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
-        let ttl_secs = self.ttl(&head, entry)?;
+        if !self.plain_data(head.rtype, lexer, entry.text) {
+            let mut fields = Fields::new(lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
+            rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
+        }
+        let ttl_secs = self.ttl(head, entry)?;
         if self.owner_refused {
             return Ok(());
         }
@@ -370,7 +447,7 @@ impl<'o> Reader<'o> {
             } else if text.eq_ignore_ascii_case(b"IN") && !class_seen {
                 class_seen = true;
             } else if let Some(rtype) = rtype::from_text(text) {
-                if rtype::is_meta(rtype) || matches!(rtype, rtype::MD | rtype::MF) {
+                if !rtype::is_zone_data(rtype) {
                     return Err(no_zone_data(&token, rtype));
                 }
                 return Ok(Head { ttl, rtype, spot: token.spot() });

@@ -1,7 +1,9 @@
-//! A text in pieces gives what one reader gives that goes through it from start to end.
+//! A text in pieces, and a file in windows, give what one reader gives that goes through it from start to end; a line of the plain shape
+//! gives what the same words give in another.
 
 use super::*;
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Owner, type, TTL, RDATA, file and line.
 type Line = (String, u16, u32, Vec<u8>, u16, u32);
@@ -20,13 +22,115 @@ fn in_pieces(octets: usize, text: &str) -> Parsed {
     parse_text_in_pieces(octets, text, &"example.".parse().unwrap(), &Options { cores: 3, ..Options::default() })
 }
 
+/// The text as a file.
+struct File(PathBuf);
+
+impl File {
+    fn new(text: &str) -> File {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("catchment-parse-{}-{number}.zone", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        File(path)
+    }
+
+    fn in_windows(&self, octets: usize) -> Parsed {
+        let (apex, options) = ("example.".parse().unwrap(), Options { cores: 3, ..Options::default() });
+        let mut reader = Reader::new(&apex, &options);
+        reader.piece_octets = octets;
+        reader.read_zone_file(&self.0);
+        reader.finish()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// As pieces of these octets, and of all others up to the text's length, the text means what it means as a whole.
 fn check(text: &str) -> Parsed {
     let whole = in_pieces(usize::MAX / 2, text);
+    let file = File::new(text);
     for octets in 1..text.len() {
         assert_eq!(told(&in_pieces(octets, text)), told(&whole), "pieces of {octets} octets of:\n{text}");
+        assert_eq!(told(&file.in_windows(octets)), told(&whole), "windows of {octets} octets of:\n{text}");
     }
     whole
+}
+
+#[test]
+fn a_long_file_is_not_kept_unless_it_must_be() {
+    let line = "name 60 IN NS ns.example.net.\n";
+    let text = format!("@ 60 IN SOA ns h 1 2 3 4 5\n{}", line.repeat(100));
+    let file = File::new(&text);
+    let mut parsed = file.in_windows(1000);
+    assert_eq!((parsed.records.len(), parsed.diagnostics.len()), (101, 0));
+    assert_eq!(parsed.sources.text(0), Some(text.as_bytes()), "it is read again");
+    parsed.sources.release();
+    std::fs::write(&file.0, "other").unwrap();
+    assert_eq!(parsed.sources.text(0), Some(&b""[..]));
+}
+
+#[test]
+fn plain_lines_mean_what_other_lines_mean() {
+    let told = |text: &str| {
+        let parsed = in_pieces(usize::MAX / 2, text);
+        let said = parsed.diagnostics.iter().map(|found| (found.line, found.message.clone())).collect::<Vec<_>>();
+        (told(&parsed).0, said)
+    };
+    for line in [
+        "a 60 A 192.0.2.1",
+        "a IN A 192.0.2.1",
+        "a 1h IN NS ns.b.example.",
+        "a.example. 60 NS .",
+        "a.b.c 60 NS @",
+        "@ 60 NS a",
+        "* 60 NS a.b",
+        ". 60 NS a",
+        "a 60 IN AAAA 2001:db8::1",
+        "a 60 DS 1 13 2 8e638ec9cdf123ff7793d8db31612964df58c0582fad039fea8d0e73e7336bf6",
+        "a 60 DS 1 13 2 8E638ec9cdf123ff7793d8db31612964df58c0582fad039fea8d0e73e7336bf",
+        "a 60 TXT b",
+        "a 60 TXT \"b\"",
+        "a 60 TYPE65280 \\# 1 ff",
+        "a 60 NS \\# 1 00",
+        "a 60 A \\# 4 01020304",
+        "a 60 MD b",
+        "a 60 ANY b",
+        "a 60 OPT b",
+        "a 60 60 A 192.0.2.1",
+        "a 60 CH A 192.0.2.1",
+        "a IN IN A 192.0.2.1",
+        "a 2147483647 A 192.0.2.1",
+        "a 2147483648 A 192.0.2.1",
+        "a 60x A 192.0.2.1",
+        "a 60 A 192.0.2.01",
+        "a 60 A 192.0.2.256",
+        "a 60 A 192.0.2.1 ; b",
+        "a 60 A 192.0.2.1 b",
+        "a 60 A",
+        "a 60",
+        "a",
+        "a..b 60 A 192.0.2.1",
+        "a 60 NS b..c",
+        ".a 60 A 192.0.2.1",
+        "a.other. 60 A 192.0.2.1",
+        "$a 60 A 192.0.2.1",
+        "\\097 60 A 192.0.2.1",
+        "a;b 60 A 192.0.2.1",
+        "\"a\" 60 A 192.0.2.1",
+    ] {
+        // The owner goes on behind it, in another spelling, and under another origin.
+        let around = |line: &str| {
+            format!(
+                "$TTL 5\n@ SOA ns h 1 2 3 4 5\na 60 A 192.0.2.8\n{line}\n 60 A 192.0.2.9\na 60 MX 1 a\n\
+                 $ORIGIN other.\n{line}\n 60 A 192.0.2.9\n$ORIGIN x.example.\n{line}\n{line}\n"
+            )
+        };
+        assert_eq!(told(&around(line)), told(&around(&line.replace(' ', " \t"))), "{line}");
+    }
 }
 
 #[test]
@@ -94,5 +198,7 @@ proptest! {
         let text = lines.iter().map(|&line| LINES[line]).collect::<Vec<_>>().join(end);
         let (pieces, whole) = (in_pieces(octets, &text), in_pieces(usize::MAX / 2, &text));
         prop_assert_eq!(told(&pieces), told(&whole));
+        let windows = File::new(&text).in_windows(octets);
+        prop_assert_eq!(told(&windows), told(&whole));
     }
 }
