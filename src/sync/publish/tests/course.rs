@@ -32,6 +32,8 @@ const SOAK: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+type Change = fn(&mut Report);
+
 /// A node of a script.
 #[derive(Clone)]
 struct Node {
@@ -44,7 +46,7 @@ struct Node {
     asked: Vec<u64>,
     mute: Range<u64>,
     /// What is changed in its reports from a second on.
-    changes: Vec<(u64, fn(&mut Report))>,
+    changes: Vec<(u64, Change)>,
 }
 
 fn canary(name: &str, before: Figures, soak: Figures) -> Node {
