@@ -11,7 +11,7 @@ use catchment::sync::store::Permits;
 use catchment::sync::store::etcd::{Etcd, Settings};
 use std::future::Future;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use support::announcer::{Announcer, LOCAL_AS, ROUTER_AS, Router};
 use support::catchment::Server;
@@ -26,12 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(20);
 /// Permits of all these fleets.
 const SLOTS: u32 = 2;
-
-/// Clusters are fsync and elections: one at a time, or what is measured is the other tests.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(|e| e.into_inner())
-}
 
 fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime =
@@ -104,7 +98,6 @@ async fn until(nodes: &[Node], count: usize) -> Duration {
 
 #[test]
 fn every_node_is_stale_at_once() {
-    let _alone = alone();
     let mut cluster = match Cluster::start(Options::default()) {
         Ok(cluster) => cluster,
         Err(why) => return skip(why),
@@ -158,7 +151,6 @@ fn every_node_is_stale_at_once() {
 
 #[test]
 fn a_leader_that_slept_gives_no_permit_twice() {
-    let _alone = alone();
     let cluster = match Cluster::start(Options::default()) {
         Ok(cluster) => cluster,
         Err(why) => return skip(why),
@@ -190,7 +182,6 @@ fn a_leader_that_slept_gives_no_permit_twice() {
 
 #[test]
 fn the_cluster_is_cut_in_two() {
-    let _alone = alone();
     let cluster = match Cluster::start_in_net(Options::default()) {
         Ok(cluster) => cluster,
         Err(why) => return skip(why),
@@ -295,7 +286,6 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn servers_sidecars_and_routers() {
-    let _alone = alone();
     let mut cluster = match Cluster::start(Options::default()) {
         Ok(cluster) => cluster,
         Err(why) => return skip(why),

@@ -223,7 +223,7 @@ mod tests {
             ("answers-share-max = 100.1", ["the share is out of bounds", ":1:21", "from 0 to 100, such as 0.1"]),
             ("answers-share-max = \"1\"", ["unexpected string", ":1:21", "such as 0.1"]),
             ("\nserial = \"up\"", ["\"up\" is no serial", ":2:10", "\"keep\", \"increment\", \"date\", \"unixtime\""]),
-            ("allow = [\"all\"]", ["\"all\" is no guard", ":1:10", "\"check-error\", \"zone-removal\""]),
+            ("allow = [\"all\"]", ["\"all\" is no guard", ":1:10", "\"check-error\", \"removed-key\""]),
             ("[channel.Prod]", ["`Prod` is no channel", ":1:10", "[channel.prod]"]),
             ("channel.other = 1", ["unexpected integer", ":1:17", "write a table"]),
             ("[channel.other]\nallowed = []", ["unknown key `allowed`", ":2:1", "did you mean `allow`?"]),

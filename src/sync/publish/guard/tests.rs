@@ -314,6 +314,7 @@ fn guards_have_the_names_that_allow_them() {
         names,
         [
             "check-error",
+            "removed-key",
             "zone-removal",
             "zones-share",
             "zone-share",
