@@ -95,7 +95,7 @@ pub trait Objects: Send + Sync {
 #[derive(Debug)]
 pub struct Plain<O> {
     objects: O,
-    /// State of a splitmix64 generator: what it gives depends on the seed alone, so that simulations replay.
+    /// What pauses differ by: it depends on the seed alone, so that simulations replay.
     jitter: Mutex<Random>,
 }
 
