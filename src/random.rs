@@ -36,6 +36,11 @@ impl Random {
         from + (to - from).mul_f64(self.fraction())
     }
 
+    /// About this time, from three to five quarters of it: who started together does not go on together for ever.
+    pub fn about(&mut self, time: Duration) -> Duration {
+        self.between(time * 3 / 4, time * 5 / 4)
+    }
+
     /// Whether something comes about that does so in so many cases of a hundred.
     pub fn percent(&mut self, of_hundred: usize) -> bool {
         self.below(100) < of_hundred
@@ -66,6 +71,7 @@ mod tests {
             assert!(random.below(3) < 3);
             assert!((0.0..1.0).contains(&random.fraction()));
             assert!((second..2 * second).contains(&random.between(second, 2 * second)));
+            assert!((second * 3 / 4..second * 5 / 4).contains(&random.about(second)));
         }
     }
 }

@@ -1,8 +1,7 @@
 //! What `catchment promote` and `catchment rollback` have in common: the head is moved to what the store has already.
 
 use super::publish::{generation, tell};
-use super::store::{Trusted, Wait, block_on, publisher, read_secret, told, waited};
-use crate::sync::channel::Channel;
+use super::store::{Signing, Wait, block_on, told, waited};
 use crate::sync::key::KeyPair;
 use crate::sync::publish::{Error, Outcome, Publisher};
 use crate::sync::store::address::Address;
@@ -18,14 +17,8 @@ pub(super) struct Head {
     /// Store
     #[arg(long, value_name = "STORE")]
     of: Address,
-    /// Channel
-    #[arg(long)]
-    channel: Channel,
-    /// Release key: its file, or env:NAME for one in the environment
-    #[arg(long, value_name = "KEY")]
-    key: String,
     #[command(flatten)]
-    trusted: Trusted,
+    signing: Signing,
     #[command(flatten)]
     wait: Wait,
     /// Print one JSON document
@@ -37,10 +30,7 @@ impl Head {
     /// Moves the head, waits for nodes if that is asked for, and says what came of it.
     pub(super) fn moved(&self, to: impl AsyncFnOnce(&Publisher, &KeyPair) -> Result<Outcome, Error>) -> ExitCode {
         let run = || {
-            let key = read_secret(&self.key)?;
-            let set = self.trusted.key_set(Some(&self.key))?;
-            let anchor = self.trusted.anchor(set.as_ref())?;
-            let publisher = publisher(&self.of, &self.channel, anchor, self.json)?;
+            let (key, publisher, _) = self.signing.open(&self.of, self.json)?;
             block_on(async {
                 let outcome = to(&publisher, &key).await?;
                 publisher.progress.end();

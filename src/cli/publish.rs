@@ -3,11 +3,10 @@
 use super::done;
 use super::plan::Judged;
 use super::proposed::{Proposed, Zones};
-use super::store::{Trusted, Wait, block_on, now_secs, print_json, publisher, read_secret, told, waited};
+use super::store::{Signing, Wait, block_on, now_secs, print_json, told, waited};
 use super::waves::{Trying, Waves, Way};
 use crate::calendar;
 use crate::counted::counted;
-use crate::sync::channel::Channel;
 use crate::sync::key_set::KeySet;
 use crate::sync::publish::fleet::Waited;
 use crate::sync::publish::guard::judge;
@@ -39,14 +38,8 @@ pub struct Arguments {
     /// Store: dir:PATH, s3://BUCKET/PREFIX, etcd://HOST:PORT/PREFIX?blobs=...
     #[arg(long, value_name = "STORE")]
     to: Address,
-    /// Channel
-    #[arg(long)]
-    channel: Channel,
-    /// Release key: its file, or env:NAME for one in the environment
-    #[arg(long, value_name = "KEY")]
-    key: String,
     #[command(flatten)]
-    trusted: Trusted,
+    signing: Signing,
     /// Begin the channel in this store, though its keys are not new; without it, only keys of the last hour begin one
     #[arg(long)]
     first: bool,
@@ -71,14 +64,8 @@ pub struct RefreshArguments {
     /// Store
     #[arg(long, value_name = "STORE")]
     of: Address,
-    /// Channel
-    #[arg(long)]
-    channel: Channel,
-    /// Release key, or one for freshness alone: its file, or env:NAME
-    #[arg(long, value_name = "KEY")]
-    key: String,
     #[command(flatten)]
-    trusted: Trusted,
+    signing: Signing,
 }
 
 /// Makes the zones the channel's newest release.
@@ -88,18 +75,14 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
     let began = Instant::now();
-    let key = read_secret(&arguments.key)?;
-    let first_key_set = arguments.trusted.key_set(Some(&arguments.key))?;
-    let anchor = arguments.trusted.anchor(first_key_set.as_ref())?;
-    let publisher = publisher(&arguments.to, &arguments.channel, anchor, arguments.json)?;
-    if let Some(set) = first_key_set.as_ref().filter(|set| set.claims().channel != arguments.channel) {
+    let (key, publisher, first_key_set) = arguments.signing.open(&arguments.to, arguments.json)?;
+    let Arguments { proposed, signing: Signing { channel, .. }, json, .. } = arguments;
+    if let Some(set) = first_key_set.as_ref().filter(|set| set.claims().channel != *channel) {
         return Err(format!(
-            "error: the key set is one of channel {}, not {}; give another with --key-set",
-            set.claims().channel,
-            arguments.channel
+            "error: the key set is one of channel {}, not {channel}; give another with --key-set",
+            set.claims().channel
         ));
     }
-    let Arguments { proposed, channel, json, .. } = arguments;
     let mut settings = proposed.settings(channel)?;
     arguments.waves.settle(&mut settings.waves)?;
     let asked = proposed.read_questions()?;
@@ -181,7 +164,7 @@ impl Arguments {
     /// A channel begins where somebody means it to: with keys that were just made, where it was laid out, or with `--first`. Else a store
     /// without it is another one than was meant, or was emptied.
     fn begin(&self, publisher: &Publisher, tip: Option<&Tip>, options: &Options) -> Result<(), Error> {
-        let Arguments { to, channel, first, .. } = self;
+        let Arguments { to, signing: Signing { channel, .. }, first, .. } = self;
         let refused = |why: String| Err(Error::Release(format!("nothing was published: {why}")));
         if let Some(head) = tip.and_then(Tip::generation).filter(|_| *first) {
             return refused(format!("{to} has channel {channel} already, at {head}; leave --first out"));
@@ -260,10 +243,7 @@ fn line(p: &Published) -> String {
 /// Signs the head's freshness again.
 pub fn refresh(arguments: &RefreshArguments) -> ExitCode {
     let run = || {
-        let key = read_secret(&arguments.key)?;
-        let set = arguments.trusted.key_set(Some(&arguments.key))?;
-        let anchor = arguments.trusted.anchor(set.as_ref())?;
-        let publisher = publisher(&arguments.of, &arguments.channel, anchor, false)?;
+        let (key, publisher, _) = arguments.signing.open(&arguments.of, false)?;
         block_on(async {
             let held = publisher.refresh(&key, now_secs()).await?;
             Ok(done(&format!("{} is the head: its freshness was signed again", held.generation)))

@@ -123,6 +123,33 @@ pub(super) fn publisher(address: &Address, channel: &Channel, anchor: Anchor, js
     Ok(Publisher { store: open(address)?, channel: channel.clone(), anchor, progress: progress(json) })
 }
 
+/// Whose channel a command changes, and by what right.
+#[derive(Debug, clap::Args)]
+pub(super) struct Signing {
+    /// Channel
+    #[arg(long)]
+    pub(super) channel: Channel,
+    /// Release key: its file, or env:NAME for one in the environment
+    #[arg(long, value_name = "KEY")]
+    key: String,
+    #[command(flatten)]
+    trusted: Trusted,
+}
+
+impl Signing {
+    /// The key, the channel in this store, and the key set beside the key, if there is one.
+    pub(super) fn open(
+        &self,
+        store: &Address,
+        json: bool,
+    ) -> Result<(KeyPair, Publisher, Option<Signed<KeySet>>), String> {
+        let key = read_secret(&self.key)?;
+        let set = self.trusted.key_set(Some(&self.key))?;
+        let anchor = self.trusted.anchor(set.as_ref())?;
+        Ok((key, publisher(store, &self.channel, anchor, json)?, set))
+    }
+}
+
 /// Seconds since 1970.
 pub(super) fn now_secs() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())

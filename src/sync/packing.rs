@@ -127,6 +127,7 @@ fn pages_to_merge(sparse: &HashMap<Digest, BTreeSet<u32>>, changed: BTreeSet<u32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
     use proptest::prelude::*;
     use std::collections::HashSet;
 
@@ -196,13 +197,9 @@ mod tests {
     fn packs_stay_few_and_publishes_small() {
         let all = ON_PAGE * PAGES;
         let bound = PAGES / 2 + 40;
-        let mut random = 1u64;
-        let mut next = |below: usize| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 33) as usize % below
-        };
-        let anywhere: Vec<usize> = (0..1500).map(|_| next(all)).collect();
-        let hot: Vec<usize> = (0..800).map(|_| next(PAGES / 2) * ON_PAGE * 2).collect();
+        let mut random = Random::new(1);
+        let anywhere: Vec<usize> = (0..1500).map(|_| random.below(all)).collect();
+        let hot: Vec<usize> = (0..800).map(|_| random.below(PAGES / 2) * ON_PAGE * 2).collect();
         for (name, changes) in [
             ("anywhere", anywhere),
             ("hot", hot),

@@ -7,7 +7,7 @@ use crate::support::skip;
 use crate::support::workflow::{done_by, python, said};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const OWN: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -35,8 +35,12 @@ fn what_octodns_writes_is_published() {
     let config = home.path().join("config/example.com.yaml");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("192.0.2.81", "192.0.2.82")).unwrap();
-    // Its serials are seconds.
-    std::thread::sleep(Duration::from_millis(1100));
+    // Its serials are seconds: the next one is another.
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let written = second();
+    while second() == written {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     sync();
     let plan = publisher.command(&["plan", "zones", "--of", &publisher.store, "--channel", CHANNEL]).output().unwrap();
     assert_eq!(plan.status.code(), Some(2), "{}", said(&plan));

@@ -4,6 +4,7 @@ use crate::check::{Ask, World, check_packet, respond_to, unhex};
 use crate::message::{self, Message, hex};
 use catchment::answer::Drop;
 use catchment::answer::Transport::{self, Tcp, Udp};
+use catchment::random::Random;
 
 const ZONE: &str = "example.\nwww A 192.0.2.1\n* TXT x\nsub NS ns.sub\nns.sub A 192.0.2.2";
 
@@ -142,15 +143,8 @@ fn mutated_queries() {
         "id.server. TXT CH +nsid",
         "example. IXFR +opcode=4",
     ];
-    let mut random = 0x9e37_79b9_7f4a_7c15u64;
-    println!("seed {random:#x}");
-    let mut next = |bound: usize| {
-        // xorshift64*: any sequence will do.
-        random ^= random >> 12;
-        random ^= random << 25;
-        random ^= random >> 27;
-        (random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
-    };
+    let mut random = Random::new(1);
+    let mut next = |bound: usize| random.below(bound);
     for round in 0..40_000 {
         let mut packet = Ask::parse(seeds[round % seeds.len()]).packet();
         for _ in 0..=next(4) {

@@ -2,13 +2,12 @@
 
 use crate::clients::NAMES;
 use crate::command::publish;
-use crate::fleet::{PATIENCE, write};
+use crate::fleet::{until, write};
 use crate::support::catchment::run;
 use crate::support::fleet::{Node, Publisher};
 use crate::support::process::signal;
 use catchment::sync::key::KeyPair;
 use serde_json::{Value, json};
-use std::time::Instant;
 
 /// Longer than any of these trials goes on.
 const SOAK: [&str; 4] = ["--soak", "5m", "--timeout", "600"];
@@ -42,14 +41,13 @@ impl Fleet {
 
     /// What status says, once it says that.
     fn status_when(&self, done: impl Fn(&str) -> bool) -> String {
-        let start = Instant::now();
-        loop {
+        let mut said = String::new();
+        until("status", || {
             let (_, out, err) = self.of(&["status"], &[]);
-            if done(&out) {
-                return out;
-            }
-            assert!(start.elapsed() < PATIENCE, "{out}{err}");
-        }
+            said = out;
+            if done(&said) { Ok(()) } else { Err(format!("{said}{err}")) }
+        });
+        said
     }
 
     /// `promote`, or `rollback`, by hand.

@@ -4,7 +4,7 @@
 
 use crate::clients::NAMES;
 use crate::command::start;
-use crate::fleet::{Fleet, PATIENCE};
+use crate::fleet::{Fleet, PATIENCE, until};
 use crate::support::etcd::{Cluster, Options};
 use crate::support::peers::query;
 use crate::support::process::TempDir;
@@ -120,10 +120,10 @@ fn from_git_commit_to_everyone() {
     steps.done("the canary serves it");
     let of_canary = running.out.split("1.2 is on trial: node").nth(1).unwrap().split(';').next().unwrap();
     let canary: usize = of_canary.parse().unwrap_or_else(|_| panic!("{}", running.out));
-    let soaking = Instant::now();
-    while fleet.clients.served(2).is_empty() {
-        assert!(soaking.elapsed() < PATIENCE, "no client is answered by the canary");
-    }
+    until("the canary's client", || match fleet.clients.served(2).is_empty() {
+        true => Err("it is not answered by what is on trial".into()),
+        false => Ok(()),
+    });
     assert_eq!(fleet.clients.served(2), [canary], "nobody else, while it soaks");
     running.until("canary: passed, ");
     steps.done("soak of 5 s, judged");

@@ -2,7 +2,7 @@
 
 use crate::clients::NAMES;
 use crate::command::publish;
-use crate::fleet::{Fleet, PATIENCE, write};
+use crate::fleet::{Fleet, PATIENCE, until, write};
 use crate::support::catchment::run;
 use crate::support::process::signal;
 use catchment::sync::publish::Silent;
@@ -143,11 +143,10 @@ fn a_killed_publisher_of_a_later_wave(fleet: &Fleet) {
     let mut command = publish(&fleet.publisher, &waves);
     command.until("wave 2: 5 of 5 nodes serve");
     command.kill();
-    let start = Instant::now();
-    while status(fleet).1.matches("has gone back by itself").count() < 5 {
-        assert!(start.elapsed() < PATIENCE, "{}", status(fleet).1);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("all five go back", || {
+        let (_, out) = status(fleet);
+        if out.matches("has gone back by itself").count() == 5 { Ok(()) } else { Err(out) }
+    });
     fleet.wait_all(12);
     let served = fleet.clients.served(15);
     assert!(served.len() == 5 && served.contains(&CANARY), "{served:?}");

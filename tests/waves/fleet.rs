@@ -32,6 +32,15 @@ pub(crate) fn write(publisher: &Publisher, number: u8, names: &[&str]) {
     publisher.write("example.test", &text);
 }
 
+/// Waits for what is to come about; the error says what is there instead.
+pub(crate) fn until(label: &str, mut done: impl FnMut() -> Result<(), String>) {
+    let start = Instant::now();
+    while let Err(why) = done() {
+        assert!(start.elapsed() < PATIENCE, "{label}: {why}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 impl Fleet {
     /// Starts all of it; release 1 is served.
     pub(crate) fn start(label: &str, store: Option<String>) -> Fleet {

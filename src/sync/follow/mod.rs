@@ -182,7 +182,7 @@ impl Follower {
 impl Shared {
     /// A time between three and five quarters of this one.
     fn jittered(&self, time: Duration) -> Duration {
-        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).between(time * 3 / 4, time * 5 / 4)
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).about(time)
     }
 
     /// How long to wait after so many failures in a row.

@@ -78,8 +78,6 @@ use trial::Takers;
 
 /// So often a publish that lost the race starts again on the new head.
 pub const REBASES_MAX: usize = 8;
-/// Why a publisher who was not first stops.
-const STOPPED: &str = "and this publish was not to go on after it";
 /// So often blobs that vanished are put again before a publish gives up.
 const CHECKS_MAX: usize = 3;
 
@@ -426,10 +424,9 @@ impl Publisher {
             rebased += 1;
             if options.on_conflict == OnConflict::Stop || rebased > REBASES_MAX {
                 // Whoever was faster may have laid a trial, which leaves the head as it was.
-                let tip = self.tip().await?;
-                return Err(match tip.on_trial() {
-                    Some(on) => trial::is_on_trial(on, key),
-                    None => tip.conflict(STOPPED.into()),
+                return Err(match self.tip().await?.on_trial() {
+                    Some(on) => trial::busy(on, key),
+                    None => self.too_often().await,
                 });
             }
         }
@@ -450,7 +447,7 @@ impl Publisher {
     /// Another publisher was faster, and this one does not go on.
     async fn too_often(&self) -> Error {
         match self.tip().await {
-            Ok(tip) => tip.conflict(STOPPED.into()),
+            Ok(tip) => tip.conflict("and this publish was not to go on after it".into()),
             Err(error) => error,
         }
     }

@@ -231,7 +231,7 @@ impl Publisher {
     pub(super) async fn ends_abandoned(&self, key: &KeyPair, tip: &Tip, now_secs: u64) -> Result<bool, Error> {
         let Some(on) = tip.on_trial() else { return Ok(false) };
         if !tip.is_abandoned(now_secs) {
-            return Err(is_on_trial(on, key));
+            return Err(busy(on, key));
         }
         let trial = on.trial.claims();
         let generation = trial.release.generation;
@@ -270,7 +270,7 @@ impl Publisher {
 }
 
 /// Why nothing else is published meanwhile.
-pub(super) fn is_on_trial(on: &OnTrial, key: &KeyPair) -> Error {
+pub(super) fn busy(on: &OnTrial, key: &KeyPair) -> Error {
     let trial = on.trial.claims();
     let by = on.trial.signers().next().unwrap_or(key.public().id());
     Error::OnTrial { by, generation: trial.release.generation, step: trial.step, nodes: trial.nodes().len() }

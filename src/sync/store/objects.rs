@@ -113,8 +113,7 @@ impl<O: Objects + 'static> Plain<O> {
 
     /// Between three and five quarters of the interval: nodes that started together don't ask together for ever.
     fn pause(&self) -> Duration {
-        let interval = self.objects.poll_interval();
-        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).between(interval * 3 / 4, interval * 5 / 4)
+        self.jitter.lock().unwrap_or_else(PoisonError::into_inner).about(self.objects.poll_interval())
     }
 
     async fn all(&self, key: &Key, max: usize) -> Result<Option<Object>> {

@@ -116,5 +116,14 @@ pub fn parse_text_in_pieces(octets: usize, text: impl Into<Vec<u8>>, apex: &Name
     reader.finish()
 }
 
+/// As [`parse_file`], but a file is long, and read in pieces of so many octets, from twice as many on: for tests and fuzzers.
+#[doc(hidden)]
+pub fn parse_file_in_pieces(octets: usize, path: &Path, apex: &Name, options: &Options) -> Parsed {
+    let mut reader = Reader::new(apex, options);
+    reader.piece_octets = octets;
+    reader.read_zone_file(path);
+    reader.finish()
+}
+
 #[cfg(test)]
 mod tests;

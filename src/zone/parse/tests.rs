@@ -36,10 +36,7 @@ impl File {
 
     fn in_windows(&self, octets: usize) -> Parsed {
         let (apex, options) = ("example.".parse().unwrap(), Options { cores: 3, ..Options::default() });
-        let mut reader = Reader::new(&apex, &options);
-        reader.piece_octets = octets;
-        reader.read_zone_file(&self.0);
-        reader.finish()
+        parse_file_in_pieces(octets, &self.0, &apex, &options)
     }
 }
 

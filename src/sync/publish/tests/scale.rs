@@ -1,6 +1,7 @@
 //! Figures for 100,000 zones: `cargo test --release --lib publish::tests::scale -- --ignored --nocapture --test-threads 1`.
 
 use super::*;
+use crate::random::Random;
 use crate::sync::packing::{Candidate, plan};
 use crate::sync::page::{Leaf, Place};
 use crate::sync::store::address::Address;
@@ -72,15 +73,14 @@ fn a_long_history() {
     let mut images = vec![Candidate { len: 1000, place: None }; ZONES];
     let mut digests: Vec<Digest> = (0..ZONES).map(|n| Digest::of(&n.to_le_bytes())).collect();
     let mut before: HashSet<Digest> = HashSet::new();
-    let (mut made, mut random, mut requests_most, mut octets_most) = (0u64, 1u64, 0, 0);
+    let (mut made, mut random, mut requests_most, mut octets_most) = (0u64, Random::new(1), 0, 0);
     let publishes: usize =
         std::env::var("PUBLISHES").map_or(12_000, |text| text.parse().expect("PUBLISHES is a number"));
     for publish in 0..=publishes {
         if publish > 0 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let at = (random >> 33) as usize % ZONES;
+            let at = random.below(ZONES);
             images[at].place = None;
-            digests[at] = Digest::of(&random.to_le_bytes());
+            digests[at] = Digest::of(&random.draw().to_le_bytes());
         }
         for pack in plan(&images, &shape) {
             made += 1;
