@@ -159,6 +159,38 @@ fn to_wait_for_no_node_is_no_success() {
     assert!(out.starts_with("published 1.3 after 1.2: "), "{out}");
 }
 
+/// The head has moved, and that is said, whatever becomes of the wait.
+#[test]
+fn who_serves_it_can_not_be_found_out() {
+    let dir = checkout("crowd");
+    assert_eq!(publish(&dir, &[]).0, 0);
+    std::fs::create_dir_all(dir.path().join("store/channels/prod/nodes")).unwrap();
+    for node in 0..10_001 {
+        let name: String = format!("n{node}").bytes().map(|octet| format!("{octet:02x}")).collect();
+        dir.write(&format!("store/channels/prod/nodes/{name}.json"), "{}");
+    }
+    let error = |generation: &str| {
+        let why = "reading reports: channels/prod/nodes/: it has reports of more than 10,000 nodes; remove those of nodes that are gone\n";
+        format!(
+            "note: no answers are compared, as what nodes are asked can't be read: {why}\
+             error: {generation} is the head, but who serves it can't be found out: {why}"
+        )
+    };
+    dir.write("zones/example.com.zone", zone(2));
+    let (code, out, err) = publish(&dir, &["--wait"]);
+    assert_eq!((code, err), (4, error("1.2")));
+    assert!(done(&out).starts_with("published 1.2 after 1.1: "), "{out}");
+    dir.write("zones/example.com.zone", zone(3));
+    let (code, out, err) = publish(&dir, &["--wait", "--json"]);
+    assert_eq!((code, err), (4, error("1.3")));
+    let told = json(&out);
+    assert_eq!(
+        (&told["generation"], &told["all-serve-it"], &told["fleet"]),
+        (&"1.3".into(), &false.into(), &().into())
+    );
+    assert_eq!(head(&dir), "1.3");
+}
+
 /// Makes the key set of a checkout one that was made in 2023.
 fn age(dir: &TempDir) {
     let path = dir.path().join("keys/prod.keyset");
@@ -198,15 +230,24 @@ fn a_channel_begins_where_that_is_meant() {
     assert!(!dir.path().join("stoer").exists());
     let (code, _, err) = to("dir:store", &["--first"]);
     assert!(code == 1 && err.contains("dir:store has channel prod already, at 1.1; leave --first out"), "{err}");
-    // Where its keys were laid out somebody has meant it.
-    let (code, _, err) = run(&["keyset", "publish", "keys/prod.keyset", "--to", "dir:laid"], dir.path());
-    assert_eq!((code, err.as_str()), (0, ""));
+    // Keys are laid out by the same rule. Where they were, somebody has meant it.
+    let lay =
+        |set: &str, more: &[&str]| run(&[&["keyset", "publish", set, "--to", "dir:laid"], more].concat(), dir.path());
+    let said = refused("dir:laid", 1, aged).replace("nothing was published: ", "");
+    assert_eq!(lay("keys/prod.keyset", &[]), (1, String::new(), said));
+    assert!(!dir.path().join("laid").exists());
+    let (code, _, err) = lay("keys/prod.keyset", &["--first"]);
+    assert_eq!((code, err.as_str()), (0, "note: dir:laid has no channel prod yet: it begins there\n"));
     let (code, out, err) = to("dir:laid", &[]);
-    assert!(code == 0 && err.is_empty() && done(&out).starts_with("published 1.1: "), "{out}{err}");
+    assert_eq!((code, err.as_str()), (0, "note: dir:laid has channel prod, but no release of it: this is its first\n"));
+    assert!(done(&out).starts_with("published 1.1: "), "{out}");
     // Keys that have replaced others are of a channel that is somewhere.
     let next = ["keyset", "next", "keys/prod.keyset", "--root", "keys/prod.root.key", "--out", "keys/v2.keyset"];
     let (code, _, err) = run(&next, dir.path());
     assert_eq!(code, 0, "{err}");
+    std::fs::remove_dir_all(dir.path().join("laid")).unwrap();
+    let (code, _, err) = lay("keys/v2.keyset", &["--key-set", "keys/prod.keyset"]);
+    assert!(code == 1 && err.contains("dir:laid has no channel prod, and key set 2 of it was made at 20"), "{err}");
     let (code, _, err) = to("dir:other", &["--key-set", "keys/v2.keyset"]);
     assert!(code == 1 && err.contains("dir:other has no channel prod, and key set 2 of it was made at 20"), "{err}");
 }
@@ -439,7 +480,11 @@ fn flags_are_documented_and_exit_codes_told() {
         let codes = help.split("\nExit codes: ").nth(1).unwrap_or_else(|| panic!("{command}: {help}"));
         let codes = codes.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(codes.starts_with("0 done, also if there was nothing to do; 1 failed; 2 the command line"), "{codes}");
-        assert!(codes.contains("; 3 another publisher was faster") && codes.contains("or none reports ("), "{codes}");
+        assert!(
+            codes.contains("; 3 another publisher was faster")
+                && codes.contains("or none reports, or that can't be found out ("),
+            "{codes}"
+        );
     }
 }
 

@@ -29,15 +29,17 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     // Bounds are the parser's own, small: large ones only make each execution slow.
     let options = parse::Options { generated_max: 200, generated_octets_max: 1 << 16, ..parse::Options::default() };
     let parsed = parse::parse_text("fuzz.zone", text, &APEX, &options);
-    // In pieces, and on several cores, it says the same; so it does as a file that is never in memory as a whole. An $INCLUDE means something
-    // in a file only.
+    // However it is gone through, it says the same: without a look at plain lines; in pieces, on several cores; as a file that is never in
+    // memory as a whole.
+    let (whole, piece) = (usize::MAX / 2, 1 + text.len() % 61);
+    let general = parse::Way { piece: whole, first_lines: 0, probe: 1, knows_plain: false };
+    is_the_same(&parse::parse_text_by(general, text, &APEX, &options), &parsed);
     let spread = parse::Options { cores: 2, ..options.clone() };
-    let octets = 1 + text.len() % 61;
-    is_the_same(&parse::parse_text_in_pieces(octets, text, &APEX, &spread), &parsed);
-    if !text.windows(8).any(|word| word.eq_ignore_ascii_case(b"$INCLUDE")) {
-        std::fs::write(&*FILE, text).expect("a file");
-        is_the_same(&parse::parse_file_in_pieces(octets.max(text.len() / 1000), &FILE, &APEX, &spread), &parsed);
-    }
+    let way = parse::Way { piece, first_lines: text.len() * 7 % 97, probe: 1 + text.len() % 5, knows_plain: true };
+    is_the_same(&parse::parse_text_by(way, text, &APEX, &spread), &parsed);
+    std::fs::write(&*FILE, text).expect("a file");
+    let windows = parse::parse_file_text_by(way, &FILE, &APEX, &spread).expect("a file that nobody else changes");
+    is_the_same(&windows, &parsed);
     // One of the findings, chosen by the input: to render them all would take most of the time.
     if let Some(at) = text.len().checked_rem(parsed.diagnostics.len()) {
         let rendered = diagnostic::render(&parsed.sources, &parsed.diagnostics[at..=at], false);

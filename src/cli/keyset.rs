@@ -1,11 +1,12 @@
 //! `catchment keyset`: looking at key sets, making the next one, signing it, and putting it into force.
 
 use super::keygen::write_new;
-use super::store::{Trusted, block_on, now_secs, publisher, read_key_set, read_public, read_secret, told};
+use super::store::{Trusted, begins, block_on, now_secs, publisher, read_key_set, read_public, read_secret, told};
 use super::{complain, done, fail};
 use crate::counted::counted;
 use crate::sync::channel::Channel;
 use crate::sync::key_set::{KeySet, ReleaseKey, Roots, Use};
+use crate::sync::publish::Error;
 use crate::sync::publish::keys::{Laid, missing, next};
 use crate::sync::signed::Signed;
 use crate::sync::store::address::Address;
@@ -53,6 +54,9 @@ enum Command {
         /// Store
         #[arg(long, value_name = "STORE")]
         to: Address,
+        /// Begin the channel in this store, though its keys are not new; without it, only keys of the last hour begin one
+        #[arg(long)]
+        first: bool,
         #[command(flatten)]
         trusted: Trusted,
     },
@@ -94,7 +98,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Command::Show { .. } => Err("error: give a key set's file, or --of STORE --channel CHANNEL".into()),
         Command::Next(arguments) => make_next(arguments),
         Command::Sign { file, root } => sign(file, root),
-        Command::Publish { file, to, trusted } => return publish(file, to, trusted),
+        Command::Publish { file, to, first, trusted } => return publish(file, to, *first, trusted),
     };
     result.unwrap_or_else(|message| fail(&message))
 }
@@ -175,12 +179,15 @@ fn sign(file: &Path, root: &str) -> Result<ExitCode, String> {
     Ok(done(&format!("signed by {}\n{}", key.public().id(), text(&signed))))
 }
 
-fn publish(file: &Path, to: &Address, trusted: &Trusted) -> ExitCode {
+fn publish(file: &Path, to: &Address, first: bool, trusted: &Trusted) -> ExitCode {
     let run = || {
         let set = read_key_set(file)?;
         let publisher = publisher(to, &set.claims().channel, trusted.reader()?, true)?;
         block_on(async {
             let (version, channel) = (set.claims().version, &set.claims().channel);
+            if let Err(Error::NoChannel(_)) = publisher.tip().await {
+                complain(&format!("note: {}", begins(to, &set, first).map_err(Error::KeySet)?));
+            }
             Ok(done(&match publisher.lay_key_set(&set).await? {
                 Laid::New => format!("key set {version} of channel {channel} is in force"),
                 Laid::Known => format!("key set {version} of channel {channel} was in force already"),

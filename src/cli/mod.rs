@@ -43,7 +43,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, also if there was nothing to do; 1 failed; 2 the command line is wrong; \
-    3 another publisher was faster, or is at work (publish, promote, rollback); 4 published, but not all nodes serve it in time, or none reports (--wait); \
+    3 another publisher was faster, or is at work, or has ended our trial (publish), or nothing is on trial (promote, rollback); \
+    4 published, but not all nodes serve it in time, or none reports, or that can't be found out (--wait, waves); \
     5 guards object (publish); 6 tried on some nodes, and taken back (publish). Of plan: 0 nothing would change, 1 failed, 2 changes.";
 
 /// The subcommands.

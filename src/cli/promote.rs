@@ -15,7 +15,7 @@ pub struct Arguments {
 
 /// Makes the content of the release that is on trial the head, for all nodes. Nobody is asked how it went.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    arguments.head.moved(async |publisher, key| {
+    arguments.head.moved_to(async |publisher, key| {
         let promoted = publisher.promote(key, None, now_secs()).await?;
         Ok(Outcome::Published(promoted))
     })

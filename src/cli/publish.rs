@@ -1,20 +1,17 @@
 //! `catchment publish` and `catchment refresh`.
 
 use super::done;
+use super::head::moved;
 use super::plan::Judged;
 use super::proposed::{Proposed, Zones};
-use super::store::{Signing, Wait, block_on, now_secs, print_json, told, waited};
+use super::store::{Signing, Wait, begins, block_on, now_secs, print_json, told};
 use super::waves::{Trying, Waves, Way};
-use crate::calendar;
-use crate::counted::counted;
-use crate::sync::key_set::KeySet;
-use crate::sync::publish::fleet::Waited;
 use crate::sync::publish::guard::judge;
 use crate::sync::publish::plan::Plan;
 use crate::sync::publish::proposal::{Proposal, Review};
 use crate::sync::publish::tip::Tip;
 use crate::sync::publish::wave::ask::{self, Question};
-use crate::sync::publish::{Error, OnConflict, Options, Outcome, Published, Publisher};
+use crate::sync::publish::{Error, OnConflict, Options, Outcome, Publisher};
 use crate::sync::store::address::Address;
 use crate::sync::zone_name::ZoneName;
 use serde_json::Value;
@@ -23,11 +20,8 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, also if there was nothing to do; 1 failed; 2 the command line is wrong; \
-    3 another publisher was faster, is at work, or has ended our trial; 4 published, but not all nodes serve it in time, or none reports (--wait, waves); \
+    3 another publisher was faster, is at work, or has ended our trial; 4 published, but not all nodes serve it in time, or none reports, or that can't be found out (--wait, waves); \
     5 guards object; 6 tried on some nodes, and taken back.";
-
-/// A channel begins without a word if its keys are not older.
-const NEW_KEYS_SECS: u64 = 60 * 60;
 
 /// Arguments of `catchment publish`.
 #[derive(Debug, clap::Args)]
@@ -153,91 +147,29 @@ fn publish(arguments: &Arguments) -> Result<Result<ExitCode, Error>, String> {
             let questions = questions.into_inner().expect("nobody panics");
             return trying.finish(tried, &questions, plan).await;
         }
-        let generation = generation(&outcome);
-        let wait = arguments.wait.wait(&publisher, generation).await?;
-        tell(&outcome, wait.as_ref(), *json, plan);
-        Ok(waited(wait.as_ref(), generation))
+        Ok(moved(&publisher, &outcome, &arguments.wait, *json, plan).await)
     })
 }
 
 impl Arguments {
-    /// A channel begins where somebody means it to: with keys that were just made, where it was laid out, or with `--first`. Else a store
-    /// without it is another one than was meant, or was emptied.
+    /// Whether the channel may begin there, if it has not yet.
     fn begin(&self, publisher: &Publisher, tip: Option<&Tip>, options: &Options) -> Result<(), Error> {
         let Arguments { to, signing: Signing { channel, .. }, first, .. } = self;
-        let refused = |why: String| Err(Error::Release(format!("nothing was published: {why}")));
+        let refusal = |why: String| Error::Release(format!("nothing was published: {why}"));
         if let Some(head) = tip.and_then(Tip::generation).filter(|_| *first) {
-            return refused(format!("{to} has channel {channel} already, at {head}; leave --first out"));
+            return Err(refusal(format!("{to} has channel {channel} already, at {head}; leave --first out")));
         }
-        // Without a key set there is none to lay out.
-        let (None, Some(set)) = (tip, &options.first_key_set) else { return Ok(()) };
-        let KeySet { version, time_secs, .. } = *set.claims();
-        if !first && (version > 1 || options.now_secs.saturating_sub(time_secs) > NEW_KEYS_SECS) {
-            let made = calendar::text(time_secs);
-            return refused(format!(
-                "{to} has no channel {channel}, and key set {version} of it was made at {made}: is that the store that is meant, or was it emptied? To begin the channel there: --first"
-            ));
-        }
-        publisher.progress.note(&format!("{to} has no channel {channel} yet: it begins there"));
+        let note = match (tip, &options.first_key_set) {
+            (Some(tip), _) if tip.generation().is_none() => {
+                format!("{to} has channel {channel}, but no release of it: this is its first")
+            }
+            (None, Some(set)) => begins(to, set, *first).map_err(refusal)?,
+            // Without a key set there is none to lay out.
+            _ => return Ok(()),
+        };
+        publisher.progress.note(&note);
         Ok(())
     }
-}
-
-pub(super) fn generation(outcome: &Outcome) -> crate::sync::channel::Generation {
-    match outcome {
-        Outcome::Published(published) => published.generation,
-        Outcome::Unchanged { generation, .. } => *generation,
-    }
-}
-
-/// Says what was done, in JSON with the plan of it.
-pub(super) fn tell(outcome: &Outcome, wait: Option<&Waited>, json: bool, plan: Option<Value>) {
-    let fleet = wait.map(|wait| match wait {
-        Waited::All(fleet) | Waited::TimedOut(fleet) => fleet,
-    });
-    let all = matches!(wait, Some(Waited::All(_)));
-    match outcome {
-        Outcome::Published(p) if json => drop(print_json(&serde_json::json!({
-            "published": true,
-            "generation": p.generation.to_string(),
-            "before": p.before.map(|before| before.to_string()),
-            "manifest": p.manifest.to_string(),
-            "zones": p.zones, "added": p.added, "changed": p.changed, "removed": p.removed,
-            "blobs": p.blobs, "octets": p.octets, "rebased": p.rebased,
-            "all-serve-it": wait.map(|_| all), "fleet": fleet, "plan": plan,
-        }))),
-        Outcome::Unchanged { generation, manifest, zones } if json => drop(print_json(&serde_json::json!({
-            "published": false, "generation": generation.to_string(), "manifest": manifest.to_string(), "zones": zones,
-            "all-serve-it": wait.map(|_| all), "fleet": fleet, "plan": plan,
-        }))),
-        Outcome::Published(published) => drop(done(&line(published))),
-        Outcome::Unchanged { generation, zones, .. } => {
-            done(&format!(
-                "nothing changed: {generation} stays the head, {}; its freshness was signed again",
-                counted(*zones, "zone")
-            ));
-        }
-    }
-    if let Some(fleet) = fleet.filter(|_| all && !json) {
-        done(&match fleet.nodes.len() {
-            1 => "the only node serves it".into(),
-            nodes => format!("all {nodes} nodes serve it"),
-        });
-    }
-}
-
-fn line(p: &Published) -> String {
-    let after = p.before.map(|before| format!(" after {before}")).unwrap_or_default();
-    format!(
-        "published {}{after}: {}, {} added, {} changed, {} removed; {}, {} octets",
-        p.generation,
-        counted(p.zones, "zone"),
-        p.added,
-        p.changed,
-        p.removed,
-        counted(p.blobs, "blob"),
-        p.octets
-    )
 }
 
 /// Signs the head's freshness again.

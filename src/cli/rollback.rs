@@ -21,7 +21,7 @@ pub struct Arguments {
 
 /// Makes a new release with older content.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    arguments.head.moved(async |publisher, key| match arguments.to {
+    arguments.head.moved_to(async |publisher, key| match arguments.to {
         Some(to) => publisher.roll_back(key, to, now_secs()).await,
         None => take_back(publisher, key).await,
     })

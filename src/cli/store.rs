@@ -1,6 +1,7 @@
 //! What the commands on a store share: which store and channel, whom they believe there, keys, progress, and exit codes.
 
 use super::{complain, fail, printable};
+use crate::calendar;
 use crate::counted::counted;
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::key::{KEY_FILE_MAX, KeyPair, PublicKey};
@@ -21,7 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Exit code: another publisher was faster.
 pub(super) const CONFLICT: u8 = 3;
-/// Exit code: published, but not all nodes serve it in time, or there is none.
+/// Exit code: published, but not all nodes serve it in time, or there is none, or that can't be found out.
 pub(super) const TIMED_OUT: u8 = 4;
 
 /// Exit code: guards object.
@@ -150,6 +151,22 @@ impl Signing {
     }
 }
 
+/// A channel begins with keys that are not older, and says so.
+const NEW_KEYS_SECS: u64 = 60 * 60;
+
+/// What to note when the key set's channel begins in this store, which has it not; `Err`: why it does not. It begins where somebody means it
+/// to: with keys that were just made, or with `--first`. Else a store without it is another one than was meant, or was emptied.
+pub(super) fn begins(to: &Address, set: &Signed<KeySet>, first: bool) -> Result<String, String> {
+    let KeySet { channel, version, time_secs, .. } = set.claims();
+    if !first && (*version > 1 || now_secs().abs_diff(*time_secs) > NEW_KEYS_SECS) {
+        let made = calendar::text(*time_secs);
+        return Err(format!(
+            "{to} has no channel {channel}, and key set {version} of it was made at {made}: is that the store that is meant, or was it emptied? To begin the channel there: --first"
+        ));
+    }
+    Ok(format!("{to} has no channel {channel} yet: it begins there"))
+}
+
 /// Seconds since 1970.
 pub(super) fn now_secs() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
@@ -257,9 +274,9 @@ impl Wait {
     }
 
     /// Waits, if that is wanted, and tells. `None`: it was not.
-    pub(super) async fn wait(&self, publisher: &Publisher, generation: Generation) -> Result<Option<Waited>, Error> {
+    pub(super) async fn wait(&self, publisher: &Publisher, generation: Generation) -> Option<Result<Waited, Error>> {
         if !self.wait {
-            return Ok(None);
+            return None;
         }
         let mut told = None;
         let each = |fleet: &crate::sync::publish::fleet::Fleet, there: usize| {
@@ -271,13 +288,22 @@ impl Wait {
                 });
             }
         };
-        publisher.wait(generation, self.timeout(), each).await.map(Some)
+        Some(publisher.wait(generation, self.timeout(), now_secs(), each).await)
     }
 }
 
 /// The code for how a wait ended; says who is missing.
-pub(super) fn waited(waited: Option<&Waited>, generation: Generation) -> ExitCode {
-    let Some(Waited::TimedOut(fleet)) = waited else { return ExitCode::SUCCESS };
+pub(super) fn waited(waited: Option<&Result<Waited, Error>>, generation: Generation) -> ExitCode {
+    let fleet = match waited {
+        None | Some(Ok(Waited::All(_))) => return ExitCode::SUCCESS,
+        Some(Ok(Waited::TimedOut(fleet))) => fleet,
+        Some(Err(error)) => {
+            complain(&printable(&format!(
+                "error: {generation} is the head, but who serves it can't be found out: {error}"
+            )));
+            return ExitCode::from(TIMED_OUT);
+        }
+    };
     if fleet.nodes.is_empty() {
         complain(&format!(
             "error: {generation} is the head, but no node that is waited for has reported within the last {} s: is it the store that they follow? see catchment status",

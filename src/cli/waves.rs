@@ -140,10 +140,11 @@ impl<'a> Trying<'a> {
         let head = match tip.map(|tip| (tip.held(), &tip.state.head)) {
             Some((Some(head), _)) => head,
             // Its key was removed: nodes that serve it could not be told to go back to it.
-            Some((None, Some(_))) => {
-                return unfit(
-                    "the head is none that could be gone back to, as the key that signed it is no longer one of the channel's; publish to everyone with --at-once",
-                );
+            Some((None, Some(head))) => {
+                return unfit(&format!(
+                    "the head is none that could be gone back to, as the key that signed it is no longer one of the channel's; sign it once more, catchment rollback --to {}, or publish to everyone with --at-once",
+                    head.manifest.claims().generation
+                ));
             }
             Some((None, None)) | None => {
                 publisher.progress.note("there is no release to go back to: this one is for everyone at once");
@@ -238,9 +239,8 @@ impl<'a> Trying<'a> {
                 complain(&format!("error: interrupted by {signal}: {generation} is the head, and who serves it was not waited for"));
                 return Ok(ExitCode::from(TIMED_OUT));
             }
-            wait = self.publisher.wait(generation, self.wait.timeout(), |_, _| {}) => wait?,
+            wait = self.publisher.wait(generation, self.wait.timeout(), now_secs(), |_, _| {}) => wait,
         };
-        let (Waited::All(fleet) | Waited::TimedOut(fleet)) = &wait;
         if self.json {
             print_json(&json!({
                 "published": true, "generation": generation.to_string(), "before": promoted.before.map(|g| g.to_string()),
@@ -248,9 +248,9 @@ impl<'a> Trying<'a> {
                 "zones": tried.zones, "added": tried.added, "changed": tried.changed, "removed": tried.removed,
                 "blobs": tried.blobs, "octets": tried.octets, "rebased": tried.rebased,
                 "secs": self.began.elapsed().as_secs_f64(),
-                "all-serve-it": matches!(wait, Waited::All(_)), "fleet": fleet, "plan": plan,
+                "all-serve-it": matches!(wait, Ok(Waited::All(_))), "fleet": wait.as_ref().ok().map(Waited::fleet), "plan": plan,
             }));
-        } else if matches!(wait, Waited::All(_)) {
+        } else if let Ok(Waited::All(fleet)) = &wait {
             self.say(format_args!("everyone: {} it", serve(fleet.nodes.len())));
         }
         Ok(waited(Some(&wait), generation))

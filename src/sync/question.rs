@@ -54,7 +54,10 @@ impl Question {
 
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, rtype::text(self.qtype))
+        let name = self.name.to_string();
+        // Names may begin so, but a file's line that does is a comment.
+        let escape = if name.starts_with('#') { "\\" } else { "" };
+        write!(f, "{escape}{name} {}", rtype::text(self.qtype))
     }
 }
 
@@ -181,16 +184,18 @@ mod tests {
     #[test]
     fn lines_of_a_file() {
         let text = "; from dnsperf\n\nwww.Example.com A\n  example.com.\tTXT  7 \r\n#more\nWWW.example.com a 3\n. NS\n\
-                    a\\.b\\032c.example.com TYPE65 2\n";
+                    a\\.b\\032c.example.com TYPE65 2\n\\#1.example.com A\n";
         let asked = Asked::parse("q", text).unwrap();
         let expected = [
             (question(".", rtype::NS), 1),
+            (question("#1.example.com", rtype::A), 1),
             (question("a\\.b\\032c.example.com", 65), 2),
             (question("example.com", rtype::TXT), 7),
             (question("www.example.com", rtype::A), 4),
         ];
         assert_eq!(asked, expected.into_iter().collect());
-        assert_eq!((asked.len(), asked.total()), (4, 14));
+        assert_eq!((asked.len(), asked.total()), (5, 15));
+        assert_eq!(question("#1.example.com", rtype::A).to_string(), "\\#1.example.com. A");
         assert_eq!(question("A\\.b\\032c.Example.com", 65).to_string(), "a\\.b\\032c.example.com. HTTPS");
     }
 

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Octets of a report.
 pub const REPORT_LEN_MAX: usize = 16 << 10;
+/// A report is forgotten after so long: that of a node which is gone, most likely.
+pub const KEPT_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Nodes of a channel whose reports are read: names cost whoever may write reports nothing, so of more none is.
 pub const NODES_MAX: usize = 10_000;
 /// Addresses that a report tells.

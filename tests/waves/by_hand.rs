@@ -103,12 +103,11 @@ fn somebody_else_ends_a_trial() {
     fleet.by_hand("rollback", &[]);
     let ended = command.ended();
     assert_eq!(ended.code, 3, "{}{}", ended.out, ended.err);
-    let said =
-        format!("key {key} took 1.5 back, and everyone is to serve what was the head before: 1.6 became the head\n");
-    assert!(ended.err.ends_with(&said), "{}", ended.err);
+    let said = "somebody took 1.5 back, and everyone is to serve what was the head before: 1.6 became the head\n";
+    assert!(ended.err.contains(said), "{}", ended.err);
     let document: Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!((&document["published"], &document["tried"]), (&json!(false), &json!("1.5")), "{document}");
-    assert_eq!(document["ended"], json!({ "how": "taken-back", "head": "1.6", "key": key }), "{document}");
+    assert_eq!(document["ended"], json!({ "how": "taken-back", "head": "1.6", "key": null }), "{document}");
 
     // Not all canaries serve it yet, and somebody goes back further: who waits for the last of them waits for nothing.
     write(&fleet.publisher, 4, &NAMES);

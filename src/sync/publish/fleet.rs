@@ -97,6 +97,14 @@ pub enum Waited {
     TimedOut(Fleet),
 }
 
+impl Waited {
+    /// The nodes that count, as they were seen last.
+    pub fn fleet(&self) -> &Fleet {
+        let (Waited::All(fleet) | Waited::TimedOut(fleet)) = self;
+        fleet
+    }
+}
+
 impl Node {
     /// Whether it serves this release or a later one.
     fn serves(&self, generation: Generation) -> bool {
@@ -153,17 +161,19 @@ impl Publisher {
     }
 
     /// Waits until all nodes whose reports are younger than [`AGE_MAX`], and which have no delay, serve this release or a later one: one at
-    /// least, as nobody knows of a release that none is known to serve. `each` sees the nodes that count, each time that they were looked at.
+    /// least, as nobody knows of a release that none is known to serve. `now_secs`: when that begins, in seconds
+    /// since 1970. `each` sees the nodes that count, each time that they were looked at.
     pub async fn wait(
         &self,
         generation: Generation,
         timeout: Duration,
+        now_secs: u64,
         mut each: impl FnMut(&Fleet, usize),
     ) -> Result<Waited, Error> {
-        let deadline = tokio::time::Instant::now() + timeout;
+        let began = tokio::time::Instant::now();
+        let deadline = began + timeout;
         loop {
-            // The head's age is of no matter here.
-            let mut fleet = self.fleet(0, AGE_MAX).await?;
+            let mut fleet = self.fleet(now_secs + began.elapsed().as_secs(), AGE_MAX).await?;
             let is_delayed = |node: &Node| node.report.as_ref().is_some_and(|report| report.delay_secs > 0);
             fleet.nodes.retain(|node| node.age_secs <= AGE_MAX.as_secs() && !is_delayed(node));
             let there = fleet.nodes.iter().filter(|node| node.serves(generation)).count();
@@ -172,6 +182,7 @@ impl Publisher {
                 return Ok(Waited::All(fleet));
             }
             if tokio::time::Instant::now() + POLL > deadline {
+                fleet.in_step = false;
                 return Ok(Waited::TimedOut(fleet));
             }
             tokio::time::sleep(POLL).await;

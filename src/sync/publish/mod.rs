@@ -200,7 +200,7 @@ pub enum Error {
     },
     /// There is no such channel.
     #[error(
-        "the store has no channel {0}; the first publish lays it out: give the key set that keygen made, with --key-set"
+        "the store has no channel {0}: is it the one that is meant? The channel begins there with the first publish that is given the key set that keygen made (--key-set)"
     )]
     NoChannel(Channel),
     /// There is a channel without a release.

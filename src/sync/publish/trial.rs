@@ -76,7 +76,8 @@ pub struct By {
     pub head: Generation,
     /// An older release with the same content.
     pub same_as: Option<Generation>,
-    /// Whose word that was. Of a return release that is the head no more it is not known: it was signed with the trial.
+    /// Whose word that was. Of a return release it is not known: it was signed with the trial, and the word that it is the head may have been
+    /// given again since, by anybody who refreshes.
     pub key: Option<KeyId>,
 }
 
@@ -219,8 +220,7 @@ impl Publisher {
         let entry = &history.entries[at];
         let by = By { head: entry.generation(), same_as: entry.same_as, key: entry.by };
         if Some(by.head) == release.generation.next(release.generation.key_set) {
-            let word = tip.state.head.as_ref().filter(|_| at == 0).map(|head| &head.freshness);
-            return Ok(Some(Ended::TakenBack(By { key: word.and_then(|word| word.signers().next()), ..by })));
+            return Ok(Some(Ended::TakenBack(By { key: None, ..by })));
         }
         let tried = self.manifest(&release.manifest).await?;
         let is_promoted = tried.is_some_and(|tried| tried.claims().root == entry.manifest.claims().root);

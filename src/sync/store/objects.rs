@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::sync::channel::Channel;
 use crate::sync::codec::Digest;
 use crate::sync::head::STATE_LEN_MAX;
-use crate::sync::report::{NODE_LEN_MAX, REPORT_LEN_MAX};
+use crate::sync::report::{KEPT_MAX, NODE_LEN_MAX, REPORT_LEN_MAX};
 use crate::sync::signed::DOCUMENT_LEN_MAX;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -210,7 +210,9 @@ impl<O: Objects + 'static> Channels for Plain<O> {
 
     async fn reports(&self, channel: &Channel) -> Result<Reports> {
         let prefix = format!("channels/{channel}/nodes/");
-        let listed = self.objects.list(&prefix).await?;
+        let mut listed = self.objects.list(&prefix).await?;
+        // Nobody removes them here.
+        listed.retain(|listed| listed.age <= KEPT_MAX);
         let named = listed.into_iter().filter_map(|l| Some((node_of(l.key.strip_prefix(&prefix)?)?, l)));
         let named: Vec<(String, Listed)> = named.collect();
         at_most_nodes(&prefix, named.len())?;

@@ -106,23 +106,45 @@ pub fn parse_text(name: &str, text: impl Into<Vec<u8>>, apex: &Name, options: &O
     reader.finish()
 }
 
-/// The same in pieces of so many octets, at least 1: for tests and fuzzers.
+/// How a text is gone through. It changes nothing in what is read.
 #[doc(hidden)]
-pub fn parse_text_in_pieces(octets: usize, text: impl Into<Vec<u8>>, apex: &Name, options: &Options) -> Parsed {
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// Octets of the pieces that a long text is read in, at least 1.
+    pub piece: usize,
+    /// Octets of the first lines of a long file, behind some of which its pieces begin.
+    pub first_lines: usize,
+    /// Octets of a file that are read at once to find where a piece may end.
+    pub probe: usize,
+    /// Whether lines of the commonest shape are read without tokens.
+    pub knows_plain: bool,
+}
+
+impl Way {
+    /// The same, with no more pieces of a text of so many octets than there may be.
+    fn for_text(self, octets: usize) -> Way {
+        Way { piece: self.piece.max(octets / pieces::PIECES_MAX), ..self }
+    }
+}
+
+/// As [`parse_text`], another way: for tests and fuzzers.
+#[doc(hidden)]
+pub fn parse_text_by(way: Way, text: impl Into<Vec<u8>>, apex: &Name, options: &Options) -> Parsed {
     let text = text.into();
     let mut reader = Reader::new(apex, options);
-    reader.piece_octets = octets.max(text.len() / pieces::PIECES_MAX);
+    reader.way = way.for_text(text.len());
     reader.read_zone_text("text".into(), text);
     reader.finish()
 }
 
-/// As [`parse_file`], but a file is long, and read in pieces of so many octets, from twice as many on: for tests and fuzzers.
+/// The same for a file's text, in which `$INCLUDE` is refused all the same: for tests and fuzzers.
 #[doc(hidden)]
-pub fn parse_file_in_pieces(octets: usize, path: &Path, apex: &Name, options: &Options) -> Parsed {
+pub fn parse_file_text_by(way: Way, path: &Path, apex: &Name, options: &Options) -> std::io::Result<Parsed> {
     let mut reader = Reader::new(apex, options);
-    reader.piece_octets = octets;
-    reader.read_zone_file(path);
-    reader.finish()
+    reader.way = way.for_text(usize::try_from(path.metadata()?.len()).unwrap_or(usize::MAX));
+    let text = reader.open_text(path, options.text_octets_max)?;
+    reader.read_text("text".into(), text, None);
+    Ok(reader.finish())
 }
 
 #[cfg(test)]

@@ -9,18 +9,18 @@
 //! The pieces of a long file are read from it one by one, each into a window that is used again: a text that is never in memory as a whole
 //! takes no memory that the kernel would have to clear, and is in the cache when it is parsed.
 
-use super::Options;
 use super::include::Opened;
 use super::lexer::{Lexer, starts_word};
 use super::names::NameBuf;
 use super::reader::{Entry, Reader};
+use super::{Options, Way};
 use crate::wire::name::Name;
 use crate::zone::records::Records;
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, mpsc};
 
 /// Octets of a piece, unless a zone may have so many that it could have more pieces than this. It and what is read of it fit into a core's own
 /// cache.
@@ -34,17 +34,28 @@ const FIRST_LINES_SHARE: usize = 4;
 const PROBE: usize = 4096;
 /// Pieces that are read and wait to be taken, beside the one that each core has at hand: more of them take more memory.
 const READ_AHEAD: usize = 2;
+/// A stretch of so many pieces' length in which nothing looks like a record's first line is no piece: it would take its length in memory.
+const STRETCH: usize = 8;
 /// How often in a row it may be tried in vain to read pieces.
 const TRIES: u32 = 4;
 
-/// Octets of a piece.
-pub(super) fn piece_octets(options: &Options) -> usize {
-    usize::try_from((options.text_octets_max / PIECES_MAX as u64).max(PIECE)).unwrap_or(usize::MAX / 2)
+impl Way {
+    /// The usual one.
+    pub(super) fn of(options: &Options) -> Way {
+        let piece = (options.text_octets_max / PIECES_MAX as u64).max(PIECE);
+        let piece = usize::try_from(piece).unwrap_or(usize::MAX / 2);
+        Way { piece, first_lines: piece / FIRST_LINES_SHARE, probe: PROBE, knows_plain: true }
+    }
+
+    /// Whether a text of so many octets is read in pieces.
+    pub(super) fn is_in_pieces(&self, cores: usize, text_octets: usize) -> bool {
+        cores > 1 && text_octets / 2 >= self.piece
+    }
 }
 
 /// When the text of a file is read in pieces.
 pub(super) struct Pieces {
-    octets: usize,
+    way: Way,
     /// The offset from which on pieces are tried next.
     next_at: usize,
     tries_left: u32,
@@ -52,15 +63,15 @@ pub(super) struct Pieces {
 
 impl Pieces {
     /// For a text of so many octets.
-    pub(super) fn new(cores: usize, octets: usize, text_octets: usize) -> Pieces {
-        let next_at = if are_worth_it(cores, octets, text_octets) { octets / HEAD_SHARE } else { usize::MAX };
-        Pieces { octets, next_at, tries_left: TRIES }
+    pub(super) fn new(cores: usize, way: Way, text_octets: usize) -> Pieces {
+        let next_at = if way.is_in_pieces(cores, text_octets) { way.piece / HEAD_SHARE } else { usize::MAX };
+        Pieces { way, next_at, tries_left: TRIES }
     }
 
     /// The first lines of a file, behind some of which its pieces begin.
     pub(super) fn first_lines(&self, opened: &Opened) -> io::Result<Vec<u8>> {
         let mut lines = Vec::new();
-        opened.read_window(0..opened.octets.min(self.octets / FIRST_LINES_SHARE), &mut lines)?;
+        opened.read_window(0..opened.octets.min(self.way.first_lines), &mut lines)?;
         lines.truncate(lines.iter().rposition(|&octet| octet == b'\n').map_or(0, |at| at + 1));
         Ok(lines)
     }
@@ -74,31 +85,28 @@ impl Pieces {
     /// Where the next pieces are tried, after some were read up to `at`.
     fn go_on(&mut self, at: usize, text_octets: usize, went_well: bool) {
         self.tries_left = if went_well { TRIES } else { self.tries_left - 1 };
-        let is_worth_it = self.tries_left > 0 && text_octets - at >= 2 * self.octets;
-        self.next_at = if is_worth_it { at + self.octets } else { usize::MAX };
+        let is_worth_it = self.tries_left > 0 && text_octets - at >= 2 * self.way.piece;
+        self.next_at = if is_worth_it { at + self.way.piece } else { usize::MAX };
     }
 
-    /// Where the pieces lie from `at` on: one after the other up to the end.
+    /// Where the pieces lie from `at` on: one after the other up to the end, or up to a stretch that is no piece.
     fn cut(&self, source: Source, at: usize) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();
         let mut start = at;
-        let mut aim = at + self.octets;
+        let mut aim = at + self.way.piece;
         while aim < source.octets() {
-            let next_aim = source.octets().min(aim + self.octets);
-            if let Some(end) = source.line_within(aim..next_aim) {
+            let next_aim = source.octets().min(aim + self.way.piece);
+            if let Some(end) = source.line_within(aim..next_aim, self.way.probe) {
                 ranges.push(start..end);
                 start = end;
+            } else if next_aim - start > STRETCH * self.way.piece {
+                return ranges;
             }
             aim = next_aim;
         }
         ranges.push(start..source.octets());
         ranges
     }
-}
-
-/// Whether a text of so many octets is read in pieces.
-pub(super) fn are_worth_it(cores: usize, octets: usize, text_octets: usize) -> bool {
-    cores > 1 && text_octets / 2 >= octets
 }
 
 /// Where pieces are read from.
@@ -118,15 +126,15 @@ impl Source<'_> {
         }
     }
 
-    /// The first place in this range, which is not the text's start, where a line begins with a word.
-    fn line_within(self, range: Range<usize>) -> Option<usize> {
+    /// The first place in this range, which is not the text's start, where a line begins with a word. Of a file so many octets are read at once.
+    fn line_within(self, range: Range<usize>, probe: usize) -> Option<usize> {
         let first = |text: &[u8]| text.windows(2).position(|pair| pair[0] == b'\n' && starts_word(pair[1]));
         match self {
             Source::Text(text) => Some(range.start + first(&text[range.start - 1..range.end])?),
             Source::File(opened) => {
                 let mut window = Vec::new();
-                range.clone().step_by(PROBE).find_map(|from| {
-                    opened.read_window(from - 1..range.end.min(from + PROBE), &mut window).ok()?;
+                range.clone().step_by(probe).find_map(|from| {
+                    opened.read_window(from - 1..range.end.min(from + probe), &mut window).ok()?;
                     Some(from + first(&window)?)
                 })
             }
@@ -152,6 +160,7 @@ impl Source<'_> {
 pub(super) struct Start<'o> {
     pub(super) apex: &'o Name,
     pub(super) options: &'o Options,
+    pub(super) way: Way,
     pub(super) file: u16,
     pub(super) origin: NameBuf,
     pub(super) origin_in_zone: bool,
@@ -187,18 +196,43 @@ impl Piece {
     }
 }
 
-/// The memory of pieces that were taken, for those that are read next: the kernel clears what it gives anew.
+/// How far the pieces are taken.
 #[derive(Default)]
-struct Spares(Mutex<Vec<Records>>);
+struct Progress {
+    taken: Mutex<Taken>,
+    moved: Condvar,
+}
 
-impl Spares {
-    fn put(&self, mut records: Records) {
-        records.clear();
-        self.0.lock().expect("nobody panics").push(records);
+#[derive(Default)]
+struct Taken {
+    pieces: usize,
+    /// No more are taken.
+    is_over: bool,
+    /// The memory of pieces that were taken, for those that are read next: the kernel clears what it gives anew.
+    spares: Vec<Records>,
+}
+
+impl Progress {
+    /// Waits until this piece is one of the next few. Gives memory for it, if there is some; `None`: nobody wants it.
+    fn wait_for(&self, number: usize, ahead_max: usize) -> Option<Option<Records>> {
+        let far = |taken: &mut Taken| !taken.is_over && number >= taken.pieces + ahead_max;
+        let taken = self.taken.lock().expect("nobody panics");
+        let mut taken = self.moved.wait_while(taken, far).expect("nobody panics");
+        (!taken.is_over).then(|| taken.spares.pop())
     }
 
-    fn take(&self) -> Option<Records> {
-        self.0.lock().expect("nobody panics").pop()
+    /// One more was taken.
+    fn took(&self, mut records: Records) {
+        records.clear();
+        let mut taken = self.taken.lock().expect("nobody panics");
+        taken.pieces += 1;
+        taken.spares.push(records);
+        self.moved.notify_all();
+    }
+
+    fn end(&self) {
+        self.taken.lock().expect("nobody panics").is_over = true;
+        self.moved.notify_all();
     }
 }
 
@@ -210,14 +244,14 @@ impl Reader<'_> {
         let ranges = pieces.cut(source, at);
         let cores = self.options.cores.min(ranges.len());
         let start = self.start_of_pieces(file);
-        let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let spares = Spares::default();
+        let (next, progress) = (AtomicUsize::new(0), Progress::default());
         let work = |done: mpsc::SyncSender<_>| {
             let mut window = Vec::new();
-            while !is_over.load(Ordering::Relaxed) {
+            loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(range) = ranges.get(number) else { break };
-                let records = spares.take().unwrap_or_else(|| Records::for_text(range.len()));
+                let Some(spare) = progress.wait_for(number, cores + READ_AHEAD) else { break };
+                let records = spare.unwrap_or_else(|| Records::for_text(range.len()));
                 let piece = source.read(start.clone(), range.clone(), records, &mut window);
                 if done.send((number, piece)).is_err() {
                     break;
@@ -231,8 +265,8 @@ impl Reader<'_> {
                 scope.spawn(move || work(done));
             }
             drop(done);
-            let taken = self.take_pieces(lexer, &ranges, &read, &spares);
-            is_over.store(true, Ordering::Relaxed);
+            let taken = self.take_pieces(lexer, &ranges, &read, &progress);
+            progress.end();
             taken
         });
         pieces.go_on(lexer.position().1, source.octets(), taken > cores);
@@ -244,7 +278,7 @@ impl Reader<'_> {
         lexer: &mut Lexer,
         ranges: &[Range<usize>],
         read: &mpsc::Receiver<(usize, Option<Piece>)>,
-        spares: &Spares,
+        progress: &Progress,
     ) -> usize {
         let mut early = HashMap::new();
         for (number, range) in ranges.iter().enumerate() {
@@ -257,7 +291,7 @@ impl Reader<'_> {
             };
             let Some(piece) = piece else { return number };
             self.take(&piece, lexer);
-            spares.put(piece.records);
+            progress.took(piece.records);
             if piece.end != range.end {
                 // The next piece starts within an entry.
                 return number + 1;

@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 impl Reader<'_> {
-    /// What stands before the data of the record that starts where the lexer stands, which then stands at the data. `None`: it is of another
+    /// What stands before the data of the record that starts where the lexer stands, which then stands behind the type. `None`: it is of another
     /// shape. The lexer has not moved; an owner that was taken all the same is read again.
     #[inline(always)]
     pub(super) fn plain_head(&mut self, lexer: &mut Lexer, entry: Entry) -> Option<Head> {
@@ -39,7 +39,7 @@ impl Reader<'_> {
                 (rtype::from_text(word).filter(|&rtype| rtype::is_zone_data(rtype))?, word.len())
             }
         };
-        lexer.go_to(entry.line, at + len + 1);
+        lexer.go_to(entry.line, at + len);
         Some(Head { ttl, rtype, spot: Spot { at, len } })
     }
 
@@ -68,15 +68,18 @@ impl Reader<'_> {
         Some(self.owner_at.end)
     }
 
-    /// Reads data of this type, if they are one word up to the line's end; the lexer then stands there. False: they are of another shape, or
-    /// wrong, and the lexer has not moved.
+    /// Reads data of this type, if they are one word between a space and the line's end; the lexer then stands there. False: they are of another
+    /// shape, or wrong, and the lexer has not moved.
     #[inline(always)]
     pub(super) fn plain_data(&mut self, rtype: u16, lexer: &mut Lexer, text: &[u8]) -> bool {
         if !matches!(rtype, rtype::NS | rtype::A | rtype::AAAA) {
             return false;
         }
         let (line, at) = lexer.position();
-        let Some(word) = word(text, at, b'\n') else { return false };
+        if text.get(at) != Some(&b' ') {
+            return false;
+        }
+        let Some(word) = word(text, at + 1, b'\n') else { return false };
         match rtype {
             rtype::NS if self.scratch.read_plain(word, self.origin.as_wire()) => {
                 self.rdata.extend_from_slice(self.scratch.as_wire());
@@ -91,7 +94,7 @@ impl Reader<'_> {
                 None => return false,
             },
         }
-        lexer.go_to(line, at + word.len());
+        lexer.go_to(line, at + 1 + word.len());
         true
     }
 }

@@ -5,8 +5,8 @@ use super::fields::Fields;
 use super::include::{self, Opened};
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
-use super::pieces::{self, Piece, Pieces, Source, Start, piece_octets};
-use super::{Options, Parsed, ttl};
+use super::pieces::{Piece, Pieces, Source, Start};
+use super::{Options, Parsed, Way, ttl};
 use crate::wire::code::{class, rtype};
 use crate::wire::name::{self, Name};
 use crate::zone::diagnostic::{Diagnostic, Severity};
@@ -54,8 +54,7 @@ pub(super) struct Reader<'o> {
     /// Records and octets that `$GENERATE` has made.
     pub(super) generated: u64,
     pub(super) generated_octets: u64,
-    /// Octets of the pieces that a long text is read in.
-    pub(super) piece_octets: usize,
+    pub(super) way: Way,
     /// Whether a piece is read, and what stands before it is not known.
     is_piece: bool,
 }
@@ -126,7 +125,7 @@ impl<'o> Reader<'o> {
             root: None,
             generated: 0,
             generated_octets: 0,
-            piece_octets: piece_octets(options),
+            way: Way::of(options),
             is_piece: false,
         }
     }
@@ -139,6 +138,7 @@ impl<'o> Reader<'o> {
             origin_in_zone: start.origin_in_zone,
             ttl_default: start.ttl_default,
             is_piece: true,
+            way: start.way,
             ..Reader::new(start.apex, start.options)
         }
     }
@@ -153,6 +153,7 @@ impl<'o> Reader<'o> {
         Start {
             apex: self.apex,
             options: self.options,
+            way: self.way,
             file,
             origin: self.origin.clone(),
             origin_in_zone: self.origin_in_zone,
@@ -207,7 +208,7 @@ impl<'o> Reader<'o> {
     /// Opens a file of at most `octets_max`, and reads it if it is not long.
     pub(super) fn open_text(&self, path: &Path, octets_max: u64) -> io::Result<Text> {
         let opened = include::open(path, octets_max)?;
-        if pieces::are_worth_it(self.options.cores, self.piece_octets, opened.octets) {
+        if self.way.is_in_pieces(self.options.cores, opened.octets) {
             return Ok(Text::Long(opened));
         }
         Ok(Text::Whole(opened.read()?, Some(opened.on_disk)))
@@ -225,7 +226,7 @@ impl<'o> Reader<'o> {
         match text {
             Text::Whole(text, on_disk) => {
                 let (file, text) = self.sources.add(path, text, on_disk, from);
-                let mut pieces = Pieces::new(self.options.cores, self.piece_octets, text.len());
+                let mut pieces = Pieces::new(self.options.cores, self.way, text.len());
                 self.read_entries(file, &text, (1, 0), &mut pieces, None);
             }
             Text::Long(opened) => {
@@ -241,7 +242,7 @@ impl<'o> Reader<'o> {
 
     /// Reads a long file in windows, and as a whole from where that does not do.
     fn read_long(&mut self, file: u16, opened: &Opened) -> io::Result<()> {
-        let mut pieces = Pieces::new(self.options.cores, self.piece_octets, opened.octets);
+        let mut pieces = Pieces::new(self.options.cores, self.way, opened.octets);
         let first_lines = pieces.first_lines(opened)?;
         let rest = match self.read_entries(file, &first_lines, (1, 0), &mut pieces, Some(opened)) {
             (_, at) if at == opened.octets => None,
@@ -323,7 +324,9 @@ impl<'o> Reader<'o> {
     /// Reads one entry up to its end.
     #[inline]
     pub(super) fn entry(&mut self, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
-        if let Some(head) = self.plain_head(lexer, entry) {
+        if self.way.knows_plain
+            && let Some(head) = self.plain_head(lexer, entry)
+        {
             return self.data(&head, lexer, entry);
         }
         let blank = matches!(lexer.peek(), Some(b' ' | b'\t'));
@@ -382,7 +385,7 @@ impl<'o> Reader<'o> {
     #[inline]
     fn data(&mut self, head: &Head, lexer: &mut Lexer, entry: Entry) -> Result<(), Fault> {
         self.rdata.clear();
-        if !self.plain_data(head.rtype, lexer, entry.text) {
+        if !self.way.knows_plain || !self.plain_data(head.rtype, lexer, entry.text) {
             let mut fields = Fields::new(lexer, self.origin.as_wire(), &mut self.scratch, head.rtype, rdata::usage);
             rdata::read(head.rtype, &mut fields, &mut self.rdata)?;
         }

@@ -18,8 +18,16 @@ fn told(parsed: &Parsed) -> (Vec<Line>, &[Diagnostic]) {
     (tell.collect(), &parsed.diagnostics)
 }
 
+fn by(way: Way, text: &str) -> Parsed {
+    parse_text_by(way, text, &"example.".parse().unwrap(), &Options { cores: 3, ..Options::default() })
+}
+
+fn pieces_of(piece: usize) -> Way {
+    Way { piece, first_lines: piece / 4, probe: 1 + piece % 7, knows_plain: true }
+}
+
 fn in_pieces(octets: usize, text: &str) -> Parsed {
-    parse_text_in_pieces(octets, text, &"example.".parse().unwrap(), &Options { cores: 3, ..Options::default() })
+    by(pieces_of(octets), text)
 }
 
 /// The text as a file.
@@ -34,9 +42,10 @@ impl File {
         File(path)
     }
 
-    fn in_windows(&self, octets: usize) -> Parsed {
+    /// With its pieces behind some of so many octets.
+    fn in_windows(&self, octets: usize, first_lines: usize) -> Parsed {
         let (apex, options) = ("example.".parse().unwrap(), Options { cores: 3, ..Options::default() });
-        parse_file_in_pieces(octets, &self.0, &apex, &options)
+        parse_file_text_by(Way { first_lines, ..pieces_of(octets) }, &self.0, &apex, &options).unwrap()
     }
 }
 
@@ -52,7 +61,10 @@ fn check(text: &str) -> Parsed {
     let file = File::new(text);
     for octets in 1..text.len() {
         assert_eq!(told(&in_pieces(octets, text)), told(&whole), "pieces of {octets} octets of:\n{text}");
-        assert_eq!(told(&file.in_windows(octets)), told(&whole), "windows of {octets} octets of:\n{text}");
+        for first_lines in [30, 50] {
+            let windows = file.in_windows(octets, first_lines);
+            assert_eq!(told(&windows), told(&whole), "windows of {octets} octets behind {first_lines} of:\n{text}");
+        }
     }
     whole
 }
@@ -62,7 +74,7 @@ fn a_long_file_is_not_kept_unless_it_must_be() {
     let line = "name 60 IN NS ns.example.net.\n";
     let text = format!("@ 60 IN SOA ns h 1 2 3 4 5\n{}", line.repeat(100));
     let file = File::new(&text);
-    let mut parsed = file.in_windows(1000);
+    let mut parsed = file.in_windows(1000, 250);
     assert_eq!((parsed.records.len(), parsed.diagnostics.len()), (101, 0));
     assert_eq!(parsed.sources.text(0), Some(text.as_bytes()), "it is read again");
     parsed.sources.release();
@@ -72,11 +84,7 @@ fn a_long_file_is_not_kept_unless_it_must_be() {
 
 #[test]
 fn plain_lines_mean_what_other_lines_mean() {
-    let told = |text: &str| {
-        let parsed = in_pieces(usize::MAX / 2, text);
-        let said = parsed.diagnostics.iter().map(|found| (found.line, found.message.clone())).collect::<Vec<_>>();
-        (told(&parsed).0, said)
-    };
+    let whole = pieces_of(usize::MAX / 2);
     for line in [
         "a 60 A 192.0.2.1",
         "a IN A 192.0.2.1",
@@ -108,6 +116,9 @@ fn plain_lines_mean_what_other_lines_mean() {
         "a 60 A 192.0.2.1 ; b",
         "a 60 A 192.0.2.1 b",
         "a 60 A",
+        "a 60 A  ; b",
+        "a 60 MX  ; b",
+        "a 60 TXT  ",
         "a 60",
         "a",
         "a..b 60 A 192.0.2.1",
@@ -126,7 +137,8 @@ fn plain_lines_mean_what_other_lines_mean() {
                  $ORIGIN other.\n{line}\n 60 A 192.0.2.9\n$ORIGIN x.example.\n{line}\n{line}\n"
             )
         };
-        assert_eq!(told(&around(line)), told(&around(&line.replace(' ', " \t"))), "{line}");
+        let text = around(line);
+        assert_eq!(told(&by(whole, &text)), told(&by(Way { knows_plain: false, ..whole }, &text)), "{line}");
     }
 }
 
@@ -189,13 +201,14 @@ proptest! {
     fn pieces_change_nothing(
         lines in proptest::collection::vec(prop_oneof![3 => 0..6usize, 1 => 0..LINES.len()], 0..60),
         octets in 1..300usize,
+        first_lines in 0..100usize,
         is_dos in any::<bool>(),
     ) {
         let end = if is_dos { "\r\n" } else { "\n" };
         let text = lines.iter().map(|&line| LINES[line]).collect::<Vec<_>>().join(end);
         let (pieces, whole) = (in_pieces(octets, &text), in_pieces(usize::MAX / 2, &text));
         prop_assert_eq!(told(&pieces), told(&whole));
-        let windows = File::new(&text).in_windows(octets);
+        let windows = File::new(&text).in_windows(octets, first_lines);
         prop_assert_eq!(told(&windows), told(&whole));
     }
 }

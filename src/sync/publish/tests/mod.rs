@@ -529,11 +529,11 @@ async fn the_fleet_and_waiting_for_it() {
     };
     say(first.generation, first.manifest);
     let short = Duration::from_millis(1);
-    let waited = publisher.wait(second.generation, short, |_, _| {}).await.unwrap();
+    let waited = publisher.wait(second.generation, short, 0, |_, _| {}).await.unwrap();
     let fleet::Waited::TimedOut(fleet) = waited else { panic!("{waited:?}") };
     assert_eq!((fleet.nodes[0].behind, &fleet.nodes[0].faults[..]), (Some(1), &["behind".to_string()][..]));
     let mut looks = 0;
-    let waited = publisher.wait(second.generation, Duration::from_secs(60), |_, _| {
+    let waited = publisher.wait(second.generation, Duration::from_secs(60), 0, |_, _| {
         looks += 1;
         say(second.generation, second.manifest);
     });

@@ -3,7 +3,7 @@
 use super::*;
 use crate::sync::publish::wave::observe::Observer;
 use crate::sync::question::{Asked, Traffic};
-use crate::sync::report::NODES_MAX;
+use crate::sync::report::{KEPT_MAX, NODES_MAX};
 use crate::sync::store::objects::{Expect, Key, Listed, Object, Objects, Plain, Read, Tag};
 use crate::sync::store::{Result as Answered, StoreError};
 use async_trait::async_trait;
@@ -64,23 +64,36 @@ async fn nodes_are_those_of_the_first_look() {
     assert_eq!((node(&wave), node(&others)), (vec!["ams1".into()], vec!["fra1".into()]));
 }
 
-/// A bucket with nothing but the reports of so many nodes, of which some were read.
+/// A bucket with nothing but reports.
 #[derive(Clone, Default)]
-struct Crowd(Arc<(AtomicUsize, AtomicUsize)>);
+struct Crowd(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    nodes: AtomicUsize,
+    /// So many of them were written long ago.
+    gone: AtomicUsize,
+    /// Reports that were read.
+    read: AtomicUsize,
+}
 
 #[async_trait]
 impl Objects for Crowd {
     async fn read(&self, _: &Key, _: Option<&Tag>, _: u64) -> Answered<Read> {
-        self.0.1.fetch_add(1, Ordering::Relaxed);
+        self.0.read.fetch_add(1, Ordering::Relaxed);
         let bytes = serde_json::to_vec(&Report { traffic: traffic(), ..Report::default() }).unwrap();
         Ok(Read::Object(Object { bytes, tag: "1".into() }))
     }
 
     async fn list(&self, prefix: &str) -> Answered<Vec<Listed>> {
         let digits = |name: String| name.bytes().map(|octet| format!("{octet:02x}")).collect::<String>();
-        let keys =
-            (0..self.0.0.load(Ordering::Relaxed)).map(|node| format!("{prefix}{}.json", digits(format!("n{node}"))));
-        Ok(keys.map(|key| Listed { key, len: 400, age: Duration::ZERO }).collect())
+        let (nodes, gone) = (self.0.nodes.load(Ordering::Relaxed), self.0.gone.load(Ordering::Relaxed));
+        let listed = (0..nodes).map(|node| Listed {
+            key: format!("{prefix}{}.json", digits(format!("n{node}"))),
+            len: 400,
+            age: if node < gone { KEPT_MAX + Duration::from_secs(1) } else { Duration::ZERO },
+        });
+        Ok(listed.collect())
     }
 
     async fn write(&self, _: &Key, _: Vec<u8>, _: Expect<'_>) -> Answered<Option<Tag>> {
@@ -104,7 +117,7 @@ impl Objects for Crowd {
 #[tokio::test]
 async fn more_names_than_nodes() {
     let crowd = Crowd::default();
-    let (nodes, read) = (&crowd.0.0, &crowd.0.1);
+    let Counts { nodes, gone, read } = &*crowd.0;
     let publisher = Publisher { store: Plain::store("crowd", crowd.clone(), 7), ..publisher(&Memory::default()) };
     nodes.store(NODES_MAX, Ordering::Relaxed);
     let mut observer = Observer::start(&publisher).await.unwrap();
@@ -118,6 +131,11 @@ async fn more_names_than_nodes() {
     assert_eq!(observer.look().await.unwrap_err().to_string(), refused);
     assert_eq!(publisher.questions().await, None);
     assert_eq!((observer.fleet().len(), read.load(Ordering::Relaxed)), (NODES_MAX, 0));
+
+    // Those of nodes that are gone are forgotten at last.
+    gone.store(2, Ordering::Relaxed);
+    let observer = Observer::start(&publisher).await.unwrap();
+    assert_eq!((observer.fleet().len(), read.load(Ordering::Relaxed)), (NODES_MAX - 1, NODES_MAX - 1));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::answer_max;
 use super::gateway::{Gateway, SMALL, Trouble};
 use super::keys::end_of;
 use super::message::{Done, Item, KeyValue, Lease, Range};
-use crate::sync::report::REPORT_LEN_MAX;
+use crate::sync::report::{KEPT_MAX, REPORT_LEN_MAX};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -20,8 +20,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Longest a report can hold.
-const TTL_MAX_SECS: u64 = 30 * 24 * 3600;
 /// Reports that are read at once.
 const PAGE: u64 = 64;
 /// Leases that are asked about at once.
@@ -59,7 +57,7 @@ pub(super) async fn report(gateway: &Gateway, leases: &Leases, key: &str, bytes:
         let (has, max) = (bytes.len() as u64, REPORT_LEN_MAX as u64);
         return Err(StoreError::TooLarge { what: "a report".into(), has, max });
     }
-    let ttl_secs = (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).clamp(1, TTL_MAX_SECS);
+    let ttl_secs = (ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).clamp(1, KEPT_MAX.as_secs());
     if let Some(held) = leases.of(key, ttl_secs) {
         // First the report: a lease that was kept alive by one that was not written would make the old one look young.
         match put(gateway, key, bytes, held.id).await {
