@@ -12,15 +12,27 @@ pub(crate) fn cores() -> usize {
 
 /// Cuts `0..len` into a part for each core and works on all of them at once. Gives what came of them, in their order.
 pub(crate) fn in_parts<T: Send>(cores: usize, len: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    each(parts(cores, len), work)
+}
+
+/// The parts that `0..len` is cut into, by their order.
+pub(crate) fn parts(cores: usize, len: usize) -> Vec<Range<usize>> {
     let cores = cores.clamp(1, len.max(1));
-    if cores == 1 {
-        return vec![work(0..len)];
+    (0..cores).map(|number| number * len / cores..(number + 1) * len / cores).collect()
+}
+
+/// Works on all of these at once. Gives what came of them, in their order.
+pub(crate) fn each<P: Send, T: Send>(parts: Vec<P>, work: impl Fn(P) -> T + Sync) -> Vec<T> {
+    if parts.len() == 1 {
+        return parts.into_iter().map(work).collect();
     }
-    let part = |number: usize| number * len / cores..(number + 1) * len / cores;
     std::thread::scope(|scope| {
         let work = &work;
-        let parts: Vec<_> = (0..cores).map(|number| scope.spawn(move || work(part(number)))).collect();
-        parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || work(part))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     })
 }
 

@@ -1,5 +1,9 @@
-//! What the operating system and the processor are asked about memory: hints, each of which may be refused without harm.
+//! Memory of large zones: what the operating system and the processor are asked about it, hints that may be refused without harm; and
+//! vectors that several threads fill together.
 #![allow(unsafe_code)]
+
+use super::cores::each;
+use std::mem::MaybeUninit;
 
 /// Transparent huge pages pay from here on: below, there is no whole one to be had.
 const HUGE_PAGE: usize = 2 << 20;
@@ -58,6 +62,50 @@ pub fn return_freed() {
     }
 }
 
+/// Where one of several threads puts items of a vector that they fill together.
+pub(super) struct Room<'r, T> {
+    slots: &'r mut [MaybeUninit<T>],
+    filled: usize,
+}
+
+impl<T: Copy> Room<'_, T> {
+    /// Puts the next one. There must be room for it.
+    #[inline]
+    pub(super) fn push(&mut self, item: T) {
+        self.slots[self.filled].write(item);
+        self.filled += 1;
+    }
+}
+
+/// Makes a vector on several threads, one for each part: it has room for at most so many items. Gives all of them in the order of the parts,
+/// and what else came of each: without a copy of what the others made, for which the kernel would have to clear memory.
+pub(super) fn fill<P: Send, T: Copy + Send, E: Send>(
+    parts: Vec<(P, usize)>,
+    work: impl Fn(P, &mut Room<T>) -> E + Sync,
+) -> (Vec<T>, Vec<E>) {
+    let mut all = Vec::with_capacity(parts.iter().map(|&(_, room)| room).sum());
+    prefer_huge_pages(&mut all);
+    let mut slots = all.spare_capacity_mut();
+    let parts = parts
+        .into_iter()
+        .map(|(part, room)| (part, Room { slots: slots.split_off_mut(..room).expect("room for all"), filled: 0 }));
+    let made = each(parts.collect(), |(part, mut room)| {
+        let made = work(part, &mut room);
+        (room.slots.len(), room.filled, made)
+    });
+    let slots = all.spare_capacity_mut();
+    let (mut from, mut to) = (0, 0);
+    for &(room, filled, _) in &made {
+        if from > to {
+            slots.copy_within(from..from + filled, to);
+        }
+        (from, to) = (from + room, to + filled);
+    }
+    // SAFETY: each room's first `filled` items were written, and were moved to follow those before them: `to` in all, within the capacity.
+    unsafe { all.set_len(to) };
+    (all, made.into_iter().map(|(.., made)| made).collect())
+}
+
 /// Starts loading the cache line at `at`, if it lies within `bytes`.
 #[inline]
 pub(super) fn prefetch(bytes: &[u8], at: usize) {
@@ -106,4 +154,28 @@ fn load(at: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_fill_one_vector_in_the_order_of_the_parts() {
+        for room in [10, 12] {
+            let parts = vec![(0..10, room), (10..10, room), (10..13, room), (13..20, 7)];
+            let (all, sums) = fill(parts, |numbers: std::ops::Range<u64>, room| {
+                numbers.clone().for_each(|number| room.push(number));
+                numbers.sum::<u64>()
+            });
+            assert_eq!((all, sums), ((0..20).collect(), vec![45, 0, 33, 112]), "{room}");
+        }
+        assert_eq!(fill(vec![((), 0)], |(), _: &mut Room<u8>| ()), (vec![], vec![()]));
+    }
+
+    #[test]
+    #[should_panic(expected = "index out of bounds")]
+    fn there_is_no_more_room_than_that() {
+        fill(vec![((), 1), ((), 9)], |(), room| (0..2).for_each(|number: u8| room.push(number)));
+    }
 }

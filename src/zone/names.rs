@@ -5,21 +5,25 @@
 //! names loads the records of the next ones ahead ([`Names::prefetch`]).
 
 use crate::wire::case::has_capitals;
-use crate::wire::code::rtype;
 use crate::wire::name::{self, NAME_LEN_MAX, Name};
-use crate::zone::cores::in_parts;
+use crate::zone::cores::{in_parts, parts};
 use crate::zone::layout;
 use crate::zone::memory;
-use crate::zone::records::{Record, Records, runs};
+use crate::zone::records::{Place, Record, Records};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
 mod chain;
+mod entry;
+mod gather;
 
-use chain::is_of_nsec3;
 pub(in crate::zone) use chain::{Chain, is_signed};
+pub(in crate::zone) use entry::NameEntry;
+use entry::mark;
+use gather::{Scattered, owners, sort};
 
 /// Empty non-terminals that a zone may have for each owner, and beside that. Deep zones have many: a host of ip6.arpa up to
 /// 31 that no other host shares. Without a bound, one line of `$GENERATE` makes more of them than fit into memory.
@@ -43,50 +47,19 @@ pub(in crate::zone) struct TooManyEmpty;
 
 /// All names of a zone, by (hash, lower case bytes), and what each is.
 pub(in crate::zone) struct Names<'a> {
-    list: Vec<NameEntry<'a>>,
+    list: Vec<NameEntry>,
     /// Where in the list the hashes that share their first bits start: hashes are spread evenly, so each has a few.
     starts: Vec<u32>,
     share_a_hash: bool,
     /// Bit d: cuts or DNAMEs lie d labels below the apex. Only ancestors of these depths need a look.
     cut_depths: u128,
-    /// The runs of names that have several.
-    scattered: Vec<Run>,
+    scattered: Scattered,
     /// The number of the name right above each that is deeper than one label; [`NONE`] if there is none, and for the others.
     above: Vec<u32>,
     records: &'a Records,
     apex_len: usize,
     seed: u64,
     cores: usize,
-}
-
-/// One name.
-#[derive(Clone, Copy)]
-pub(in crate::zone) struct NameEntry<'a> {
-    pub(in crate::zone) hash: u64,
-    /// Owner without the apex and the root, case as written; of several spellings the least.
-    pub(in crate::zone) relative: &'a [u8],
-    /// Its records, or where in the list of scattered runs its own stand.
-    run: Run,
-    is_scattered: bool,
-    /// Labels below the apex.
-    pub(in crate::zone) depth: u8,
-    /// Whether its first label is `*`.
-    pub(in crate::zone) is_wildcard: bool,
-    pub(in crate::zone) is_cut: bool,
-    pub(in crate::zone) has_dname: bool,
-    /// Whether it has A or AAAA records.
-    pub(in crate::zone) has_address: bool,
-    /// Below a cut or DNAME, or of NSEC3 records that lie in no order: no answer to any question.
-    pub(in crate::zone) is_hidden: bool,
-    /// Below a DNAME that no cut is above: not even glue (RFC 6672 section 2.4).
-    pub(in crate::zone) is_redirected: bool,
-}
-
-/// Records that follow one another.
-#[derive(Clone, Copy)]
-struct Run {
-    first: u32,
-    count: u32,
 }
 
 impl<'a> Names<'a> {
@@ -102,23 +75,23 @@ impl<'a> Names<'a> {
         let apex_len = apex.as_wire().len();
         let bits = (records.len() / BIN).max(1).ilog2().min(BIN_BITS_MAX);
         let read = in_parts(cores, records.len(), |part| owners(records, chain, part, apex_len, seed, bits));
-        let sorted = in_parts(cores, 1 << bits, |bins| sort(&read, bins));
+        let count = |bins: &Range<usize>| read.iter().flat_map(|all| &all[bins.clone()]).map(Vec::len).sum();
+        let bins = parts(cores, 1 << bits).into_iter().map(|bins| (bins.clone(), count(&bins))).collect();
+        let (list, scattered) = memory::fill(bins, |bins, list| sort(records, &read, bins, list));
         drop(read);
         let mut names = Names {
-            list: Vec::new(),
+            list,
             starts: Vec::new(),
             share_a_hash: false,
             cut_depths: 0,
-            scattered: Vec::new(),
+            scattered: Scattered::default(),
             above: Vec::new(),
             records,
             apex_len,
             seed,
             cores,
         };
-        for part in sorted {
-            names.append(part);
-        }
+        names.take_scattered(scattered);
         names.index();
         let lonely = names.find_above();
         names.add_empty_non_terminals(&lonely)?;
@@ -127,20 +100,20 @@ impl<'a> Names<'a> {
         Ok(names)
     }
 
-    /// Takes the names of the bins that follow.
-    fn append(&mut self, mut part: Sorted<'a>) {
-        let before = self.scattered.len() as u32;
-        part.list.iter_mut().filter(|name| name.is_scattered).for_each(|name| name.run.first += before);
-        match self.list.is_empty() {
-            true => self.list = part.list,
-            false => self.list.append(&mut part.list),
+    /// Takes what each part of the list has of scattered names, which are numbered anew.
+    fn take_scattered(&mut self, parts: Vec<Scattered>) {
+        for Scattered { names, mut runs } in parts {
+            let before = self.scattered.runs.len() as u32;
+            self.scattered.names.extend(names.into_iter().map(|own| before + own.start..before + own.end));
+            self.scattered.runs.append(&mut runs);
         }
-        self.scattered.append(&mut part.scattered);
+        let scattered = self.list.iter_mut().filter(|name| name.is(mark::SCATTERED));
+        scattered.zip(0..).for_each(|(name, number)| name.first = number);
     }
 
     /// The name with this number.
     #[inline]
-    pub(in crate::zone) fn at(&self, index: usize) -> &NameEntry<'a> {
+    pub(in crate::zone) fn at(&self, index: usize) -> &NameEntry {
         &self.list[index]
     }
 
@@ -164,18 +137,24 @@ impl<'a> Names<'a> {
         self.find(&[]).expect("the apex has a SOA")
     }
 
+    /// A name without the apex and the root, case as written; of several spellings the least.
+    #[inline]
+    pub(in crate::zone) fn relative(&self, name: &NameEntry) -> &'a [u8] {
+        self.records.octets(name.place)
+    }
+
     /// The records of a name, in no stated order.
     #[inline]
     pub(in crate::zone) fn records_of<'n>(
         &'n self,
         name: &'n NameEntry,
     ) -> impl Iterator<Item = &'a Record> + use<'a, 'n> {
-        let runs = match name.is_scattered {
-            true => &self.scattered[name.run.range()],
-            false => std::slice::from_ref(&name.run),
-        };
         let records = self.records.as_slice();
-        runs.iter().flat_map(move |run| &records[run.range()])
+        let (own, scattered) = match name.is(mark::SCATTERED) {
+            true => (0..0, self.scattered.of(name)),
+            false => (name.run().range(), &[][..]),
+        };
+        records[own].iter().chain(scattered.iter().flat_map(move |run| &records[run.range()]))
     }
 
     /// Starts loading what [`Names::records_of`] and their RDATA will read of the name with this number, if there is one: so many names
@@ -183,10 +162,10 @@ impl<'a> Names<'a> {
     #[inline]
     pub(in crate::zone) fn prefetch(&self, number: usize) {
         if let Some(name) = self.list.get(number) {
-            memory::prefetch_item(self.records.as_slice(), name.run.first as usize);
+            memory::prefetch_item(self.records.as_slice(), name.first as usize);
             // Mostly its records' data follow it, in the order of the text.
-            let count = if name.is_scattered { 1 } else { name.run.count as usize };
-            memory::prefetch_from(name.relative, PREFETCHED_MAX.min(name.relative.len() + RDATA * count));
+            let relative = self.relative(name);
+            memory::prefetch_from(relative, PREFETCHED_MAX.min(relative.len() + RDATA * name.count as usize));
         }
     }
 
@@ -201,9 +180,9 @@ impl<'a> Names<'a> {
         let to = self.starts.get(first_bits + 1).map_or(self.list.len(), |&next| next as usize);
         // By halving: names chosen for their hashes must not make each search a walk through all of them.
         let order = |name: &NameEntry| {
-            name.hash.cmp(&hash).then_with(|| match name.relative.eq_ignore_ascii_case(relative) {
-                true => std::cmp::Ordering::Equal,
-                false => compare_lower(name.relative, relative),
+            name.hash.cmp(&hash).then_with(|| match self.relative(name) {
+                same if same.eq_ignore_ascii_case(relative) => Ordering::Equal,
+                other => compare_lower(other, relative),
             })
         };
         self.list[from..to].binary_search_by(order).ok().map(|offset| from + offset)
@@ -215,7 +194,7 @@ impl<'a> Names<'a> {
         first_bits.clone().for_each(|first_bits| memory::prefetch_item(&self.starts, first_bits));
         let starts = first_bits.map(|first_bits| self.starts[first_bits] as usize);
         starts.clone().for_each(|start| memory::prefetch_item(&self.list, start));
-        starts.filter_map(|start| self.list.get(start)).for_each(|name| memory::prefetch_behind(name.relative));
+        starts.filter_map(|start| self.list.get(start)).for_each(|name| memory::prefetch_behind(self.relative(name)));
     }
 
     /// Bits of a hash that `starts` ignores: about two names share the others.
@@ -239,7 +218,7 @@ impl<'a> Names<'a> {
                 {
                     number += 1;
                     share_a_hash |= list.get(number).is_some_and(|next| next.hash == name.hash);
-                    cut_depths |= u128::from(name.is_cut || name.has_dname) << name.depth;
+                    cut_depths |= u128::from(name.is_cut() || name.has_dname()) << name.depth;
                 }
             }
             (starts, share_a_hash, cut_depths)
@@ -253,15 +232,15 @@ impl<'a> Names<'a> {
 
     /// The number of the name with this absolute wire form; None when it is outside the zone, or not there.
     pub(in crate::zone) fn find_absolute(&self, apex: &Name, wire: &[u8]) -> Option<usize> {
-        self.find(self.relative(apex, wire)?)
+        self.find(self.within(apex, wire)?)
     }
 
     /// The hash of the name with this absolute wire form; None when it is outside the zone.
     pub(in crate::zone) fn hash_absolute(&self, apex: &Name, wire: &[u8]) -> Option<u64> {
-        Some(with_lower(self.relative(apex, wire)?, |lower| layout::hash(self.seed, lower)))
+        Some(with_lower(self.within(apex, wire)?, |lower| layout::hash(self.seed, lower)))
     }
 
-    fn relative<'w>(&self, apex: &Name, wire: &'w [u8]) -> Option<&'w [u8]> {
+    fn within<'w>(&self, apex: &Name, wire: &'w [u8]) -> Option<&'w [u8]> {
         name::is_at_or_below(wire, apex.as_wire()).then(|| &wire[..wire.len() - self.apex_len])
     }
 
@@ -281,18 +260,19 @@ impl<'a> Names<'a> {
             let below_some = part.filter(|&number| self.above[number] != NONE || at_apex.is_some());
             let found = below_some.filter_map(|number| {
                 let above = self.occluded_by(number, at_apex)?;
-                Some((number, !self.list[above].is_cut))
+                Some((number, !self.list[above].is_cut()))
             });
             found.collect::<Vec<_>>()
         });
         let mut is_empty_occluded = false;
         for (number, is_redirected) in occluded.into_iter().flatten() {
             let entry = &mut self.list[number];
-            (entry.is_hidden, entry.is_redirected) = (true, is_redirected);
-            is_empty_occluded |= entry.run.count == 0;
+            entry.mark(mark::HIDDEN, true);
+            entry.mark(mark::REDIRECTED, is_redirected);
+            is_empty_occluded |= entry.is_empty();
         }
         if is_empty_occluded {
-            self.list.retain(|name| name.run.count > 0 || !name.is_hidden);
+            self.list.retain(|name| !name.is_empty() || !name.is_hidden());
             self.index();
         }
     }
@@ -307,7 +287,7 @@ impl<'a> Names<'a> {
         // Each is less deep than the one before.
         while above != NONE {
             let name = &self.list[above as usize];
-            if name.is_cut || name.has_dname {
+            if name.is_cut() || name.has_dname() {
                 highest = Some(above as usize);
             }
             above = self.above[above as usize];
@@ -324,15 +304,16 @@ impl<'a> Names<'a> {
             loop {
                 batch.clear();
                 for number in deep.by_ref().take(BATCH) {
-                    memory::prefetch_behind(self.list[number].relative);
+                    memory::prefetch_behind(self.relative(&self.list[number]));
                     batch.push((0, number));
                 }
                 for (hash, number) in &mut batch {
-                    *hash = with_lower(parent(self.list[*number].relative), |lower| layout::hash(self.seed, lower));
+                    let above = parent(self.relative(&self.list[*number]));
+                    *hash = with_lower(above, |lower| layout::hash(self.seed, lower));
                 }
                 self.prefetch_found(batch.iter().map(|&(hash, _)| hash));
                 for &(hash, number) in &batch {
-                    match self.find_hashed(hash, parent(self.list[number].relative)) {
+                    match self.find_hashed(hash, parent(self.relative(&self.list[number]))) {
                         Some(found) => above[number - part.start] = found as u32,
                         None => lonely.push(number),
                     }
@@ -362,9 +343,8 @@ impl<'a> Names<'a> {
                 missing = part;
                 continue;
             }
-            for spelling in part.into_values() {
-                let least = missing.entry(Folded(spelling)).or_insert(spelling);
-                *least = spelling.min(*least);
+            for place in part.into_values() {
+                self.add_missing(&mut missing, place);
             }
         }
         if missing.len() > max {
@@ -373,12 +353,13 @@ impl<'a> Names<'a> {
         if missing.is_empty() {
             return Ok(());
         }
-        let seed = self.seed;
-        self.list.extend(missing.into_values().map(|spelling| {
-            let hash = with_lower(spelling, |lower| layout::hash(seed, lower));
-            NameEntry::new(hash, spelling, 0, 0)
+        let (seed, records) = (self.seed, self.records);
+        self.list.extend(missing.into_values().map(|place| {
+            let hash = with_lower(records.octets(place), |lower| layout::hash(seed, lower));
+            NameEntry::new(hash, records, place)
         }));
-        self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(a.relative, b.relative)));
+        let relative = |name: &NameEntry| records.octets(name.place);
+        self.list.sort_by(|a, b| a.hash.cmp(&b.hash).then_with(|| compare_lower(relative(a), relative(b))));
         self.index();
         self.find_above();
         Ok(())
@@ -388,137 +369,39 @@ impl<'a> Names<'a> {
     fn empty_above(&self, lonely: &[usize], max: usize) -> Result<Missing<'a>, TooManyEmpty> {
         let mut missing = Missing::new();
         for &number in lonely {
-            let mut above = parent(self.list[number].relative);
-            while !above.is_empty() && self.find(above).is_none() {
-                match missing.entry(Folded(above)) {
-                    Entry::Vacant(free) => drop(free.insert(above)),
-                    // Spelled like this the path was walked before.
-                    Entry::Occupied(known) if *known.get() == above => break,
-                    // Of several spellings the least, whatever the order of lines; so each path is walked to its end.
-                    Entry::Occupied(mut known) if above < *known.get() => drop(known.insert(above)),
-                    Entry::Occupied(_) => {}
+            let mut place = self.list[number].place;
+            loop {
+                place = self.records.behind_label(place);
+                let above = self.records.octets(place);
+                // Spelled like a known one the path was walked before; else to its end, as of several spellings the least counts.
+                if above.is_empty() || self.find(above).is_some() || !self.add_missing(&mut missing, place) {
+                    break;
                 }
                 if missing.len() > max {
                     return Err(TooManyEmpty);
                 }
-                above = parent(above);
             }
         }
         Ok(missing)
     }
-}
 
-/// Empty non-terminals, each with the least of its spellings.
-type Missing<'a> = HashMap<Folded<'a>, &'a [u8]>;
-
-/// The owners of these records in bins by the first `bits` of their hashes: a name for each run of records.
-fn owners<'a>(
-    records: &'a Records,
-    chain: &Chain,
-    part: Range<usize>,
-    apex_len: usize,
-    seed: u64,
-    bits: u32,
-) -> Vec<Vec<NameEntry<'a>>> {
-    let mut bins: Vec<Vec<NameEntry>> = (0..1 << bits).map(|_| Vec::with_capacity(part.len() >> bits)).collect();
-    let mut next = part.start;
-    for run in runs(&records.as_slice()[part]) {
-        let mut numbers = next..next + run.len();
-        next = numbers.end;
-        let owner = records.owner(&run[0]);
-        let relative = &owner[..owner.len() - apex_len];
-        let hash = with_lower(relative, |lower| layout::hash(seed, lower));
-        // What lies in the order is not among the names: mostly all records of an owner or none.
-        while let Some(first) = numbers.find(|&number| !chain.has(number)) {
-            let end = numbers.find(|&number| chain.has(number)).unwrap_or(next);
-            let run = &records.as_slice()[first..end];
-            let mut name = NameEntry::new(hash, relative, first, run.len());
-            for record in run {
-                match record.rtype {
-                    rtype::NS => name.is_cut = !relative.is_empty(),
-                    rtype::DNAME => name.has_dname = true,
-                    rtype::A | rtype::AAAA => name.has_address = true,
-                    _ => {}
-                }
-            }
-            name.is_hidden = run.iter().all(|record| is_of_nsec3(record, records));
-            // In two shifts: one by 64 is none.
-            bins[(hash >> 1 >> (63 - bits)) as usize].push(name);
+    /// Adds an empty non-terminal, of several spellings the least. Gives whether it is not known in this spelling.
+    fn add_missing(&self, missing: &mut Missing<'a>, place: Place) -> bool {
+        let spelling = self.records.octets(place);
+        match missing.entry(Folded(spelling)) {
+            Entry::Vacant(free) => drop(free.insert(place)),
+            Entry::Occupied(mut known) => match spelling.cmp(self.records.octets(*known.get())) {
+                Ordering::Less => drop(known.insert(place)),
+                Ordering::Equal => return false,
+                Ordering::Greater => {}
+            },
         }
-    }
-    bins
-}
-
-/// Names by hash, and the runs of those that have several.
-struct Sorted<'a> {
-    list: Vec<NameEntry<'a>>,
-    scattered: Vec<Run>,
-}
-
-/// Sorts the names of some bins, all that were read of them, and makes one of those that are the same.
-fn sort<'a>(read: &[Vec<Vec<NameEntry<'a>>>], bins: Range<usize>) -> Sorted<'a> {
-    let count = |bin: usize| read.iter().map(|bins| bins[bin].len()).sum::<usize>();
-    // The others are put behind the first.
-    let room = if bins.start == 0 { 0..read.first().map_or(0, Vec::len) } else { bins.clone() };
-    let mut sorted = Sorted { list: Vec::with_capacity(room.map(count).sum()), scattered: Vec::new() };
-    memory::prefer_huge_pages(&mut sorted.list);
-    let mut names: Vec<NameEntry> = Vec::new();
-    let mut keys = Vec::new();
-    for bin in bins {
-        keys.clear();
-        for (part, bins) in (0u32..).zip(read) {
-            keys.extend(bins[bin].iter().zip(0u32..).map(|(name, place)| (name.hash, part, place)));
-        }
-        keys.sort_unstable_by_key(|&(hash, ..)| hash);
-        let name = |part: u32, place: u32| read[part as usize][bin][place as usize];
-        for run in keys.chunk_by_mut(|a, b| a.0 == b.0) {
-            // The bytes of a name lie in memory that is not looked at without need.
-            if let &mut [(_, part, place)] = run {
-                sorted.list.push(name(part, place));
-                continue;
-            }
-            // Of equal ones the first that was read stays first.
-            run.sort_unstable();
-            names.clear();
-            names.extend(run.iter().map(|&(_, part, place)| name(part, place)));
-            // Names that share a hash are rare, and told apart by their bytes.
-            if names.iter().any(|name| !name.relative.eq_ignore_ascii_case(names[0].relative)) {
-                names.sort_by(|a, b| compare_lower(a.relative, b.relative).then(a.run.first.cmp(&b.run.first)));
-            }
-            for same in names.chunk_by(|a, b| a.relative.eq_ignore_ascii_case(b.relative)) {
-                sorted.push(same);
-            }
-        }
-    }
-    sorted
-}
-
-impl<'a> Sorted<'a> {
-    /// Adds a name, of which these are the runs in reading order.
-    fn push(&mut self, runs: &[NameEntry<'a>]) {
-        let mut name = runs[0];
-        if runs.len() > 1 {
-            let first = self.scattered.len();
-            self.scattered.extend(runs.iter().map(|other| other.run));
-            name.run = Run { first: first as u32, count: runs.len() as u32 };
-            name.is_scattered = true;
-            for other in runs {
-                name.relative = name.relative.min(other.relative);
-                name.is_cut |= other.is_cut;
-                name.has_dname |= other.has_dname;
-                name.has_address |= other.has_address;
-                name.is_hidden &= other.is_hidden;
-            }
-        }
-        self.list.push(name);
+        true
     }
 }
 
-impl Run {
-    fn range(self) -> Range<usize> {
-        self.first as usize..self.first as usize + self.count as usize
-    }
-}
+/// Empty non-terminals, each with where the least of its spellings is.
+type Missing<'a> = HashMap<Folded<'a>, Place>;
 
 /// A relative name that equals itself in any case.
 struct Folded<'a>(&'a [u8]);
@@ -550,30 +433,11 @@ fn with_lower<T>(relative: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
     then(lower)
 }
 
-impl<'a> NameEntry<'a> {
-    /// A visible name without records.
-    pub(in crate::zone) fn new(hash: u64, relative: &'a [u8], first: usize, count: usize) -> NameEntry<'a> {
-        NameEntry {
-            hash,
-            relative,
-            run: Run { first: first as u32, count: count as u32 },
-            is_scattered: false,
-            depth: name::labels(relative).count() as u8,
-            is_wildcard: relative.starts_with(b"\x01*"),
-            is_cut: false,
-            has_dname: false,
-            has_address: false,
-            is_hidden: false,
-            is_redirected: false,
-        }
-    }
-}
-
 /// The name without its first label; the apex's own relative name, empty, is its own parent.
 pub(in crate::zone) fn parent(relative: &[u8]) -> &[u8] {
     relative.first().map_or(relative, |&len| &relative[1 + len as usize..])
 }
 
-fn compare_lower(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+fn compare_lower(a: &[u8], b: &[u8]) -> Ordering {
     a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
 }

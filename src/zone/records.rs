@@ -20,6 +20,14 @@ pub struct Record {
     rdata_len: u16,
 }
 
+/// Where octets lie in the arenas of some [`Records`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: u32,
+    pub(super) arena: u16,
+    pub(super) len: u8,
+}
+
 /// Octets of text that a record takes at least, in most zones.
 const LINE: usize = 32;
 /// Parts of a text are joined in arenas of this size.
@@ -174,6 +182,30 @@ impl Records {
     #[inline]
     pub fn owner(&self, record: &Record) -> &[u8] {
         owner_at(&self.arenas[record.arena as usize], record.owner_at)
+    }
+
+    /// Where the owner lies, but for so many octets at its end.
+    #[inline]
+    pub(super) fn owner_place(&self, record: &Record, without: usize) -> Place {
+        Place { at: record.owner_at, arena: record.arena, len: (self.owner(record).len() - without) as u8 }
+    }
+
+    /// Where the owner's first label lies.
+    pub(super) fn first_label(&self, record: &Record) -> Place {
+        let len = self.owner(record).first().map_or(0, |len| len + 1);
+        Place { at: record.owner_at, arena: record.arena, len }
+    }
+
+    /// Where a name lies without its first label; all of it if that is nothing.
+    pub(super) fn behind_label(&self, place: Place) -> Place {
+        let label = self.octets(place).first().map_or(0, |len| len + 1);
+        Place { at: place.at + u32::from(label), len: place.len - label, ..place }
+    }
+
+    /// The octets there.
+    #[inline]
+    pub(super) fn octets(&self, place: Place) -> &[u8] {
+        &self.arenas[place.arena as usize][place.at as usize..][..place.len as usize]
     }
 
     /// The records in runs that were read under one owner.

@@ -15,7 +15,7 @@ const REMEDY: &str = "put a dot at its end if it is meant to be complete; else a
 
 /// Checks the owner: `www.example.com` under `example.com.` is `www.example.com.example.com.`
 pub(super) fn owner(content: &Content, entry: &NameEntry, findings: &mut Findings) {
-    if !is_doubled(content, entry.relative) {
+    if !is_doubled(content, content.names.relative(entry)) {
         return;
     }
     // Not for what lies between: it has no record to show.

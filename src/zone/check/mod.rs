@@ -38,7 +38,7 @@ pub(in crate::zone) struct Content<'a> {
 impl<'a> Content<'a> {
     /// The owner's absolute name in wire form.
     fn owner(&self, entry: &NameEntry) -> Vec<u8> {
-        [entry.relative, self.apex.as_wire()].concat()
+        [self.names.relative(entry), self.apex.as_wire()].concat()
     }
 
     fn owner_text(&self, entry: &NameEntry) -> String {
@@ -70,10 +70,10 @@ impl<'a> Content<'a> {
 
 /// Checks one name and its records, but not what these point to.
 pub(in crate::zone) fn name(content: &Content, entry: &NameEntry, findings: &mut Findings) {
-    if entry.relative.is_empty() {
+    if entry.is_apex() {
         soa::check(content, entry, findings);
     }
-    if entry.is_hidden || entry.is_cut {
+    if entry.is_hidden() || entry.is_cut() {
         occlusion::check(content, entry, findings);
     }
     dots::owner(content, entry, findings);

@@ -9,7 +9,7 @@ use crate::zone::records::Record;
 
 /// A record that points to a name.
 pub(super) struct Pointer<'a> {
-    pub(super) entry: &'a NameEntry<'a>,
+    pub(super) entry: &'a NameEntry,
     pub(super) rtype: u16,
     pub(super) rdata: &'a [u8],
     pub(super) target: &'a [u8],
@@ -27,7 +27,7 @@ pub(super) fn check(content: &Content, pointer: &Pointer, found: Option<usize>, 
     }
     let has_address = |number: usize| {
         let target = content.names.at(number);
-        target.has_address && !target.is_redirected
+        target.has_address() && !target.is_redirected()
     };
     if found.is_some_and(has_address) {
         return;
@@ -74,8 +74,8 @@ fn wrong(content: &Content, target: &[u8], found: Option<usize>) -> Option<Wrong
     if let Some(number) = found {
         let target = names.at(number);
         return match () {
-            () if target.is_redirected || content.has(target, CNAME) => Some(Wrong::Alias),
-            () if target.is_cut || target.is_hidden => None,
+            () if target.is_redirected() || content.has(target, CNAME) => Some(Wrong::Alias),
+            () if target.is_cut() || target.is_hidden() => None,
             () => Some(Wrong::Addressless),
         };
     }
@@ -85,15 +85,15 @@ fn wrong(content: &Content, target: &[u8], found: Option<usize>) -> Option<Wrong
         rest = &rest[1 + rest.first().copied()? as usize..];
         let Some(number) = names.find(rest) else { continue };
         let encloser = names.at(number);
-        if encloser.is_cut || (encloser.is_hidden && !encloser.is_redirected) {
+        if encloser.is_cut() || (encloser.is_hidden() && !encloser.is_redirected()) {
             return None;
         }
-        if encloser.has_dname || encloser.is_redirected {
+        if encloser.has_dname() || encloser.is_redirected() {
             return Some(Wrong::Alias);
         }
         let Some(wildcard) = names.find(&[b"\x01*", rest].concat()) else { return Some(Wrong::Missing) };
         return match names.at(wildcard) {
-            wildcard if wildcard.has_address => None,
+            wildcard if wildcard.has_address() => None,
             wildcard if content.has(wildcard, CNAME) => Some(Wrong::Alias),
             _ => Some(Wrong::Addressless),
         };
@@ -103,7 +103,7 @@ fn wrong(content: &Content, target: &[u8], found: Option<usize>) -> Option<Wrong
 impl Pointer<'_> {
     /// Whether it is an NS record of a delegation to a name at or below that.
     fn is_for_glue(&self, content: &Content) -> bool {
-        let is_delegation = self.rtype == NS && self.entry.is_cut && !self.entry.is_hidden;
+        let is_delegation = self.rtype == NS && self.entry.is_cut() && !self.entry.is_hidden();
         is_delegation && name::is_at_or_below(self.target, &content.owner(self.entry))
     }
 

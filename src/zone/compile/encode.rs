@@ -100,7 +100,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
 
     fn set_owner(&mut self, entry: &NameEntry) {
         self.owner.clear();
-        self.owner.extend_from_slice(entry.relative);
+        self.owner.extend_from_slice(self.names.relative(entry));
         self.owner.extend_from_slice(self.apex.as_wire());
     }
 
@@ -119,7 +119,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
     }
 
     fn owner_text(&self, entry: &NameEntry) -> String {
-        Text(&[entry.relative, self.apex.as_wire()].concat()).to_string()
+        Text(&[self.names.relative(entry), self.apex.as_wire()].concat()).to_string()
     }
 
     /// A CNAME stands alone but for DNSSEC's own records (RFC 2181 section 10.1, RFC 4035 section 2.5); there is one CNAME, and
@@ -194,7 +194,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
         }
         self.extras.clear();
         // Hidden RRsets are never an answer of their own: addresses need neither.
-        if !entry.is_hidden {
+        if !entry.is_hidden() {
             if rdata::is_compressible(rtype) {
                 self.encoded[flags_at] |= rrset::HINTS;
                 self.encode_hints(rtype, &unique);
@@ -276,7 +276,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
             let target = &rdata[place.clone()];
             let is_service = matches!(rtype, SVCB | HTTPS) && !rdata.starts_with(&[0, 0]);
             let (number, place) = if target == [0] && is_service {
-                (self.names.find(entry.relative), extra::AT_OWNER)
+                (self.names.find(self.names.relative(entry)), extra::AT_OWNER)
             } else {
                 // A NAPTR's name may lie behind strings so long that its place doesn't fit.
                 match u8::try_from(place.start) {
@@ -288,10 +288,10 @@ impl<'a, 'f> Encoder<'a, 'f> {
             let Some(number) = number else { continue };
             let known = self.extras.iter().any(|extra| extra.target as usize == number);
             let target_entry = self.names.at(number);
-            if known || target_entry.is_redirected || !target_entry.has_address {
+            if known || target_entry.is_redirected() || !target_entry.has_address() {
                 continue;
             }
-            let is_required = rtype == NS && entry.is_cut && name::is_at_or_below(target, &self.owner);
+            let is_required = rtype == NS && entry.is_cut() && name::is_at_or_below(target, &self.owner);
             self.extras.push(Extra { record: index as u8, place, is_required, target: number as u32 });
         }
         // What must fit goes first (RFC 9471 section 3.1).
@@ -314,10 +314,10 @@ fn is_alone(rtype: u16) -> bool {
 /// but for what is the parent's (RFC 4035 section 2.2), nothing is signed: what stands there all the same stays.
 pub(super) fn take_signatures<'a>(entry: &NameEntry, list: &mut Vec<Sorted<'a>>, signatures: &mut Vec<Sorted<'a>>) {
     signatures.clear();
-    if entry.is_hidden || !list.iter().any(|sorted| sorted.record.rtype == rtype::RRSIG) {
+    if entry.is_hidden() || !list.iter().any(|sorted| sorted.record.rtype == rtype::RRSIG) {
         return;
     }
-    let is_signed = |rtype| !entry.is_cut || matches!(rtype, rtype::DS | rtype::NSEC);
+    let is_signed = |rtype| !entry.is_cut() || matches!(rtype, rtype::DS | rtype::NSEC);
     let mut types: Vec<u16> = list.iter().map(|sorted| sorted.record.rtype).filter(|&rtype| is_signed(rtype)).collect();
     types.dedup();
     signatures.extend(list.extract_if(.., |sorted| {

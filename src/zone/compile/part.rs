@@ -103,10 +103,10 @@ impl Node {
             hash: entry.hash,
             name_at: 0,
             entries_at: entries_at as u32,
-            name_len: entry.relative.len() as u8,
+            name_len: entry.relative_len(),
             depth: entry.depth,
-            flags: flag(entry.is_cut, node::CUT) | flag(entry.has_dname, node::DNAME),
-            place: if entry.is_hidden { Place::Far } else { Place::Index },
+            flags: flag(entry.is_cut(), node::CUT) | flag(entry.has_dname(), node::DNAME),
+            place: if entry.is_hidden() { Place::Far } else { Place::Index },
         }
     }
 }
@@ -157,7 +157,7 @@ impl Part {
                 let key = Referrals::key(apex, records, names, entry);
                 match key {
                     Some(key) => referrals.prefetch(key),
-                    None if entry.is_hidden => {}
+                    None if entry.is_hidden() => {}
                     None => encoder.hash_targets(entry, &mut targets),
                 }
                 keys.push(key);
@@ -173,8 +173,8 @@ impl Part {
                 let entry = names.at(number);
                 let entries_at = part.entries.len() + drafts.list.len();
                 part.nodes.push(Node::new(entry, entries_at));
-                if entry.is_wildcard && !entry.is_hidden {
-                    part.wildcards.extend(names.find(parent(entry.relative)).map(|parent| (parent, number)));
+                if entry.is_wildcard() && !entry.is_hidden() {
+                    part.wildcards.extend(names.find(parent(names.relative(entry))).map(|parent| (parent, number)));
                 }
                 let known = guess.map(|set| part.sets[set as usize].octets(&part.octets));
                 encoder.encode_name(entry, known, |encoder, rtype, count, is_known| {
@@ -187,7 +187,7 @@ impl Part {
                     let key = key.filter(|_| rtype == rtype::NS);
                     let may_be_inline = drafts.add(names, entry, rtype, key, &mut encoder.encoded, &encoder.extras);
                     let required = encoder.extras.iter().filter(|extra| extra.is_required && may_be_inline);
-                    let hidden = required.filter(|extra| names.at(extra.target as usize).is_hidden);
+                    let hidden = required.filter(|extra| names.at(extra.target as usize).is_hidden());
                     part.glue.extend(hidden.map(|extra| (number as u32, extra.target)));
                 });
             }
@@ -234,7 +234,7 @@ impl Part {
         let mut list = drafts.list.iter();
         for (node, number) in (first..).zip(numbers) {
             self.nodes[node].name_at = self.octets.len();
-            self.octets.extend_from_slice(names.at(number).relative);
+            self.octets.extend_from_slice(names.relative(names.at(number)));
             let end = self.nodes.get(node + 1).map_or(drafts_end, |next| next.entries_at as usize);
             for draft in list.by_ref().take(end - self.entries.len()) {
                 let set = match &draft.made {
@@ -366,7 +366,7 @@ impl Drafts {
         let is_signed = encoded[rrset::FIXED - 1] & rrset::SIGNATURES != 0;
         let is_own = is_signed || rtype == rtype::DS || extras.iter().any(|extra| extra.is_required);
         let max = match () {
-            () if entry.relative.is_empty() => APEX_INLINE_MAX,
+            () if entry.is_apex() => APEX_INLINE_MAX,
             () if is_signed => SIGNED_INLINE_MAX,
             () => INLINE_MAX,
         };

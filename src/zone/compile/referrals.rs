@@ -29,7 +29,7 @@ impl Referrals {
     /// The hash of a delegation's NS records in the order of the text. `None`: it is none, or a name server lies in the zone: then what
     /// is encoded depends on more than these records.
     pub(super) fn key(apex: &Name, records: &Records, names: &Names, entry: &NameEntry) -> Option<u64> {
-        if !entry.is_cut || entry.is_hidden {
+        if !entry.is_cut() || entry.is_hidden() {
             return None;
         }
         let (mut key, mut count) = (names.seed(), 0);

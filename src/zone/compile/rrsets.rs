@@ -292,9 +292,10 @@ impl Links {
         for (hash, numbers) in owners.map(|owner| chain.owner(owner)) {
             encoder.sort(numbers.map(|number| records.at(number as usize)), &mut list);
             // Of several spellings the least, as for every owner.
-            let least = list.iter().map(|sorted| records.owner(sorted.record)).min().unwrap_or_default();
-            let label = &least[..order::LABEL];
-            let entry = NameEntry::new(0, label, 0, 0);
+            let least = list.iter().map(|sorted| sorted.record).min_by_key(|record| records.owner(record));
+            let least = least.expect("each owner has a record");
+            let label = &records.owner(least)[..order::LABEL];
+            let entry = NameEntry::of_label(records, least);
             take_signatures(&entry, &mut list, &mut signatures);
             let count = encoder.encode(&entry, &list, &signatures);
             all.record_count += count as u64;

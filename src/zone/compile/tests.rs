@@ -48,6 +48,31 @@ fn exists(image: &Image, text: &str) -> bool {
     matches!(find(image, text), Found::Exact(_))
 }
 
+/// A name may have more records that follow one another, and more that do not, than a name among others has room to tell.
+#[test]
+fn records_of_one_name_are_all_counted() {
+    let many = |owner: fn(u32) -> &'static str| {
+        let mut records = records(&[]);
+        for number in 0..140_000 {
+            records.set_owner(name(owner(number)).as_wire());
+            records.push(rtype::A, 60, &number.to_be_bytes(), 0, number + 3);
+        }
+        let (_, findings) = compile(&name("example"), &records);
+        findings.into_iter().filter(|finding| finding.fatal).map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    let told = |owner: &str, count: u64| {
+        format!(
+            "the A records at {owner}.example. take {} octets; an RRset may take 64000, so that it fits a message",
+            count * (12 + 4)
+        )
+    };
+    assert_eq!(many(|_| "a.example"), [told("a", 140_000)]);
+    assert_eq!(
+        many(|number| if number % 2 == 0 { "a.example" } else { "b.example" }),
+        [told("a", 70_000), told("b", 70_000)]
+    );
+}
+
 #[test]
 fn order_of_lines_changes_nothing() {
     let mut lines: Vec<(String, u16, u32, Vec<u8>)> = (0..300u16)
