@@ -170,7 +170,7 @@ fn who_serves_it_can_not_be_found_out() {
         dir.write(&format!("store/channels/prod/nodes/{name}.json"), "{}");
     }
     let error = |generation: &str| {
-        let why = "reading reports: channels/prod/nodes/: it has reports of more than 10,000 nodes; remove those of nodes that are gone\n";
+        let why = "reading reports: channels/prod/nodes/: it has reports of more than 10,000 nodes; remove those that are no nodes'\n";
         format!(
             "note: no answers are compared, as what nodes are asked can't be read: {why}\
              error: {generation} is the head, but who serves it can't be found out: {why}"
@@ -238,6 +238,8 @@ fn a_channel_begins_where_that_is_meant() {
     assert!(!dir.path().join("laid").exists());
     let (code, _, err) = lay("keys/prod.keyset", &["--first"]);
     assert_eq!((code, err.as_str()), (0, "note: dir:laid has no channel prod yet: it begins there\n"));
+    let (code, _, err) = lay("keys/prod.keyset", &["--first"]);
+    assert!(code == 1 && err.contains("dir:laid has channel prod already; leave --first out"), "{err}");
     let (code, out, err) = to("dir:laid", &[]);
     assert_eq!((code, err.as_str()), (0, "note: dir:laid has channel prod, but no release of it: this is its first\n"));
     assert!(done(&out).starts_with("published 1.1: "), "{out}");

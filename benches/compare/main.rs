@@ -270,9 +270,11 @@ impl Comparison<'_> {
 
     fn check_rows(&self) -> Result<Vec<Row>, String> {
         let checks = self.each(|server| check::measure(server, &self.set, self.peers))?;
+        let parsed = self.each(|server| check::parse(server, &self.set))?;
         Ok(vec![
             row("check: MB/s", &checks, |check| check.mb_per_second),
             row("check: CPU, s", &checks, |check| check.cpu_seconds),
+            row("parsing alone: MB/s of a core", &parsed, |&mb_per_second| mb_per_second),
         ])
     }
 

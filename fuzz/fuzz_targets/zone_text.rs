@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 static APEX: LazyLock<Name> = LazyLock::new(|| Name::from_text("example.").expect("a name"));
 
 static FILE: LazyLock<PathBuf> =
-    LazyLock::new(|| std::env::temp_dir().join(format!("catchment-fuzz-{}.zone", std::process::id())));
+    LazyLock::new(|| format!("text-{}.zone", std::process::id()).into());
 
 fn is_the_same(parsed: &Parsed, whole: &Parsed) {
     assert_eq!(parsed.diagnostics, whole.diagnostics);
@@ -30,16 +30,21 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     let options = parse::Options { generated_max: 200, generated_octets_max: 1 << 16, ..parse::Options::default() };
     let parsed = parse::parse_text("fuzz.zone", text, &APEX, &options);
     // However it is gone through, it says the same: without a look at plain lines; in pieces, on several cores; as a file that is never in
-    // memory as a whole.
+    // memory as a whole. Threads and files take most of the time, so not of each text.
     let (whole, piece) = (usize::MAX / 2, 1 + text.len() % 61);
     let general = parse::Way { piece: whole, first_lines: 0, probe: 1, knows_plain: false };
     is_the_same(&parse::parse_text_by(general, text, &APEX, &options), &parsed);
     let spread = parse::Options { cores: 2, ..options.clone() };
     let way = parse::Way { piece, first_lines: text.len() * 7 % 97, probe: 1 + text.len() % 5, knows_plain: true };
-    is_the_same(&parse::parse_text_by(way, text, &APEX, &spread), &parsed);
-    std::fs::write(&*FILE, text).expect("a file");
-    let windows = parse::parse_file_text_by(way, &FILE, &APEX, &spread).expect("a file that nobody else changes");
-    is_the_same(&windows, &parsed);
+    match text.len() % 8 {
+        0 => is_the_same(&parse::parse_text_by(way, text, &APEX, &spread), &parsed),
+        1 => {
+            std::fs::write(&*FILE, text).expect("a file");
+            let windows = parse::parse_file_text_by(way, &FILE, &APEX, &spread);
+            is_the_same(&windows.expect("a file that nobody else changes"), &parsed);
+        }
+        _ => {}
+    }
     // One of the findings, chosen by the input: to render them all would take most of the time.
     if let Some(at) = text.len().checked_rem(parsed.diagnostics.len()) {
         let rendered = diagnostic::render(&parsed.sources, &parsed.diagnostics[at..=at], false);

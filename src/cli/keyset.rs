@@ -185,8 +185,16 @@ fn publish(file: &Path, to: &Address, first: bool, trusted: &Trusted) -> ExitCod
         let publisher = publisher(to, &set.claims().channel, trusted.reader()?, true)?;
         block_on(async {
             let (version, channel) = (set.claims().version, &set.claims().channel);
-            if let Err(Error::NoChannel(_)) = publisher.tip().await {
-                complain(&format!("note: {}", begins(to, &set, first).map_err(Error::KeySet)?));
+            match publisher.tip().await {
+                Ok(_) if first => {
+                    let why = format!("nothing was published: {to} has channel {channel} already; leave --first out");
+                    return Err(Error::KeySet(why));
+                }
+                Err(Error::NoChannel(_)) => {
+                    complain(&format!("note: {}", begins(to, &set, first).map_err(Error::KeySet)?));
+                }
+                // What else is wrong with it, the next step says.
+                Ok(_) | Err(_) => {}
             }
             Ok(done(&match publisher.lay_key_set(&set).await? {
                 Laid::New => format!("key set {version} of channel {channel} is in force"),

@@ -157,7 +157,7 @@ impl<'a> Names<'a> {
         records[own].iter().chain(scattered.iter().flat_map(move |run| &records[run.range()]))
     }
 
-    /// Starts loading what [`Names::records_of`] and their RDATA will read of the name with this number, if there is one: so many names
+    /// Starts loading what [`Names::records_of`] and their RDATA will read of the name with this number, if there is one and it is not scattered: so many names
     /// ahead of the one that is worked on that the memory has arrived by then.
     #[inline]
     pub(in crate::zone) fn prefetch(&self, number: usize) {

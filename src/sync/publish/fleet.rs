@@ -176,6 +176,7 @@ impl Publisher {
             let mut fleet = self.fleet(now_secs + began.elapsed().as_secs(), AGE_MAX).await?;
             let is_delayed = |node: &Node| node.report.as_ref().is_some_and(|report| report.delay_secs > 0);
             fleet.nodes.retain(|node| node.age_secs <= AGE_MAX.as_secs() && !is_delayed(node));
+            fleet.in_step = fleet.nodes.iter().all(|node| node.faults.is_empty());
             let there = fleet.nodes.iter().filter(|node| node.serves(generation)).count();
             each(&fleet, there);
             if there > 0 && there == fleet.nodes.len() {

@@ -80,6 +80,8 @@ use trial::Takers;
 pub const REBASES_MAX: usize = 8;
 /// So often blobs that vanished are put again before a publish gives up.
 const CHECKS_MAX: usize = 3;
+/// What becomes of a publish that does not start again.
+const NOT_AFTER_IT: &str = "and this publish was not to go on after it";
 
 /// Where is published, and whom one believes there.
 #[derive(Clone)]
@@ -424,9 +426,10 @@ impl Publisher {
             rebased += 1;
             if options.on_conflict == OnConflict::Stop || rebased > REBASES_MAX {
                 // Whoever was faster may have laid a trial, which leaves the head as it was.
-                return Err(match self.tip().await?.on_trial() {
+                let tip = self.tip().await?;
+                return Err(match tip.on_trial() {
                     Some(on) => trial::busy(on, key),
-                    None => self.too_often().await,
+                    None => tip.conflict(NOT_AFTER_IT.into()),
                 });
             }
         }
@@ -447,7 +450,7 @@ impl Publisher {
     /// Another publisher was faster, and this one does not go on.
     async fn too_often(&self) -> Error {
         match self.tip().await {
-            Ok(tip) => tip.conflict("and this publish was not to go on after it".into()),
+            Ok(tip) => tip.conflict(NOT_AFTER_IT.into()),
             Err(error) => error,
         }
     }

@@ -138,7 +138,7 @@ fn at_most_nodes(what: &str, nodes: usize) -> Result<()> {
         return Ok(());
     }
     let why =
-        format!("it has reports of more than {} nodes; remove those of nodes that are gone", grouped(NODES_MAX as u64));
+        format!("it has reports of more than {} nodes; remove those that are no nodes'", grouped(NODES_MAX as u64));
     Err(StoreError::Malformed { what: what.into(), why })
 }
 
@@ -167,8 +167,8 @@ pub trait Channels: Send + Sync {
     async fn key_set(&self, channel: &Channel, version: u32) -> Result<Option<Vec<u8>>>;
     /// Keeps a key set under its version, unless there is one already: the answer is whether it was kept.
     async fn put_key_set(&self, channel: &Channel, version: u32, bytes: Vec<u8>) -> Result<bool>;
-    /// A node says how it is. It is forgotten after `ttl` where the store can forget, and is shown with its age elsewhere.
+    /// A node says how it is. It is forgotten after `ttl` where the store can forget, and is shown with its age elsewhere, for [`KEPT_MAX`].
     async fn report(&self, channel: &Channel, node: &str, bytes: Vec<u8>, ttl: Duration) -> Result<()>;
-    /// What nodes said last, sorted by their names; an error if they are more than [`NODES_MAX`].
+    /// What nodes said last, and within [`KEPT_MAX`], sorted by their names; an error if they are more than [`NODES_MAX`].
     async fn reports(&self, channel: &Channel) -> Result<Reports>;
 }

@@ -23,6 +23,8 @@ pub(in crate::zone) struct NameEntry {
     pub(super) place: Place,
 }
 
+const _: () = assert!(size_of::<NameEntry>() == 24);
+
 /// Most records of a run; who has more that follow one another has several runs.
 pub(super) const RUN_MAX: usize = u16::MAX as usize;
 

@@ -152,7 +152,14 @@ impl<'a> Lexer<'a> {
         (self.line, self.at)
     }
 
-    /// Goes to where an entry starts, or to the end of the text.
+    /// Whether it stands within parentheses.
+    #[inline]
+    pub(super) fn is_in_parentheses(&self) -> bool {
+        self.depth > 0
+    }
+
+    /// Goes to another place outside parentheses.
+    #[inline]
     pub(super) fn go_to(&mut self, line: u32, at: usize) {
         (self.line, self.at) = (line, at);
     }

@@ -114,7 +114,7 @@ pub struct Way {
     pub piece: usize,
     /// Octets of the first lines of a long file, behind some of which its pieces begin.
     pub first_lines: usize,
-    /// Octets of a file that are read at once to find where a piece may end.
+    /// Octets of a file that are read at once to find where a piece may end, at least 1.
     pub probe: usize,
     /// Whether lines of the commonest shape are read without tokens.
     pub knows_plain: bool,

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, mpsc};
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 
 /// Octets of a piece, unless a zone may have so many that it could have more pieces than this. It and what is read of it fit into a core's own
 /// cache.
@@ -38,6 +38,8 @@ const READ_AHEAD: usize = 2;
 const STRETCH: usize = 8;
 /// How often in a row it may be tried in vain to read pieces.
 const TRIES: u32 = 4;
+/// To look for the ends of pieces in so many octets takes as long as to read one.
+const LOOKED_AT: usize = 16;
 
 impl Way {
     /// The usual one.
@@ -82,30 +84,34 @@ impl Pieces {
         at >= self.next_at && text.get(at).is_some_and(|&octet| starts_word(octet))
     }
 
-    /// Where the next pieces are tried, after some were read up to `at`.
-    fn go_on(&mut self, at: usize, text_octets: usize, went_well: bool) {
+    /// Where the next pieces are tried, after some were read up to `at`, for which so many octets were looked at: not before as much has been
+    /// read, as whoever writes a text of long comments must not have all of it looked at again and again.
+    fn go_on(&mut self, at: usize, text_octets: usize, went_well: bool, looked_at: usize) {
         self.tries_left = if went_well { TRIES } else { self.tries_left - 1 };
         let is_worth_it = self.tries_left > 0 && text_octets - at >= 2 * self.way.piece;
-        self.next_at = if is_worth_it { at + self.way.piece } else { usize::MAX };
+        self.next_at = if is_worth_it { at + self.way.piece.max(looked_at / LOOKED_AT) } else { usize::MAX };
     }
 
-    /// Where the pieces lie from `at` on: one after the other up to the end, or up to a stretch that is no piece.
-    fn cut(&self, source: Source, at: usize) -> Vec<Range<usize>> {
-        let mut ranges = Vec::new();
+    /// Where the pieces lie from `at` on: one after the other up to the end, or up to a stretch that is no piece. Gives, too, how many octets
+    /// were looked at for that.
+    fn cut(&self, source: Source, at: usize) -> (Vec<Range<usize>>, usize) {
+        let (mut ranges, mut looked_at) = (Vec::new(), 0);
         let mut start = at;
         let mut aim = at + self.way.piece;
         while aim < source.octets() {
             let next_aim = source.octets().min(aim + self.way.piece);
-            if let Some(end) = source.line_within(aim..next_aim, self.way.probe) {
+            let end = source.line_within(aim..next_aim, self.way.probe);
+            looked_at += end.unwrap_or(next_aim) - aim;
+            if let Some(end) = end {
                 ranges.push(start..end);
                 start = end;
             } else if next_aim - start > STRETCH * self.way.piece {
-                return ranges;
+                return (ranges, looked_at);
             }
             aim = next_aim;
         }
         ranges.push(start..source.octets());
-        ranges
+        (ranges, looked_at)
     }
 }
 
@@ -231,8 +237,18 @@ impl Progress {
     }
 
     fn end(&self) {
-        self.taken.lock().expect("nobody panics").is_over = true;
+        // Also when somebody has panicked: who waits is to see the end.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
         self.moved.notify_all();
+    }
+}
+
+/// Ends it when it is dropped: whoever takes or reads pieces may panic, and nobody is to wait for that.
+struct EndOf<'p>(&'p Progress);
+
+impl Drop for EndOf<'_> {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
@@ -241,12 +257,13 @@ impl Reader<'_> {
     pub(super) fn read_pieces(&mut self, pieces: &mut Pieces, lexer: &mut Lexer, file: u16, source: Source) {
         let at = lexer.position().1;
         self.records.expect_text(source.octets() - at);
-        let ranges = pieces.cut(source, at);
+        let (ranges, looked_at) = pieces.cut(source, at);
         let cores = self.options.cores.min(ranges.len());
         let start = self.start_of_pieces(file);
         let (next, progress) = (AtomicUsize::new(0), Progress::default());
-        let work = |done: mpsc::SyncSender<_>| {
+        let work = |done: mpsc::Sender<_>| {
             let mut window = Vec::new();
+            let end_of_panic = EndOf(&progress);
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(range) = ranges.get(number) else { break };
@@ -257,19 +274,19 @@ impl Reader<'_> {
                     break;
                 }
             }
+            std::mem::forget(end_of_panic);
         };
         let taken = std::thread::scope(|scope| {
-            let (done, read) = mpsc::sync_channel(READ_AHEAD);
+            let (done, read) = mpsc::channel();
             for _ in 0..cores {
                 let (work, done) = (&work, done.clone());
                 scope.spawn(move || work(done));
             }
             drop(done);
-            let taken = self.take_pieces(lexer, &ranges, &read, &progress);
-            progress.end();
-            taken
+            let _end = EndOf(&progress);
+            self.take_pieces(lexer, &ranges, &read, &progress)
         });
-        pieces.go_on(lexer.position().1, source.octets(), taken > cores);
+        pieces.go_on(lexer.position().1, source.octets(), taken > cores, looked_at);
     }
 
     /// Takes the pieces in the order of the text, until there are no more or one can't be taken. Gives how many it took.

@@ -72,7 +72,8 @@ impl Reader<'_> {
     /// shape, or wrong, and the lexer has not moved.
     #[inline(always)]
     pub(super) fn plain_data(&mut self, rtype: u16, lexer: &mut Lexer, text: &[u8]) -> bool {
-        if !matches!(rtype, rtype::NS | rtype::A | rtype::AAAA) {
+        // Within parentheses the record goes on behind the line's end.
+        if !matches!(rtype, rtype::NS | rtype::A | rtype::AAAA) || lexer.is_in_parentheses() {
             return false;
         }
         let (line, at) = lexer.position();

@@ -129,6 +129,13 @@ fn plain_lines_mean_what_other_lines_mean() {
         "\\097 60 A 192.0.2.1",
         "a;b 60 A 192.0.2.1",
         "\"a\" 60 A 192.0.2.1",
+        "a ( 60 A 192.0.2.1",
+        "a ( 60 A 192.0.2.1\n)",
+        "a ( 60 A 192.0.2.1 ; b\n)",
+        "a ( 60 A 192.0.2.1\nb 60 TXT x )",
+        "a ( 60 A 192.0.2.1\n60 A 192.0.2.2 )",
+        "a ( 60 NS ns\n)",
+        "a ( 60\nAAAA 2001:db8::1\n)",
     ] {
         // The owner goes on behind it, in another spelling, and under another origin.
         let around = |line: &str| {
@@ -150,6 +157,9 @@ fn what_goes_over_the_border_of_a_piece() {
         ("a 60 A 192.0.2.1\n 60 A 192.0.2.2\nb 60 A 192.0.2.3\n 60 A 192.0.2.4\n", 4, 0),
         // What looks like a record stands in parentheses, or in quotes.
         ("a 60 TXT ( x\nb\nc 60 A ) d\ne 60 A 192.0.2.1\n", 2, 0),
+        ("a ( 60 A 192.0.2.1\n)\nb 60 A 192.0.2.2\n", 2, 0),
+        ("a ( 60 A 192.0.2.1\nb 60 TXT x )\nc 60 A 192.0.2.2\n", 1, 1),
+        ("a ( 60 A 192.0.2.1\nb 60 A 192.0.2.2\n", 1, 1),
         ("a 60 TXT \"x\\\nb 60 A 192.0.2.1\"\nc 60 A 192.0.2.2\n", 2, 0),
         ("a 60 TXT ; ( x\nb 60 TXT \\( x\nc 60 A 192.0.2.1\n", 2, 1),
         // Directives change what follows; a TTL comes from a line before.
@@ -169,7 +179,7 @@ fn what_goes_over_the_border_of_a_piece() {
 }
 
 /// Lines of which texts are made: what they mean depends on each other.
-const LINES: [&str; 24] = [
+const LINES: [&str; 26] = [
     "a 60 A 192.0.2.1",
     "b A 192.0.2.2",
     " 60 A 192.0.2.3",
@@ -180,6 +190,8 @@ const LINES: [&str; 24] = [
     "two ; three )",
     ") ; closed",
     "( e 60 A 192.0.2.4 )",
+    "i ( 60 A 192.0.2.7",
+    "60 NS ns )",
     "f 60 TXT \"open",
     "g 60 TXT \"goes on\\",
     "h 60 A 192.0.2.5\"",
@@ -206,8 +218,10 @@ proptest! {
     ) {
         let end = if is_dos { "\r\n" } else { "\n" };
         let text = lines.iter().map(|&line| LINES[line]).collect::<Vec<_>>().join(end);
-        let (pieces, whole) = (in_pieces(octets, &text), in_pieces(usize::MAX / 2, &text));
-        prop_assert_eq!(told(&pieces), told(&whole));
+        let whole = by(Way { knows_plain: false, ..pieces_of(usize::MAX / 2) }, &text);
+        for parsed in [in_pieces(usize::MAX / 2, &text), in_pieces(octets, &text)] {
+            prop_assert_eq!(told(&parsed), told(&whole));
+        }
         let windows = File::new(&text).in_windows(octets, first_lines);
         prop_assert_eq!(told(&windows), told(&whole));
     }

@@ -523,20 +523,25 @@ async fn the_fleet_and_waiting_for_it() {
     let publisher = super::tests::publisher(&memory);
     let first = published(&memory, &zones(3)).await;
     let second = published(&memory, &zones(4)).await;
-    let say = |generation, manifest| {
-        let bytes = serde_json::to_vec(&report("a", generation, manifest, true)).unwrap();
-        memory.report_aged(&publisher.channel, "a", bytes, Duration::ZERO);
+    let tell = |node: &str, generation, manifest, age| {
+        let bytes = serde_json::to_vec(&report(node, generation, manifest, true)).unwrap();
+        memory.report_aged(&publisher.channel, node, bytes, Duration::from_secs(age));
     };
+    let say = |generation, manifest| tell("a", generation, manifest, 0);
     say(first.generation, first.manifest);
     let short = Duration::from_millis(1);
     let waited = publisher.wait(second.generation, short, 0, |_, _| {}).await.unwrap();
     let fleet::Waited::TimedOut(fleet) = waited else { panic!("{waited:?}") };
     assert_eq!((fleet.nodes[0].behind, &fleet.nodes[0].faults[..]), (Some(1), &["behind".to_string()][..]));
+    assert!(!fleet.in_step);
+    // One that is gone holds nobody up.
+    tell("c", first.generation, first.manifest, 100);
     let mut looks = 0;
     let waited = publisher.wait(second.generation, Duration::from_secs(60), 0, |_, _| {
         looks += 1;
         say(second.generation, second.manifest);
     });
-    assert!(matches!(waited.await.unwrap(), fleet::Waited::All(_)));
-    assert_eq!(looks, 2);
+    let waited = waited.await.unwrap();
+    let fleet::Waited::All(fleet) = waited else { panic!("{waited:?}") };
+    assert_eq!((looks, fleet.nodes.len(), fleet.in_step), (2, 1, true));
 }

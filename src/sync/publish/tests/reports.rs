@@ -126,7 +126,7 @@ async fn more_names_than_nodes() {
     read.store(0, Ordering::Relaxed);
 
     nodes.store(NODES_MAX + 1, Ordering::Relaxed);
-    let refused = "reading reports: channels/prod/nodes/: it has reports of more than 10,000 nodes; remove those of nodes that are gone";
+    let refused = "reading reports: channels/prod/nodes/: it has reports of more than 10,000 nodes; remove those that are no nodes'";
     assert_eq!(Observer::start(&publisher).await.err().unwrap().to_string(), refused);
     assert_eq!(observer.look().await.unwrap_err().to_string(), refused);
     assert_eq!(publisher.questions().await, None);
