@@ -12,8 +12,7 @@ use std::sync::LazyLock;
 
 static APEX: LazyLock<Name> = LazyLock::new(|| Name::from_text("example.").expect("a name"));
 
-static FILE: LazyLock<PathBuf> =
-    LazyLock::new(|| format!("text-{}.zone", std::process::id()).into());
+static FILE: LazyLock<PathBuf> = LazyLock::new(|| format!("text-{}.zone", std::process::id()).into());
 
 fn is_the_same(parsed: &Parsed, whole: &Parsed) {
     assert_eq!(parsed.diagnostics, whole.diagnostics);
