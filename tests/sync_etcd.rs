@@ -92,10 +92,11 @@ impl Follower {
             let mut known = None;
             loop {
                 match etcd.changed(&prod(), known.as_ref()).await {
-                    Ok(state) => {
+                    Ok(Some(state)) => {
                         known = Some(state.version.clone());
                         let _ = tell.send((Instant::now(), state));
                     }
+                    Ok(None) => tokio::time::sleep(Duration::from_millis(100)).await,
                     Err(e) => {
                         assert!(e.is_passing(), "{e}");
                         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -133,6 +133,38 @@ fn from_a_checkout_to_a_release_and_back() {
     assert!(out.starts_with("channel prod: head 1.3, said "), "{out}");
 }
 
+/// A store that is mistyped, or was emptied, is not well. Its blobs are in no use, and stay.
+#[test]
+fn a_store_without_channels_is_not_well() {
+    let dir = checkout("lost");
+    assert_eq!(publish(&dir, &[]).0, 0);
+    let blobs = || std::fs::read_dir(dir.path().join("store/blobs")).unwrap().count();
+    let before = blobs();
+    std::fs::remove_dir_all(dir.path().join("store/channels")).unwrap();
+    let said = "error: the store has no channels: is it the one that is meant, or was it emptied? \
+                Then bring it back from a copy, before anything is published to it\n";
+    for command in ["status", "verify", "gc"] {
+        assert_eq!(of(&dir, command, &[]), (1, String::new(), said.into()), "{command}");
+    }
+    assert!(before > 0 && blobs() == before);
+}
+
+/// What has no room is not taken for told.
+#[test]
+fn a_full_disk_behind_standard_output_is_a_failure() {
+    let dir = checkout("full");
+    assert_eq!(publish(&dir, &[]).0, 0);
+    for arguments in
+        [&["check", "zones"][..], &["check", "zones", "--format", "gitlab"], &["verify", "--of", "dir:store"]]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = catchment().args(arguments).current_dir(dir.path()).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.ends_with("error: standard output: No space left on device (os error 28)\n"), "{said}");
+    }
+}
+
 /// Nobody is known to serve what nobody reports: who waits for nodes is told that there is none.
 #[test]
 fn to_wait_for_no_node_is_no_success() {

@@ -292,6 +292,9 @@ fn generate_as_bind_does() {
     // One error, though 45 records have it.
     refuse("$GENERATE 1-300 a 1 A 10.0.0.$", "1:23+8 in the record for 256: expected an IPv4 address");
     refuse("$GENERATE 1-2 a.$.net. 1 A 10.0.0.$", "1:15+8 `a.1.net.` is outside the zone");
+    let long = format!("$GENERATE 1-1 a 1 TXT \"{}\"", "${0,255}".repeat(100_000));
+    let parsed = parse_text("test", &*long, &apex(), &Options::default());
+    assert_eq!(findings(&parsed.diagnostics), ["1:23+800002 for 1 this makes more than 524288 octets"]);
     refuse("$GENERATE 0-1048576 a$ 1 A 10.0.0.1", "1:11+9 the zone's $GENERATEs make more than 1048576 records");
     let options = Options { generated_octets_max: 100, ..Options::default() };
     let parsed = parse_text("test", "$GENERATE 1-100 a$ 1 A 10.0.0.1", &apex(), &options);

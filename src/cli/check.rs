@@ -2,7 +2,7 @@
 
 use super::annotations::{self, Annotation};
 use super::zones::{bar, places};
-use super::{complain, fail};
+use super::{complain, fail, put};
 use crate::calendar;
 use crate::counted::counted;
 use crate::wire::name::Name;
@@ -11,7 +11,7 @@ use crate::zone::library::{Examined, Judging, Misfits, Skipped, examine};
 use crate::zone::sources::Sources;
 use clap::ValueEnum;
 use serde::Serialize;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -161,10 +161,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         return ExitCode::from(USAGE);
     }
     let totals = teller.totals;
-    if let Err(error) = teller.end() {
-        return fail(&format!("error: {error}"));
-    }
-    match totals.errors > 0 || (arguments.strict && totals.warnings > 0) {
+    let is_told = match teller.end() {
+        Ok(is_told) => is_told,
+        Err(error) => return fail(&format!("error: {error}")),
+    };
+    match !is_told || totals.errors > 0 || (arguments.strict && totals.warnings > 0) {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     }
@@ -179,17 +180,35 @@ struct Teller {
     records: u64,
     document: Document,
     annotations: Vec<Annotation>,
+    /// Standard output takes no more, which was said.
+    is_full: bool,
 }
 
 impl Default for Teller {
     fn default() -> Teller {
         let document = Document { totals: Totals::default(), zones: Vec::new(), skipped: Vec::new() };
         let (totals, annotations) = (Totals::default(), Vec::new());
-        Teller { format: Format::Text, color: false, totals, zones: 0, records: 0, document, annotations }
+        Teller {
+            format: Format::Text,
+            color: false,
+            totals,
+            zones: 0,
+            records: 0,
+            document,
+            annotations,
+            is_full: false,
+        }
     }
 }
 
 impl Teller {
+    /// Prints text, unless it was found out that there is no room for it.
+    fn put(&mut self, text: &str) {
+        if !self.is_full {
+            self.is_full = put(text) == ExitCode::FAILURE;
+        }
+    }
+
     fn tell(&mut self, examined: &Examined) {
         let Examined { zone, path, image, sources, diagnostics } = examined;
         let totals = Totals::of(diagnostics);
@@ -199,7 +218,7 @@ impl Teller {
         self.records += records.unwrap_or(0);
         match self.format {
             Format::Text if diagnostics.is_empty() => {}
-            Format::Text => print(&render(sources, diagnostics, self.color)),
+            Format::Text => self.put(&render(sources, diagnostics, self.color)),
             Format::Json => self.document.zones.push(Zone {
                 zone: zone.to_string(),
                 file: shown_path(path),
@@ -224,7 +243,7 @@ impl Teller {
             remedy: found.remedy.clone(),
         });
         match self.format {
-            Format::Github => annotations.for_each(|annotation| print(&annotations::github(&annotation))),
+            Format::Github => annotations.for_each(|annotation| self.put(&annotations::github(&annotation))),
             _ => self.annotations.extend(annotations),
         }
     }
@@ -235,7 +254,7 @@ impl Teller {
         let totals = Totals::of(diagnostics);
         self.totals.add(totals);
         match self.format {
-            Format::Text => print(&render(sources, diagnostics, self.color)),
+            Format::Text => self.put(&render(sources, diagnostics, self.color)),
             Format::Json => {
                 let path = shown_path(path);
                 if let Some(zone) = self.document.zones.iter_mut().find(|zone| zone.file == path) {
@@ -258,12 +277,15 @@ impl Teller {
         }
     }
 
-    /// Tells the sum of it all.
-    fn end(mut self) -> Result<(), serde_json::Error> {
+    /// Tells the sum of it all. Gives whether there was room for everything.
+    fn end(mut self) -> Result<bool, serde_json::Error> {
         let Totals { errors, warnings } = self.totals;
         match self.format {
-            Format::Gitlab => print(&annotations::gitlab(&self.annotations)?),
-            Format::Text | Format::Github => print(&format!(
+            Format::Gitlab => {
+                let text = annotations::gitlab(&self.annotations)?;
+                self.put(&text);
+            }
+            Format::Text | Format::Github => self.put(&format!(
                 "{}, {}: {}, {}\n",
                 counted(self.zones, "zone"),
                 counted(self.records, "record"),
@@ -272,10 +294,11 @@ impl Teller {
             )),
             Format::Json => {
                 self.document.totals = self.totals;
-                print(&(serde_json::to_string_pretty(&self.document)? + "\n"));
+                let text = serde_json::to_string_pretty(&self.document)? + "\n";
+                self.put(&text);
             }
         }
-        Ok(())
+        Ok(!self.is_full)
     }
 }
 
@@ -300,9 +323,4 @@ fn finding(found: &Diagnostic, sources: &Sources) -> Finding {
         remedy: found.remedy.clone(),
         included_from,
     }
-}
-
-fn print(text: &str) {
-    // A closed standard output has nobody to tell; the exit code still says it.
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -1,7 +1,7 @@
 //! `catchment compile` and `catchment dump`: zones to images, and back to text.
 
 use super::zones::{bar, images, places};
-use super::{complain, done, fail};
+use super::{complain, done, end_of_output, fail};
 use crate::counted::counted;
 use crate::sync::disk::{Directory, Disk};
 use crate::wire::name::Name;
@@ -10,7 +10,7 @@ use crate::zone::image::Image;
 use crate::zone::library::{Library, image_name, is_image};
 use futures_util::{StreamExt, stream};
 use std::collections::HashSet;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -153,12 +153,4 @@ pub fn dump(arguments: &DumpArguments) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
-}
-
-/// Whoever reads may have had enough: `catchment dump | head`.
-pub(super) fn end_of_output(error: &std::io::Error) -> ExitCode {
-    match error.kind() {
-        ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        _ => fail(&format!("error: standard output: {error}")),
-    }
 }

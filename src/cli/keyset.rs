@@ -172,7 +172,7 @@ fn sign(file: &Path, root: &str) -> Result<ExitCode, String> {
     let key = read_secret(root)?;
     let signed = set.and_signed_by(&key).map_err(|error| format!("error: {error}"))?;
     // Beside it, and then in its place: the signatures that are there are not to be lost.
-    let new = file.with_extension("keyset.new");
+    let new = file.with_extension(format!("{}.new", std::process::id()));
     let written = write_new(&new, signed.bytes(), 0o644).map_err(|error| format!("error: {error}"));
     written?;
     std::fs::rename(&new, file).map_err(|error| format!("error: {}: {error}", file.display()))?;

@@ -28,9 +28,10 @@ pub mod verify;
 mod waves;
 mod zones;
 
+use crate::shown::is_shown;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 /// An anycast authoritative DNS server.
@@ -117,7 +118,7 @@ fn fail(message: &str) -> ExitCode {
 /// One line in which there are texts that others chose, such as whoever may write to the store: it neither moves a terminal nor begins
 /// a line that something else reads.
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    text.chars().filter(|&c| is_shown(c)).collect()
 }
 
 /// Prints a warning or an error.
@@ -128,6 +129,22 @@ fn complain(message: &str) {
 
 /// Prints a result and gives the code of success.
 fn done(message: &str) -> ExitCode {
-    let _ = writeln!(std::io::stdout(), "{}", message.trim_end());
-    ExitCode::SUCCESS
+    put(&format!("{}\n", message.trim_end()))
+}
+
+/// Prints text to standard output. Gives the code of success, or that of failure if there is no room for it.
+fn put(text: &str) -> ExitCode {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => end_of_output(&error),
+    }
+}
+
+/// Whoever reads may have had enough: `catchment dump | head`.
+fn end_of_output(error: &std::io::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => fail(&format!("error: standard output: {error}")),
+    }
 }

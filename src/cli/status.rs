@@ -1,8 +1,8 @@
 //! `catchment status`.
 
-use super::store::{Trusted, block_on, now_secs, open, print_json, progress, told};
+use super::store::{Trusted, block_on, escaped, failed, now_secs, open, print_json, progress, told};
 use super::waves::serve;
-use super::{done, fail, printable};
+use super::{done, printable};
 use crate::counted::{counted, listed};
 use crate::sync::channel::Channel;
 use crate::sync::publish::fleet::{AGE_MAX, Fleet, Tried};
@@ -73,16 +73,18 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 fn show(fleets: &[Fleet], arguments: &Arguments) -> ExitCode {
     let in_step = !fleets.is_empty() && fleets.iter().all(|fleet| fleet.in_step);
     if arguments.json && arguments.watch {
-        done(&serde_json::to_string(fleets).unwrap_or_default());
+        done(&escaped(&serde_json::to_string(fleets).unwrap_or_default()));
     } else if arguments.json {
         print_json(&fleets);
     } else {
         let clear = if arguments.watch && std::io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
         let text: Vec<String> = fleets.iter().map(table).collect();
-        done(&format!("{clear}{}", text.join("\n")));
+        if !text.is_empty() {
+            done(&format!("{clear}{}", text.join("\n")));
+        }
     }
     match fleets.is_empty() {
-        true => fail("error: the store has no channels; publish to it first"),
+        true => failed(&Error::NoChannels),
         false if in_step => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }

@@ -3,6 +3,7 @@
 use super::{complain, fail, printable};
 use crate::calendar;
 use crate::counted::counted;
+use crate::shown::is_shown;
 use crate::sync::channel::{Channel, Generation};
 use crate::sync::key::{KEY_FILE_MAX, KeyPair, PublicKey};
 use crate::sync::key_set::{KeySet, Roots};
@@ -13,6 +14,7 @@ use crate::sync::signed::{DOCUMENT_LEN_MAX, Signed};
 use crate::sync::store::Store;
 use crate::sync::store::address::Address;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::fmt::Write;
 use std::io::{IsTerminal, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -204,9 +206,23 @@ pub(super) fn told(result: Result<Result<ExitCode, Error>, String>) -> ExitCode 
 /// Prints one JSON document.
 pub(super) fn print_json(value: &impl serde::Serialize) -> ExitCode {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => super::done(&text),
+        Ok(text) => super::done(&escaped(&text)),
         Err(error) => fail(&format!("error: {error}")),
     }
+}
+
+/// A JSON document in which what moves a terminal, or turns text around, is escaped too: serde_json writes all above U+001F as it is.
+pub(super) fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c == '\n' || is_shown(c) {
+            true => text.push(c),
+            false => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+                let _ = write!(text, "\\u{unit:04x}");
+            }),
+        }
+    }
+    text
 }
 
 /// Bars on a terminal; else nothing but notes.
@@ -321,4 +337,17 @@ pub(super) fn waited(waited: Option<&Result<Waited, Error>>, generation: Generat
         late.join(", ")
     )));
     ExitCode::from(TIMED_OUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_moves_no_terminal() {
+        let said = ["a \u{9b}31m\x1b[2J", "\u{202e}f\u{e4}hre\u{7f}\u{feff}"];
+        let text = escaped(&serde_json::to_string_pretty(&said).unwrap());
+        assert_eq!(text, "[\n  \"a \\u009b31m\\u001b[2J\",\n  \"\\u202ef\u{e4}hre\\u007f\\ufeff\"\n]");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&text).unwrap(), said);
+    }
 }

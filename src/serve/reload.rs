@@ -200,6 +200,13 @@ fn told(reloaded: &Reloaded) -> Response {
     let mut message = format!("reloaded: {}, in {:.1?}", in_words(summary), took);
     tracing::info!("{message}");
     log_reports(reports);
+    if summary.failed > 0 {
+        let kept =
+            "what is at fault is not taken: the last good version is served on, and SERVFAIL where there is none";
+        tracing::warn!("{kept}");
+        message.push('\n');
+        message.push_str(kept);
+    }
     for change in changes.iter().take(NAMED_MAX) {
         tracing::info!("{change}");
         message.push('\n');

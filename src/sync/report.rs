@@ -9,6 +9,7 @@
 use super::channel::Generation;
 use super::codec::Digest;
 use super::question::Traffic;
+use crate::shown::is_shown;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub const NODE_LEN_MAX: usize = 255;
 
 /// Whether a node may be called this: a report under another name is nobody's.
 pub fn is_node_name(name: &str) -> bool {
-    (1..=NODE_LEN_MAX).contains(&name.len()) && !name.chars().any(char::is_control)
+    (1..=NODE_LEN_MAX).contains(&name.len()) && name.chars().all(is_shown)
 }
 
 /// How often nodes report while a release is on trial somewhere with this deadline, if they don't report as often anyhow: so that a soak is

@@ -31,13 +31,15 @@ pub(crate) fn store(plain: Store, shelf: &Arc<Shelf>, link: Link) -> Store {
 
 #[async_trait]
 impl Channels for Push {
-    async fn changed(&self, _: &Channel, known: Option<&Version>) -> Result<Versioned> {
+    async fn changed(&self, _: &Channel, known: Option<&Version>) -> Result<Option<Versioned>> {
         let Remote { shelf, link } = &self.remote;
         let mut news = shelf.moves();
         let known = known.map(|version| version.0.clone());
         let read = || self.remote.read(STATE, known.as_ref(), STATE_MAX);
-        if let Read::Object(object) = read().await? {
-            return Ok(object.into());
+        match read().await? {
+            Read::Object(object) => return Ok(Some(object.into())),
+            Read::Missing => return Ok(None),
+            Read::Unchanged => {}
         }
         loop {
             let told = timeout(PROGRESS, &mut news).await.is_ok();
@@ -50,13 +52,13 @@ impl Channels for Push {
             }
             if link.is_lied_to() {
                 if let Read::Object(object) = read().await? {
-                    return Ok(object.into());
+                    return Ok(Some(object.into()));
                 }
             } else if told {
                 link.push(STATE).await;
                 link.life.step().await;
                 if let Some((bytes, tag)) = shelf.read(STATE).filter(|(_, tag)| Some(tag) != known.as_ref()) {
-                    return Ok(Versioned { version: Version(tag), bytes: bytes.to_vec() });
+                    return Ok(Some(Versioned { version: Version(tag), bytes: bytes.to_vec() }));
                 }
             }
         }

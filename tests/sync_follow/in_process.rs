@@ -2,6 +2,7 @@
 
 use super::releases::{Content, Memory, Publisher, Release, Shared, key_set, policy, prod, put_state};
 use async_trait::async_trait;
+use catchment::sync::disk::Disk;
 use catchment::sync::follow::{Doing, Figures, Follower, Health, Node, Parts, Settings, Status, Update};
 use catchment::sync::page::{Leaf, Place};
 use catchment::sync::report::{Report, Wave};
@@ -522,6 +523,46 @@ async fn mirrors_stand_in_and_the_first_store_is_gone_back_to() {
         put_state(&world.stores[0].1, b"nonsense".to_vec()).await;
         let fourth = publisher.release("1.4", &zones(&[4]));
         fourth.publish(&world.stores[1].1).await;
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(world.served(), zones(&[4]));
+    };
+    tokio::select! {
+        () = story => {}
+        () = world.follow(Duration::from_secs(6000)) => {}
+    }
+}
+
+/// A store that is emptied, not mounted or mistyped answers, and has nothing to say: a mirror stands in for it too.
+#[tokio::test(start_paused = true)]
+async fn a_store_without_the_channel_is_no_store_that_works() {
+    let world = World::new(2);
+    let mut publisher = Publisher::new();
+    publisher.release("1.1", &zones(&[1])).publish(&world.stores[1].1).await;
+    let story = async {
+        sleep(SHORT).await;
+        assert_eq!((world.served(), world.figures().store.unwrap()), (zones(&[1]), "store1".into()));
+        assert!(world.figures().store_errors["store0"] >= 1);
+        publisher.release("1.2", &zones(&[2])).publish(&world.stores[0].1).await;
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!((world.served(), world.figures().store.unwrap()), (zones(&[2]), "store0".into()));
+        let third = publisher.release("1.3", &zones(&[3]));
+        let emptied = Shared(world.stores[0].0.clone());
+        emptied.remove("channels/prod/state").await.unwrap();
+        third.publish(&world.stores[1].1).await;
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!((world.served(), world.figures().store.unwrap()), (zones(&[3]), "store1".into()));
+    };
+    tokio::select! {
+        () = story => {}
+        () = world.follow(Duration::from_secs(600)) => {}
+    }
+
+    // With no other it is asked again and again, and what comes is taken soon.
+    let world = World::new(1);
+    let story = async {
+        sleep(Duration::from_secs(600)).await;
+        assert!(world.figures().store_errors["store0"] > 100, "{:?}", world.figures().store_errors);
+        publisher.release("1.4", &zones(&[4])).publish(world.store()).await;
         sleep(Duration::from_secs(10)).await;
         assert_eq!(world.served(), zones(&[4]));
     };

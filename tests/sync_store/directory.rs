@@ -86,7 +86,28 @@ async fn a_copy_by_other_times_and_inodes_is_the_same_store() {
     store.channels.replace(&prod, Some(&version), b"state 2".to_vec()).await.unwrap().unwrap();
     carry();
     age(&to.path().join("channels/prod/state"), Duration::from_secs(100_000));
-    assert_eq!(copy.channels.changed(&prod, Some(&version)).await.unwrap().bytes, b"state 2");
+    assert_eq!(copy.channels.changed(&prod, Some(&version)).await.unwrap().unwrap().bytes, b"state 2");
+}
+
+/// Where a disk is not mounted, a report would lie below that.
+#[tokio::test]
+async fn a_report_begins_no_store() {
+    let temp = TempDir::new("store");
+    let (root, prod) = (temp.path().join("not/mounted"), channel("prod"));
+    let store = open(&root);
+    let report = || store.channels.report(&prod, "ams1", b"{}".to_vec(), Duration::from_secs(60));
+    let refused = report().await.unwrap_err();
+    assert_eq!(refused, StoreError::Unavailable("it has no channel prod".into()));
+    assert!(!temp.path().join("not").exists());
+    store.channels.replace(&prod, None, b"state".to_vec()).await.unwrap().unwrap();
+    report().await.unwrap();
+    // Other spellings of a node's key are no node's.
+    fs::create_dir_all(root.join("channels/prod/nodes/61")).unwrap();
+    for other in ["616D7331.json", "61/6d7331.json", "+6+1.json", "6.json"] {
+        temp.write(&format!("not/mounted/channels/prod/nodes/{other}"), "{}");
+    }
+    let reports = store.channels.reports(&prod).await.unwrap();
+    assert_eq!(reports.iter().map(|(node, ..)| node.as_str()).collect::<Vec<_>>(), ["ams1"]);
 }
 
 #[tokio::test]

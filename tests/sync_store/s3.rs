@@ -146,7 +146,7 @@ async fn documented_permissions_are_enough() {
     publisher.blobs.put(&name, b"blob".to_vec()).await.unwrap();
     publisher.channels.put_key_set(&prod, 1, b"keys".to_vec()).await.unwrap();
     let version = publisher.channels.replace(&prod, None, b"state".to_vec()).await.unwrap();
-    assert_eq!(node.channels.changed(&prod, None).await.unwrap().bytes, b"state");
+    assert_eq!(node.channels.changed(&prod, None).await.unwrap().unwrap().bytes, b"state");
     assert_eq!(node.blobs.get(&name, 4).await, Ok(Some(b"blob".to_vec())));
     assert_eq!(node.channels.key_set(&prod, 1).await, Ok(Some(b"keys".to_vec())));
     assert_eq!(node.channels.key_set(&prod, 2).await, Ok(None));

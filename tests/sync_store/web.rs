@@ -167,7 +167,7 @@ async fn changes_are_seen_with_and_without_tags() {
             ("GET".into(), "/zones/channels/prod/state".into(), while_unchanged)
         );
         origin.channels.replace(&prod, version.as_ref(), b"the second".to_vec()).await.unwrap().unwrap();
-        let seen = store.channels.changed(&prod, Some(&first.version)).await.unwrap();
+        let seen = store.channels.changed(&prod, Some(&first.version)).await.unwrap().unwrap();
         assert_eq!(seen.bytes, b"the second", "{manner:?}");
     }
 }
@@ -192,7 +192,7 @@ async fn an_etag_that_stays_hides_no_change_for_long() {
             tokio::time::timeout(Duration::from_millis(300), store.channels.changed(&prod, Some(&first.version)));
         asked += 1;
         if let Ok(seen) = wait.await {
-            break seen.unwrap();
+            break seen.unwrap().unwrap();
         }
         assert!(asked < 13, "not seen");
     };

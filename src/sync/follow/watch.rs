@@ -14,6 +14,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// How long a store that failed may take to say what it has.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// About so long at most a store that has not the channel is not asked for it.
+const BEGINNING_PAUSE: Duration = Duration::from_secs(4);
+
 /// A channel's state, and which store it was seen in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sighting {
@@ -74,7 +77,7 @@ pub(super) async fn watch(shared: &Shared, seen: latest::Sender<Newest>, mut ref
                 }
                 continue;
             }
-            state = changed => (current, state.map(Some)),
+            state = changed => (current, state),
             (store, state) = probe => (store, state),
         };
         match state {
@@ -87,7 +90,13 @@ pub(super) async fn watch(shared: &Shared, seen: latest::Sender<Newest>, mut ref
                     seen.send_replace(Some(Arc::new(Sighting { store, state })));
                 }
             }
-            Ok(None) => standings[store].fails(shared),
+            Ok(None) => {
+                let what = format!(
+                    "it has no channel {channel}: are the store and the channel those that are meant, or was it emptied?"
+                );
+                shared.store_failed(store, &what);
+                standings[store].lacks_channel(shared);
+            }
             Err(error) => {
                 shared.store_failed(store, &format!("its channel {channel}: {error}"));
                 standings[store].fails(shared);
@@ -100,6 +109,13 @@ impl Standing {
     fn fails(&mut self, shared: &Shared) {
         self.failures = self.failures.saturating_add(1);
         self.until = Instant::now() + shared.pause(self.failures);
+    }
+
+    /// It works, and the channel may begin there at any time.
+    fn lacks_channel(&mut self, shared: &Shared) {
+        self.known = None;
+        self.failures = self.failures.saturating_add(1);
+        self.until = Instant::now() + shared.pause(self.failures).min(shared.jittered(BEGINNING_PAUSE));
     }
 }
 

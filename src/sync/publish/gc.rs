@@ -116,6 +116,10 @@ async fn states(store: &Store) -> Result<States, Error> {
 
 async fn survey(store: &Store, progress: &Arc<dyn Progress>, keep: usize) -> Result<Survey, Error> {
     let mut survey = Survey { used: HashSet::new(), releases: 0, states: states(store).await? };
+    // Then no blob has a use: all would be removed from a store that lost its channels.
+    if survey.states.is_empty() {
+        return Err(Error::NoChannels);
+    }
     let channels: Vec<_> = survey.states.keys().cloned().collect();
     for channel in channels {
         let publisher =

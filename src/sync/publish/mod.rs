@@ -80,6 +80,8 @@ use trial::Takers;
 pub const REBASES_MAX: usize = 8;
 /// So often blobs that vanished are put again before a publish gives up.
 const CHECKS_MAX: usize = 3;
+/// Seconds by which clocks of publishers may differ without a word.
+const CLOCKS_MAX: u64 = 60;
 /// What becomes of a publish that does not start again.
 const NOT_AFTER_IT: &str = "and this publish was not to go on after it";
 
@@ -205,6 +207,11 @@ pub enum Error {
         "the store has no channel {0}: is it the one that is meant? The channel begins there with the first publish that is given the key set that keygen made (--key-set)"
     )]
     NoChannel(Channel),
+    /// There is no channel at all.
+    #[error(
+        "the store has no channels: is it the one that is meant, or was it emptied? Then bring it back from a copy, before anything is published to it"
+    )]
+    NoChannels,
     /// There is a channel without a release.
     #[error("channel {0} has no release yet")]
     NoRelease(Channel),
@@ -460,6 +467,12 @@ impl Publisher {
         tip.may_sign(key, &[Use::Releases, Use::FreshnessOnly], "freshness statements")?;
         let Some(head) = &tip.state.head else { return Err(tip.no_head()) };
         let last = head.freshness.claims();
+        let behind = last.time_secs.saturating_sub(now_secs);
+        if behind > CLOCKS_MAX {
+            self.progress.note(&format!(
+                "this machine's clock is {behind} s behind the time at which the head was said last: one of them is wrong; if it was the other, only a new release ends it"
+            ));
+        }
         // A clock that is behind must not make nodes refuse the word as an older one.
         let freshness = Freshness { time_secs: now_secs.max(last.time_secs), ..last.clone() };
         let freshness = Signed::sign(&freshness, &[key])?;

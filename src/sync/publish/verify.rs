@@ -43,6 +43,9 @@ pub async fn verify(
         Some(channel) => vec![channel.clone()],
         None => persist(|| store.channels.channels()).await.map_err(Error::store("listing channels"))?,
     };
+    if channels.is_empty() {
+        return Err(Error::NoChannels);
+    }
     let mut verified = Verified { channels: channels.len(), ..Verified::default() };
     for channel in channels {
         let publisher =

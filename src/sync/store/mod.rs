@@ -160,7 +160,8 @@ pub trait Channels: Send + Sync {
     async fn state(&self, channel: &Channel) -> Result<Option<Versioned>>;
     /// Waits until the state is another than `known` and gives it. Takes as long as it takes: a store that polls does so with jitter; one
     /// that watches finds out by itself that it hears nothing. Errors are passing, or somebody must act; call it again after a pause.
-    async fn changed(&self, channel: &Channel, known: Option<&Version>) -> Result<Versioned>;
+    /// `Ok(None)`: there is no such channel, or no more.
+    async fn changed(&self, channel: &Channel, known: Option<&Version>) -> Result<Option<Versioned>>;
     /// Replaces the state if it is still `known` (`None`: if there is none). `Ok(None)`: it is not, and nothing has changed.
     async fn replace(&self, channel: &Channel, known: Option<&Version>, bytes: Vec<u8>) -> Result<Option<Version>>;
     /// A key set by its version; `None`: it is not there.

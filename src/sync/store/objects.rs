@@ -171,12 +171,13 @@ impl<O: Objects + 'static> Channels for Plain<O> {
         Ok(self.all(&state_key(channel), STATE_LEN_MAX).await?.map(Versioned::from))
     }
 
-    async fn changed(&self, channel: &Channel, known: Option<&Version>) -> Result<Versioned> {
+    async fn changed(&self, channel: &Channel, known: Option<&Version>) -> Result<Option<Versioned>> {
         let (key, known) = (state_key(channel), known.map(|version| &version.0));
         loop {
             match self.objects.read(&key, known, STATE_LEN_MAX as u64).await? {
-                Read::Object(object) => return Ok(object.into()),
-                Read::Missing | Read::Unchanged => tokio::time::sleep(self.pause()).await,
+                Read::Object(object) => return Ok(Some(object.into())),
+                Read::Missing => return Ok(None),
+                Read::Unchanged => tokio::time::sleep(self.pause()).await,
             }
         }
     }
@@ -205,6 +206,10 @@ impl<O: Objects + 'static> Channels for Plain<O> {
             return Err(StoreError::Malformed { what: key, why });
         }
         at_most(&key, &bytes, REPORT_LEN_MAX)?;
+        // A report begins no store: where a disk is not mounted it would lie below that, and make the place look like an empty store.
+        if self.objects.len(&state_key(channel)).await?.is_none() {
+            return Err(StoreError::Unavailable(format!("it has no channel {channel}")));
+        }
         self.objects.write(&key, bytes, Expect::Anything).await.map(|_| ())
     }
 
@@ -213,7 +218,9 @@ impl<O: Objects + 'static> Channels for Plain<O> {
         let mut listed = self.objects.list(&prefix).await?;
         // Nobody removes them here.
         listed.retain(|listed| listed.age <= KEPT_MAX);
-        let named = listed.into_iter().filter_map(|l| Some((node_of(l.key.strip_prefix(&prefix)?)?, l)));
+        // Of several spellings of a name one is a node's: a store may let each node write its own key only.
+        let node = |key: &str| node_of(key.strip_prefix(&prefix)?).filter(|node| report_key(channel, node) == key);
+        let named = listed.into_iter().filter_map(|listed| Some((node(&listed.key)?, listed)));
         let named: Vec<(String, Listed)> = named.collect();
         at_most_nodes(&prefix, named.len())?;
         let mut reports: Reports = stream::iter(named)

@@ -1,6 +1,7 @@
 //! Opening one zone file, text or image: what it holds, and all that is wrong with it.
 
 use super::discover::{Source, is_image};
+use crate::regular;
 use crate::wire::code::rtype;
 use crate::zone::compile;
 use crate::zone::diagnostic::{Diagnostic, Severity};
@@ -10,7 +11,6 @@ use crate::zone::parse::{self, Parsed};
 use crate::zone::records::Records;
 use crate::zone::sources::Sources;
 use crate::zone::spot;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -84,8 +84,8 @@ fn open_image(source: &Source) -> Opened {
 
 /// Reads a file with an image.
 pub fn read_image(path: &Path) -> Result<Image, FileError> {
-    let file = File::open(path)?;
-    let len = file.metadata()?.len();
+    let (file, metadata) = regular::open(path)?;
+    let len = metadata.len();
     // A small one is read at once, and takes no more memory than it must.
     let buffer = READ_AHEAD.min(len as usize);
     Image::read_from(BufReader::with_capacity(buffer, file), len)

@@ -288,6 +288,14 @@ fn a_listed_file_of_the_directory_is_no_second_source() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_an_image_holds_nobody_up() {
+    let directory = Directory::new(&[]);
+    let pipe = directory.path("a.image");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert_eq!(read_image(&pipe).err().unwrap().to_string(), "it is not a regular file");
+}
+
+#[test]
 fn a_directory_that_vanishes_or_empties_changes_nothing() {
     let directory = Directory::new(&[("a.zone", &zone(1))]);
     let mut library = Library::new();

@@ -5,7 +5,7 @@
 //! Data with blanks in it stands in quotes as a whole, and quotes within it are written `\"`.
 
 use super::directives::{argument, end};
-use super::fault::{Fault, shown};
+use super::fault::{Fault, Spot, shown};
 use super::fields::decimal;
 use super::lexer::{Lexer, Token};
 use super::names::NameBuf;
@@ -48,7 +48,7 @@ impl Reader<'_> {
         for number in (numbers.start..=numbers.stop).step_by(numbers.step as usize) {
             let context = format!("in the record for {number}");
             owner_text.clear();
-            expand(owner.text, number, &mut owner_text).map_err(|why| Fault::new(owner.spot(), why, EXPAND_FORM))?;
+            expand(owner.text, number, owner.spot(), &mut owner_text)?;
             let mut words = Lexer::new(&owner_text);
             let word = match (words.next(), words.peek()) {
                 (Ok(Some(word)), None) if !owner.quoted => word,
@@ -60,7 +60,7 @@ impl Reader<'_> {
                 return Err(out_of_zone(owner.spot(), name.as_wire(), self.apex, relative));
             }
             data_text.clear();
-            expand(&template, number, &mut data_text).map_err(|why| Fault::new(data.spot(), why, EXPAND_FORM))?;
+            expand(&template, number, data.spot(), &mut data_text)?;
             let octets = self
                 .generated_record(&name, &head, &data_text, entry)
                 .map_err(|fault| fault.moved(data.spot(), &context))?;
@@ -121,10 +121,18 @@ fn template(token: &Token) -> Vec<u8> {
 
 const EXPAND_FORM: &str = "write $, or ${offset,width,base} with base d, o, x, X, n or N; $$ stands for a dollar sign";
 
+/// Octets of a record's text: its data have 65,535 at most, each four octets long as `\\DDD`.
+const EXPANDED_MAX: usize = 512 << 10;
+
 /// Puts the number in.
-fn expand(template: &[u8], number: u32, out: &mut Vec<u8>) -> Result<(), String> {
+fn expand(template: &[u8], number: u32, spot: Spot, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let malformed = |why: String| Fault::new(spot, why, EXPAND_FORM);
     let mut rest = template;
     loop {
+        if out.len() > EXPANDED_MAX {
+            let message = format!("for {number} this makes more than {EXPANDED_MAX} octets");
+            return Err(Fault::new(spot, message, "write less: no record has so many"));
+        }
         rest = match rest {
             [] => return Ok(()),
             [b'\\', escaped, after @ ..] => {
@@ -137,9 +145,12 @@ fn expand(template: &[u8], number: u32, out: &mut Vec<u8>) -> Result<(), String>
                 after
             }
             [b'$', b'{', after @ ..] => {
-                let end = after.iter().position(|&octet| octet == b'}').ok_or("`${` without `}`")?;
+                let end = after
+                    .iter()
+                    .position(|&octet| octet == b'}')
+                    .ok_or_else(|| malformed("`${` without `}`".into()))?;
                 modified(&after[..end], number, out)
-                    .ok_or_else(|| format!("{} can't be expanded for {number}", shown(&rest[..end + 3])))?;
+                    .ok_or_else(|| malformed(format!("{} can't be expanded for {number}", shown(&rest[..end + 3]))))?;
                 &after[end + 1..]
             }
             [b'$', after @ ..] => {

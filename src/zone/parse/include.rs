@@ -1,11 +1,12 @@
 //! Opens the files of a zone.
 
+use crate::regular;
 use crate::zone::memory;
 use crate::zone::sources::OnDisk;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// A file that was opened, and is not read yet.
@@ -17,15 +18,9 @@ pub(in crate::zone) struct Opened {
     pub(in crate::zone) on_disk: OnDisk,
 }
 
-/// Opens a regular file of at most `octets_max`. A pipe or device might never end.
+/// Opens a regular file of at most `octets_max`.
 pub(in crate::zone) fn open(path: &Path, octets_max: u64) -> io::Result<Opened> {
-    // What is opened is looked at, not what lay there before. Not blocking: opening a pipe would wait for who writes to it, and
-    // reading some files of /proc for what the kernel has to say.
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
+    let (file, metadata) = regular::open(path)?;
     let octets = usize::try_from(metadata.len()).ok().filter(|_| metadata.len() <= octets_max);
     let octets = octets.ok_or_else(|| too_long(octets_max))?;
     Ok(Opened { file, octets, octets_max, on_disk: OnDisk::new(path.to_path_buf(), &metadata) })
@@ -57,20 +52,4 @@ impl Opened {
 
 fn too_long(octets_max: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("it is over the limit of {octets_max} octets"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pipe_or_device_is_refused_at_once() {
-        let pipe = std::env::temp_dir().join(format!("catchment-include-{}.pipe", std::process::id()));
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        for path in [&pipe, Path::new("/dev/zero"), Path::new("/")] {
-            let refusal = open(path, 1000).err().unwrap();
-            assert_eq!(refusal.to_string(), "it is not a regular file", "{}", path.display());
-        }
-        std::fs::remove_file(pipe).unwrap();
-    }
 }

@@ -148,7 +148,7 @@ impl Channels for Memory {
         self.read(|inner| inner.states.get(channel).map(versioned))
     }
 
-    async fn changed(&self, _: &Channel, _: Option<&Version>) -> Result<Versioned> {
+    async fn changed(&self, _: &Channel, _: Option<&Version>) -> Result<Option<Versioned>> {
         Err(StoreError::Denied("publishers don't watch".into()))
     }
 

@@ -145,7 +145,7 @@ impl Channels for Etcd {
         range.kvs.into_iter().next().map(|kv| state_of(&key, kv)).transpose()
     }
 
-    async fn changed(&self, channel: &Channel, known: Option<&Version>) -> Result<Versioned> {
+    async fn changed(&self, channel: &Channel, known: Option<&Version>) -> Result<Option<Versioned>> {
         watch::changed(&self.gateway, &self.keys.state(channel), known).await
     }
 

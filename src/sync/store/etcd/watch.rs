@@ -43,7 +43,7 @@ enum End {
 }
 
 /// Waits until the key of a state has another revision than `known`.
-pub(super) async fn changed(gateway: &Gateway, key: &str, known: Option<&Version>) -> Result<Versioned> {
+pub(super) async fn changed(gateway: &Gateway, key: &str, known: Option<&Version>) -> Result<Option<Versioned>> {
     let known = known.and_then(revision);
     let what = format!("the state at {key}");
     let encoded = STANDARD.encode(key);
@@ -53,15 +53,14 @@ pub(super) async fn changed(gateway: &Gateway, key: &str, known: Option<&Version
         let asked = gateway.ask::<Range>("kv/range", &body, &what, STATE_ANSWER_MAX).await;
         let asked = asked.map_err(|trouble| trouble.into_error())?;
         let range = asked.answer;
-        let now = range.kvs.first().map(|kv| kv.mod_revision);
-        if let Some(kv) = range.kvs.into_iter().next()
-            && Some(kv.mod_revision) != known
-        {
-            return state_of(key, kv);
+        let Some(kv) = range.kvs.into_iter().next() else { return Ok(None) };
+        let now = kv.mod_revision;
+        if Some(now) != known {
+            return state_of(key, kv).map(Some);
         }
         let begun = Instant::now();
         let end = match watch(gateway, asked.member, &encoded, now, range.header.revision + 1).await {
-            Ok(kv) => return state_of(key, kv),
+            Ok(kv) => return state_of(key, kv).map(Some),
             Err(end) => end,
         };
         let (End::ReadAgain(why) | End::Leave(why)) = &end;
@@ -74,12 +73,12 @@ pub(super) async fn changed(gateway: &Gateway, key: &str, known: Option<&Version
     }
 }
 
-/// Watches a key, that `now` has this revision (`None`: is not there), at one member from revision `from` on.
+/// Watches a key, that `now` has this revision, at one member from revision `from` on.
 async fn watch(
     gateway: &Gateway,
     member: usize,
     key: &str,
-    now: Option<Revision>,
+    now: Revision,
     from: Revision,
 ) -> std::result::Result<KeyValue, End> {
     // `fragment`: long histories come in several lines.
@@ -130,12 +129,12 @@ fn read(line: &[u8]) -> std::result::Result<Option<KeyValue>, End> {
 }
 
 /// Asks the watched member from time to time whether it has its quorum and the revision that we know. Ends when it has not.
-async fn doubt(gateway: &Gateway, member: usize, key: &str, now: Option<Revision>) -> End {
+async fn doubt(gateway: &Gateway, member: usize, key: &str, now: Revision) -> End {
     let body = json!({ "key": key, "keys_only": true });
     loop {
         sleep(jitter(SILENCE_MIN, SILENCE_MAX)).await;
         match gateway.ask_member::<Range>(member, "kv/range", &body, "a revision", super::gateway::SMALL).await {
-            Ok(range) if range.kvs.first().map(|kv| kv.mod_revision) == now => {}
+            Ok(range) if range.kvs.first().map(|kv| kv.mod_revision) == Some(now) => {}
             Ok(_) => {
                 sleep(LAG).await;
                 return End::Leave("it did not tell of a change".into());
