@@ -421,7 +421,7 @@ impl Desk {
         }
         let explained = match error {
             Error::Store { .. } | Error::Conflict { .. } | Error::Unknown(_) | Error::Release(_) => true,
-            Error::NoRelease(_) | Error::NoChannel(_) => true,
+            Error::NoRelease(_) | Error::NoChannel(_) | Error::NoChannels => true,
             Error::OnTrial { .. } | Error::NoTrial { .. } => true,
             Error::Key { .. } | Error::Refused { .. } => plan.has(Trouble::Roll) || plan.has(Trouble::Theft),
             Error::Vanished { .. } => plan.has(Trouble::Collect),
@@ -457,6 +457,7 @@ fn label(error: &Error) -> &'static str {
     match error {
         Error::Store { .. } => "the store does not answer",
         Error::NoChannel(_) => "no channel",
+        Error::NoChannels => "no channels",
         Error::NoRelease(_) => "no release",
         Error::State { .. } => "the state is damaged",
         Error::Refused { .. } => "what is there is refused",
