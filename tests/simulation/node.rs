@@ -313,8 +313,10 @@ impl Site {
         let delay = self.delay();
         let is_early = !delay.is_zero() && inner.serving.is_some() && inner.tree != *before && {
             let same = oracle.releases.values().filter(|release| release.tree == inner.tree);
-            // What was only shown to it is known to nobody else.
-            let since = same.filter_map(|release| release.head_since).min();
+            // What a thief shows to some they know before it is anybody's head.
+            let since =
+                same.filter_map(|release| if release.stolen { Some(release.learned) } else { release.head_since });
+            let since = since.min();
             since.is_some_and(|since| since.elapsed() < delay)
         };
         drop(oracle);

@@ -25,6 +25,8 @@ pub(crate) struct Release {
     pub(crate) blobs: BTreeSet<Digest>,
     /// Whether it was signed with a stolen key.
     pub(crate) stolen: bool,
+    /// When it was heard of here: a thief's from then on is shown to some.
+    pub(crate) learned: Instant,
     /// When it became the head; `None`: it never was.
     pub(crate) head_since: Option<Instant>,
 }
@@ -88,7 +90,8 @@ impl Oracle {
                 }
             }
         }
-        let release = Release { generation: claims.generation, tree, blobs, stolen, head_since: None };
+        let (generation, learned) = (claims.generation, Instant::now());
+        let release = Release { generation, tree, blobs, stolen, learned, head_since: None };
         self.releases.insert(name, release);
         Ok(())
     }
