@@ -1,6 +1,7 @@
 //! `catchment check`: all that is wrong with zones, as a compiler tells it.
 
 use super::annotations::{self, Annotation};
+use super::store::escaped;
 use super::zones::{bar, places};
 use super::{complain, fail, put};
 use crate::calendar;
@@ -294,7 +295,7 @@ impl Teller {
             )),
             Format::Json => {
                 self.document.totals = self.totals;
-                let text = serde_json::to_string_pretty(&self.document)? + "\n";
+                let text = escaped(&serde_json::to_string_pretty(&self.document)?) + "\n";
                 self.put(&text);
             }
         }

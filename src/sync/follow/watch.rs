@@ -1,6 +1,6 @@
 //! Which store is followed, and what it says.
 //!
-//! The first store that works. One that fails, or whose state is refused, waits its turn out while the next one is followed; when
+//! The first store that works. One that fails, that has not the channel, or whose state is refused, waits its turn out while the next one is followed; when
 //! its time is over it is asked again, beside the one that is followed then.
 
 use super::{PAUSE_MAX, Shared};

@@ -274,6 +274,7 @@ impl Reader<'_> {
                     break;
                 }
             }
+            // It went well: whoever takes the pieces knows when they end.
             std::mem::forget(end_of_panic);
         };
         let taken = std::thread::scope(|scope| {
@@ -315,5 +316,26 @@ impl Reader<'_> {
             }
         }
         ranges.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_one_who_panicked() {
+        let progress = Progress::default();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| progress.wait_for(7, 2).is_none());
+            let panics = scope.spawn(|| {
+                let _end = EndOf(&progress);
+                let _held = progress.taken.lock();
+                panic!("as it is held");
+            });
+            assert!(panics.join().is_err());
+            // The lock is poisoned: who waits sees the end, or that.
+            assert!(waits.join().unwrap_or(true));
+        });
     }
 }
