@@ -11,6 +11,7 @@ mod sync;
 pub(crate) use settings::host_name;
 pub use sync::{DEFAULT_CACHE, SyncSettings};
 
+use crate::shown::is_shown;
 use crate::wire::name::Name;
 use document::{Fault, Keys, address, boolean, duration, integer, list, name, path, placed, string, table, word};
 use std::collections::HashMap;
@@ -420,7 +421,12 @@ pub(crate) fn node(value: document::Value<'_>) -> document::Read<String> {
     let at = value.span();
     let text = string(value)?;
     match text.len() {
-        1..=255 => Ok(text),
+        1..=255 if text.chars().all(is_shown) => Ok(text),
+        1..=255 => Err(vec![Fault::new(
+            at,
+            "the name has characters that are not seen, or that move a terminal: nobody would count what the node reports",
+            "write letters, digits, dots and hyphens",
+        )]),
         length => Err(vec![Fault::new(at, format!("the name has {length} octets"), "write a name of 1 to 255 octets")]),
     }
 }
@@ -583,6 +589,8 @@ mod tests {
         check("log-level = \"loud\"", &["\"loud\" is not known here", "\"info\""]);
         check("group = \"g\"", &["`group` without `user`"]);
         check("node = \"\"", &["0 octets"]);
+        check("node = \"ams\\u001b1\"", &["not seen", "letters, digits"]);
+        check("node = \"ams\u{200b}1\"", &["not seen"]);
         check("nsid = yes", &[":1:8"]);
         check("[[zone]]\nname = \"a..b\"\nfile = \"x\"", &["is no domain name", ":2:8"]);
         check("[[zone]]\nname = \"a\"\n", &["`file` is missing", ":1:1"]);
