@@ -21,7 +21,7 @@ fn parse(text: &str) -> Parsed {
 fn records(parsed: &Parsed) -> String {
     let mut text = String::new();
     for record in parsed.records.iter() {
-        let (owner, rdata) = (parsed.records.owner(record), parsed.records.rdata(record));
+        let (owner, rdata) = (parsed.records.owner(&record), parsed.records.rdata(&record));
         dump::write_record(owner, record.rtype, record.ttl_secs, rdata, &mut text);
     }
     text.replace('\t', " ")
@@ -264,7 +264,7 @@ fn svcb_vectors_of_rfc_9460() {
         let parsed = parse(&format!("a 60 {text}"));
         assert_eq!(findings(&parsed.diagnostics), [""; 0], "{text}");
         let record = parsed.records.iter().next().unwrap();
-        let octets: String = parsed.records.rdata(record).iter().map(|octet| format!("{octet:02x}")).collect();
+        let octets: String = parsed.records.rdata(&record).iter().map(|octet| format!("{octet:02x}")).collect();
         assert_eq!(octets, expected.replace(' ', ""), "{text}");
     }
 }

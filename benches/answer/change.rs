@@ -121,18 +121,18 @@ fn change(zone: &mut Records, owner: &[u8]) {
     let servers = old.iter().filter(|record| old.owner(record) == owner && record.rtype == rtype::NS).count();
     let mut seen = 0;
     for record in old.iter() {
-        let mut rdata = old.rdata(record).to_vec();
+        let mut rdata = old.rdata(&record).to_vec();
         if record.rtype == rtype::SOA {
             let serial = rdata.len() - 17;
             rdata[serial] += 1;
         }
-        if old.owner(record) == owner && record.rtype == rtype::NS {
+        if old.owner(&record) == owner && record.rtype == rtype::NS {
             seen += 1;
             if seen == servers {
                 rdata = name("ns.elsewhere.test").as_wire().to_vec();
             }
         }
-        zone.set_owner(old.owner(record));
+        zone.set_owner(old.owner(&record));
         zone.push(record.rtype, record.ttl_secs, &rdata, record.file, record.line);
     }
     assert!(seen > 0, "the record to change is there");

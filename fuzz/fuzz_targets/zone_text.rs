@@ -18,7 +18,7 @@ fn is_the_same(parsed: &Parsed, whole: &Parsed) {
     assert_eq!(parsed.diagnostics, whole.diagnostics);
     let records = |of: &Parsed| -> Vec<_> {
         let told =
-            |r: &Record| (of.records.owner(r).to_vec(), r.rtype, r.ttl_secs, of.records.rdata(r).to_vec(), r.line);
+            |r: Record| (of.records.owner(&r).to_vec(), r.rtype, r.ttl_secs, of.records.rdata(&r).to_vec(), r.line);
         of.records.iter().map(told).collect()
     };
     assert_eq!(records(parsed), records(whole));

@@ -6,7 +6,6 @@
 
 mod apex;
 mod encode;
-mod known;
 mod order;
 mod part;
 mod plan;

@@ -98,8 +98,8 @@ impl Names {
     fn new(records: Records) -> Names {
         let mut list: Vec<(Vec<u8>, Range<usize>)> = Vec::new();
         let mut last: &[u8] = &[];
-        for (index, record) in records.iter().enumerate() {
-            let owner = records.owner(record);
+        for (index, item) in records.items().iter().enumerate() {
+            let owner = records.owner_of(item);
             match list.last_mut() {
                 Some((_, range)) if owner.eq_ignore_ascii_case(last) => range.end = index + 1,
                 _ => list.push((OrderKey::new(&owner[..owner.len() - 1]).as_bytes().to_vec(), index..index + 1)),
@@ -110,11 +110,11 @@ impl Names {
     }
 
     fn sorted(&self, name: usize) -> Vec<Key<'_>> {
-        let key = |record: &Record| -> (bool, u16, &[u8], u32, &[u8]) {
-            let (owner, rdata) = (self.records.owner(record), self.records.rdata(record));
+        let key = |record: Record| -> (bool, u16, &[u8], u32, &[u8]) {
+            let (owner, rdata) = (self.records.owner(&record), self.records.rdata(&record));
             (record.rtype != SOA, record.rtype, rdata, record.ttl_secs, owner)
         };
-        let mut keys: Vec<Key> = self.list[name].1.clone().map(|index| key(self.records.at(index))).collect();
+        let mut keys: Vec<Key> = self.records.all(&self.records.items()[self.list[name].1.clone()]).map(key).collect();
         keys.sort_unstable();
         keys
     }

@@ -15,6 +15,7 @@ pub mod diff;
 pub mod dump;
 pub mod finding;
 pub mod image;
+mod known;
 mod layout;
 pub mod library;
 pub mod memory;

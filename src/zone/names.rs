@@ -9,7 +9,7 @@ use crate::wire::name::{self, NAME_LEN_MAX, Name};
 use crate::zone::cores::{in_parts, parts};
 use crate::zone::layout;
 use crate::zone::memory;
-use crate::zone::records::{Place, Record, Records};
+use crate::zone::records::{All, Item, Place, Record, Records};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -22,7 +22,7 @@ mod gather;
 
 pub(in crate::zone) use chain::{Chain, is_signed};
 pub(in crate::zone) use entry::NameEntry;
-use entry::mark;
+use entry::{Run, mark};
 use gather::{Scattered, owners, sort};
 
 /// Empty non-terminals that a zone may have for each owner, and beside that. Deep zones have many: a host of ip6.arpa up to
@@ -73,8 +73,8 @@ impl<'a> Names<'a> {
     ) -> Result<Names<'a>, TooManyEmpty> {
         // The root's zero belongs to the apex.
         let apex_len = apex.as_wire().len();
-        let bits = (records.len() / BIN).max(1).ilog2().min(BIN_BITS_MAX);
-        let read = in_parts(cores, records.len(), |part| owners(records, chain, part, apex_len, seed, bits));
+        let bits = (records.items().len() / BIN).max(1).ilog2().min(BIN_BITS_MAX);
+        let read = in_parts(cores, records.items().len(), |part| owners(records, chain, part, apex_len, seed, bits));
         let count = |bins: &Range<usize>| read.iter().flat_map(|all| &all[bins.clone()]).map(Vec::len).sum();
         let bins = parts(cores, 1 << bits).into_iter().map(|bins| (bins.clone(), count(&bins))).collect();
         let (list, scattered) = memory::fill(bins, |bins, list| sort(records, &read, bins, list));
@@ -145,16 +145,18 @@ impl<'a> Names<'a> {
 
     /// The records of a name, in no stated order.
     #[inline]
-    pub(in crate::zone) fn records_of<'n>(
-        &'n self,
-        name: &'n NameEntry,
-    ) -> impl Iterator<Item = &'a Record> + use<'a, 'n> {
-        let records = self.records.as_slice();
-        let (own, scattered) = match name.is(mark::SCATTERED) {
-            true => (0..0, self.scattered.of(name)),
-            false => (name.run().range(), &[][..]),
-        };
-        records[own].iter().chain(scattered.iter().flat_map(move |run| &records[run.range()]))
+    pub(in crate::zone) fn records_of<'n>(&'n self, name: &'n NameEntry) -> RecordsOf<'a, 'n> {
+        let scattered = if name.is(mark::SCATTERED) { self.scattered.of(name) } else { &[] };
+        RecordsOf { records: self.records, run: self.records.all(self.items_of(name)), runs: scattered.iter() }
+    }
+
+    /// What is kept of the records of a name, unless they do not all follow one another.
+    #[inline]
+    pub(in crate::zone) fn items_of(&self, name: &NameEntry) -> &'a [Item] {
+        match name.is(mark::SCATTERED) {
+            true => &[],
+            false => &self.records.items()[name.run().range()],
+        }
     }
 
     /// Starts loading what [`Names::records_of`] and their RDATA will read of the name with this number, if there is one and it is not scattered: so many names
@@ -162,7 +164,7 @@ impl<'a> Names<'a> {
     #[inline]
     pub(in crate::zone) fn prefetch(&self, number: usize) {
         if let Some(name) = self.list.get(number) {
-            memory::prefetch_item(self.records.as_slice(), name.first as usize);
+            memory::prefetch_item(self.records.items(), name.first as usize);
             // Mostly its records' data follow it, in the order of the text.
             let relative = self.relative(name);
             memory::prefetch_from(relative, PREFETCHED_MAX.min(relative.len() + RDATA * name.count as usize));
@@ -397,6 +399,28 @@ impl<'a> Names<'a> {
             },
         }
         true
+    }
+}
+
+/// See [`Names::records_of`].
+pub(in crate::zone) struct RecordsOf<'a, 'n> {
+    records: &'a Records,
+    run: All<'a>,
+    /// Those that follow.
+    runs: std::slice::Iter<'n, Run>,
+}
+
+impl Iterator for RecordsOf<'_, '_> {
+    type Item = Record;
+
+    #[inline]
+    fn next(&mut self) -> Option<Record> {
+        loop {
+            if let Some(record) = self.run.next() {
+                return Some(record);
+            }
+            self.run = self.records.all(&self.records.items()[self.runs.next()?.range()]);
+        }
     }
 }
 

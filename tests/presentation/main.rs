@@ -13,6 +13,7 @@ use catchment::wire::name::Name;
 use catchment::zone::diagnostic::Diagnostic;
 use catchment::zone::dump;
 use catchment::zone::parse::{Options, Parsed, parse_text};
+use catchment::zone::records::Record;
 
 fn apex() -> Name {
     Name::from_text("example.").unwrap()
@@ -38,14 +39,13 @@ fn written(parsed: &Parsed) -> Result<String, String> {
     if !parsed.diagnostics.is_empty() {
         return Err(findings(&parsed.diagnostics).join("; "));
     }
-    assert_eq!(parsed.records.len(), 1);
-    let record = parsed.records.at(0);
+    let record = only(parsed);
     let mut line = String::new();
     dump::write_record(
-        parsed.records.owner(record),
+        parsed.records.owner(&record),
         record.rtype,
         record.ttl_secs,
-        parsed.records.rdata(record),
+        parsed.records.rdata(&record),
         &mut line,
     );
     Ok(line.trim_end().splitn(4, '\t').last().unwrap_or_default().replacen('\t', " ", 1))
@@ -54,6 +54,11 @@ fn written(parsed: &Parsed) -> Result<String, String> {
 /// The octets of the only record's data.
 fn octets(parsed: &Parsed) -> &[u8] {
     assert_eq!(findings(&parsed.diagnostics), [""; 0]);
+    parsed.records.rdata(&only(parsed))
+}
+
+/// The only record.
+fn only(parsed: &Parsed) -> Record {
     assert_eq!(parsed.records.len(), 1);
-    parsed.records.rdata(parsed.records.at(0))
+    parsed.records.iter().next().unwrap()
 }

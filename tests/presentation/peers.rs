@@ -4,7 +4,7 @@ use super::examples::EXAMPLES;
 use super::support::peers::Peers;
 use super::support::process::TempDir;
 use super::support::skip;
-use super::{octets, parse, parse_data, written};
+use super::{octets, only, parse, parse_data, written};
 use catchment::wire::code::rtype;
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -78,7 +78,7 @@ fn is_listed(list: &[(&str, &str)], text: &str) -> bool {
 fn generic(text: &str) -> String {
     let parsed = parse_data(text);
     let hex: String = octets(&parsed).iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("TYPE{} \\# {} {hex}", parsed.records.at(0).rtype, hex.len() / 2)
+    format!("TYPE{} \\# {} {hex}", only(&parsed).rtype, hex.len() / 2)
 }
 
 fn zone(lines: impl Iterator<Item = (usize, String)>) -> String {

@@ -1,7 +1,7 @@
 //! Text, octets, image and text again.
 
 use super::examples::{EXAMPLES, WITHOUT_TEXT};
-use super::{apex, findings, octets, parse, parse_data, written};
+use super::{apex, findings, octets, only, parse, parse_data, written};
 use catchment::wire::code::rtype;
 use catchment::zone::compile::compile;
 use catchment::zone::dump;
@@ -35,7 +35,7 @@ fn each_example_is_written_as_it_says_and_read_again() {
 fn each_example_in_the_generic_form_is_the_same_record() {
     for example in EXAMPLES {
         let parsed = parse_data(example.0);
-        let (rdata, rtype) = (octets(&parsed), parsed.records.at(0).rtype);
+        let (rdata, rtype) = (octets(&parsed), only(&parsed).rtype);
         let hex: String = rdata.iter().map(|octet| format!("{octet:02x}")).collect();
         for head in [rtype::text(rtype).into_owned(), format!("TYPE{rtype}")] {
             let generic = format!("{head} \\# {} {hex}", rdata.len());

@@ -25,11 +25,11 @@ pub(crate) fn sign(apex: &Name, records: &Records, how: &str) -> Records {
     let apex_len = apex.as_wire().len();
     let mut owners = BTreeMap::<Vec<u8>, Owner>::new();
     for record in records.iter() {
-        let wire = records.owner(record);
+        let wire = records.owner(&record);
         let relative = wire[..wire.len() - apex_len].to_vec();
         let (_, types) = owners.entry(key(&relative)).or_insert_with(|| (relative, BTreeMap::new()));
         let (_, all) = types.entry(record.rtype).or_insert_with(|| (record.ttl_secs, Vec::new()));
-        all.push(records.rdata(record).to_vec());
+        all.push(records.rdata(&record).to_vec());
     }
     let is_cut = |(relative, types): &Owner| !relative.is_empty() && types.contains_key(&rtype::NS);
     let ends: Vec<Vec<u8>> = owners

@@ -21,7 +21,7 @@ pub(super) fn owner(content: &Content, entry: &NameEntry, findings: &mut Finding
     // Not for what lies between: it has no record to show.
     if let Some(record) = content.first(entry, |_| true) {
         let message = format!("{} has the zone's name in it twice", content.owner_text(entry));
-        findings.point(false, Some(record), Part::Owner, message, REMEDY);
+        findings.point(false, Some(&record), Part::Owner, message, REMEDY);
     }
 }
 

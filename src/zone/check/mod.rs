@@ -50,18 +50,18 @@ impl<'a> Content<'a> {
     }
 
     /// The record of a name with this data, as written.
-    fn record(&self, entry: &NameEntry, rtype: u16, rdata: &[u8]) -> Option<&'a Record> {
+    fn record(&self, entry: &NameEntry, rtype: u16, rdata: &[u8]) -> Option<Record> {
         self.names.records_of(entry).find(|record| record.rtype == rtype && self.records.rdata(record) == rdata)
     }
 
     /// The first record in the text, of those of a name, that is so.
-    fn first(&self, entry: &NameEntry, is_so: impl Fn(&Record) -> bool) -> Option<&'a Record> {
+    fn first(&self, entry: &NameEntry, is_so: impl Fn(&Record) -> bool) -> Option<Record> {
         let records = self.names.records_of(entry).filter(|record| is_so(record));
         records.min_by_key(|record| (record.file, record.line))
     }
 
     /// The records of a name of one type, in the order of the text.
-    fn of_type(&self, entry: &NameEntry, rtype: u16) -> Vec<&'a Record> {
+    fn of_type(&self, entry: &NameEntry, rtype: u16) -> Vec<Record> {
         let mut records: Vec<_> = self.names.records_of(entry).filter(|record| record.rtype == rtype).collect();
         records.sort_by_key(|record| (record.file, record.line));
         records
@@ -82,12 +82,17 @@ pub(in crate::zone) fn name(content: &Content, entry: &NameEntry, findings: &mut
         has_services |= svcb::is_service(record.rtype);
         // What is looked up is told with what was found.
         if !targets::is_pointer(record.rtype) {
-            dots::data(content, entry, record, findings);
+            dots::data(content, entry, &record, findings);
         }
     }
     if has_services {
         svcb::check(content, entry, findings);
     }
+}
+
+/// Checks a delegation that has nothing but name servers outside the zone, and DS records.
+pub(in crate::zone) fn delegation(content: &Content, entry: &NameEntry, findings: &mut Findings) {
+    dots::owner(content, entry, findings);
 }
 
 /// Checks what a record of `entry` points to, by the number that the name was found under.

@@ -14,7 +14,7 @@ pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Finding
         let Some(record) = content.first(entry, |record| !matches!(record.rtype, NSEC3 | RRSIG)) else { return };
         let message = format!("{} is below the DNAME at {}", owner(), above(content, entry));
         let remedy = "remove the record, or the DNAME: it redirects all names below it (RFC 6672 section 2.4)";
-        findings.point(true, Some(record), Part::Owner, message, remedy);
+        findings.point(true, Some(&record), Part::Owner, message, remedy);
         return;
     }
     // At the cut itself the parent has its own say about the delegation.
@@ -36,7 +36,7 @@ pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Finding
                 "move it to the child zone, or remove the NS records",
             ),
         };
-        findings.point(false, Some(record), Part::Type(record.rtype), message, remedy);
+        findings.point(false, Some(&record), Part::Type(record.rtype), message, remedy);
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn glue(content: &Content, entry: &NameEntry, findings: &mut Findings
     let address = |rtype| content.first(entry, |record| record.rtype == rtype);
     let message = format!("{} is delegated, and no NS record needs this address as glue", content.owner_text(entry));
     let remedy = "it is never served: move it to the child zone, or remove it";
-    findings.point(false, address(A).or_else(|| address(AAAA)), Part::Owner, message, remedy);
+    findings.point(false, address(A).or_else(|| address(AAAA)).as_ref(), Part::Owner, message, remedy);
 }
 
 /// The cut or DNAME that hides a name: the highest.

@@ -17,7 +17,7 @@ pub(super) struct Order<'a> {
     pub(super) owners: Vec<Owner<'a>>,
     records: &'a Records,
     /// The records, by owner.
-    grouped: Vec<u32>,
+    grouped: Vec<Record>,
 }
 
 /// One name.
@@ -63,8 +63,9 @@ impl<'a> Order<'a> {
         // Records mostly follow others of their owner: each run of them has one key.
         let mut runs: Vec<(Vec<u8>, Range<usize>)> = Vec::new();
         let mut last: &[u8] = &[];
-        for (index, record) in records.iter().enumerate() {
-            let owner = records.owner(record);
+        let items = records.items();
+        for (index, item) in items.iter().enumerate() {
+            let owner = records.owner_of(item);
             match runs.last_mut() {
                 Some((_, run)) if std::ptr::eq(owner, last) => run.end = index + 1,
                 _ if !name::is_at_or_below(owner, apex.as_wire()) => return None,
@@ -82,8 +83,8 @@ impl<'a> Order<'a> {
         let mut previous: &[u8] = apex.as_wire();
         for same in runs.chunk_by(|a, b| a.0 == b.0) {
             let from = order.grouped.len();
-            order.grouped.extend(same.iter().flat_map(|(_, run)| run.clone()).map(|index| index as u32));
-            let name = records.owner(records.at(same[0].1.start));
+            order.grouped.extend(same.iter().flat_map(|(_, run)| records.all(&items[run.clone()])));
+            let name = records.owner_of(&items[same[0].1.start]);
             let grouped = from..order.grouped.len();
             hidden_by = hidden_by.filter(|above| name::is_at_or_below(name, above));
             let kind = order.kind(name, grouped.clone(), hidden_by.is_some());
@@ -128,8 +129,8 @@ impl<'a> Order<'a> {
         self.owners[first..].reverse();
     }
 
-    fn at<'s>(&'s self, grouped: &Range<usize>) -> impl Iterator<Item = &'a Record> + use<'a, 's> {
-        self.grouped[grouped.clone()].iter().map(|&index| self.records.at(index as usize))
+    fn at(&self, grouped: &Range<usize>) -> std::slice::Iter<'_, Record> {
+        self.grouped[grouped.clone()].iter()
     }
 
     fn has(&self, grouped: &Range<usize>, rtype: u16) -> bool {
@@ -142,7 +143,7 @@ impl<'a> Order<'a> {
     }
 
     /// The records of a name, in the order of the text.
-    pub(super) fn records_of(&self, owner: &Owner) -> impl Iterator<Item = &'a Record> {
+    pub(super) fn records_of(&self, owner: &Owner) -> std::slice::Iter<'_, Record> {
         self.at(&owner.grouped)
     }
 
@@ -152,11 +153,11 @@ impl<'a> Order<'a> {
     }
 
     /// The RRsets of a name, by type.
-    pub(super) fn rrsets(&self, owner: &Owner) -> Vec<Rrset<'a>> {
-        let mut records: Vec<&'a Record> = self.at(&owner.grouped).collect();
+    pub(super) fn rrsets<'s>(&'s self, owner: &Owner) -> Vec<Rrset<'s>> {
+        let mut records: Vec<&Record> = self.at(&owner.grouped).collect();
         // Stable: within a type they stay in the order of the text.
         records.sort_by_key(|record| record.rtype);
-        let rrset = |records: &[&'a Record]| {
+        let rrset = |records: &[&'s Record]| {
             let rtype = records[0].rtype;
             let mut data: Vec<_> = records.iter().map(|record| rdata::canonical(rtype, self.data(record))).collect();
             data.sort();
@@ -168,7 +169,7 @@ impl<'a> Order<'a> {
     }
 
     /// The RRset of one type.
-    pub(super) fn rrset(&self, owner: &Owner, rtype: u16) -> Option<Rrset<'a>> {
+    pub(super) fn rrset(&self, owner: &Owner, rtype: u16) -> Option<Rrset<'_>> {
         self.has(&owner.grouped, rtype).then(|| self.rrsets(owner).into_iter().find(|set| set.rtype == rtype))?
     }
 }

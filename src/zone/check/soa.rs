@@ -15,12 +15,12 @@ const EXPIRE_MIN: u32 = 7 * 86_400;
 pub(super) fn check(content: &Content, apex: &NameEntry, findings: &mut Findings) {
     // That there is one, and one alone, is the compiler's to say.
     let [record] = content.of_type(apex, rtype::SOA)[..] else { return };
-    let data = content.records.rdata(record);
+    let data = content.records.rdata(&record);
     let Some((_, numbers)) = data.split_last_chunk::<20>() else { return };
     let number = |nth: usize| u32::from_be_bytes(std::array::from_fn(|octet| numbers[4 * nth + octet]));
     let [refresh, retry, expire, minimum] = [1, 2, 3, 4].map(number);
     let mut warn = |from_end: usize, message: String, remedy: &str| {
-        findings.point(false, Some(record), Part::FromEnd(from_end), message, remedy);
+        findings.point(false, Some(&record), Part::FromEnd(from_end), message, remedy);
     };
     let (retry_at, expire_at, minimum_at) = (2, 1, 0);
     if retry >= refresh {
@@ -53,6 +53,6 @@ pub(super) fn check(content: &Content, apex: &NameEntry, findings: &mut Findings
         let mailbox = &data[mailbox];
         let message = format!("the SOA's mailbox {} has an @ in it", Text(mailbox));
         let remedy = "write a dot instead: the mailbox of hostmaster.example.com. is hostmaster@example.com";
-        findings.point(false, Some(record), Part::Name(mailbox.into()), message, remedy);
+        findings.point(false, Some(&record), Part::Name(mailbox.into()), message, remedy);
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn check(content: &Content, entry: &NameEntry, findings: &mut Finding
     for rtype in [SVCB, HTTPS] {
         let records = content.of_type(entry, rtype);
         // Priority 0: AliasMode (section 2.4.2).
-        let is_alias = |record: &&&Record| content.records.rdata(record).starts_with(&[0, 0]);
+        let is_alias = |record: &&Record| content.records.rdata(record).starts_with(&[0, 0]);
         let aliases: Vec<_> = records.iter().filter(is_alias).collect();
         let Some(alias) = aliases.first() else { continue };
         let (owner, kind) = (content.owner_text(entry), rtype::text(rtype));

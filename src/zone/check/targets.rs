@@ -40,13 +40,19 @@ pub(super) fn check(content: &Content, pointer: &Pointer, found: Option<usize>, 
         let owner = content.owner_text(pointer.entry);
         let message = format!("{owner} is delegated to {}, which lies in it and has no address here", pointer.text());
         let remedy = "add its A and AAAA records as glue: nobody could find it (RFC 9471 section 3.1)";
-        return findings.missing(false, pointer.record(content), Part::Name(pointer.target.into()), message, remedy);
+        return findings.missing(
+            false,
+            pointer.record(content).as_ref(),
+            Part::Name(pointer.target.into()),
+            message,
+            remedy,
+        );
     }
     let Some(wrong) = wrong(content, pointer.target, found) else { return };
     if let (Wrong::Missing, Some(why), Some(record)) =
         (&wrong, dots::why(content, pointer.rtype, pointer.target, Some(false)), pointer.record(content))
     {
-        return dots::tell(content, pointer.entry, record, pointer.target, why, findings);
+        return dots::tell(content, pointer.entry, &record, pointer.target, why, findings);
     }
     // SVCB and HTTPS may well point to an alias, or to what has SVCB records of its own (RFC 9460 section 2.4).
     let is_service = matches!(pointer.rtype, SVCB | HTTPS);
@@ -58,7 +64,7 @@ pub(super) fn check(content: &Content, pointer: &Pointer, found: Option<usize>, 
     };
     let (owner, kind) = (content.owner_text(pointer.entry), rtype::text(pointer.rtype));
     let message = format!("{owner} {kind}: {} {what}", pointer.text());
-    findings.point(false, pointer.record(content), Part::Name(pointer.target.into()), message, remedy);
+    findings.point(false, pointer.record(content).as_ref(), Part::Name(pointer.target.into()), message, remedy);
 }
 
 /// What is wrong with a target.
@@ -107,7 +113,7 @@ impl Pointer<'_> {
         is_delegation && name::is_at_or_below(self.target, &content.owner(self.entry))
     }
 
-    fn record<'c>(&self, content: &Content<'c>) -> Option<&'c Record> {
+    fn record(&self, content: &Content) -> Option<Record> {
         content.record(self.entry, self.rtype, self.rdata)
     }
 

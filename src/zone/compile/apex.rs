@@ -20,30 +20,31 @@ pub(super) struct Soa {
 pub(super) struct Survey<'r> {
     /// Of the apex as an owner, the least bytes.
     spelling: Option<&'r [u8]>,
-    soas: Vec<&'r Record>,
+    soas: Vec<Record>,
     has_ns: bool,
     /// Records outside the zone, and SOA records that are not at its name.
-    strays: Vec<&'r Record>,
+    strays: Vec<Record>,
 }
 
 impl<'r> Survey<'r> {
     pub(super) fn new(apex: &Name, records: &'r Records, cores: usize) -> Survey<'r> {
-        let parts = in_parts(cores, records.len(), |part| Survey::of_part(apex, records, part));
+        let parts = in_parts(cores, records.items().len(), |part| Survey::of_part(apex, records, part));
         parts.into_iter().reduce(Survey::and).unwrap_or_default()
     }
 
     fn of_part(apex: &Name, records: &'r Records, part: Range<usize>) -> Survey<'r> {
         let mut survey = Survey::default();
-        for run in runs(&records.as_slice()[part]) {
-            let owner = records.owner(&run[0]);
+        for run in runs(&records.items()[part]) {
+            let owner = records.owner_of(&run[0]);
+            let soas = || run.iter().filter(|item| item.rtype == rtype::SOA).map(|item| records.first(item));
             if !name::is_at_or_below(owner, apex.as_wire()) {
-                survey.strays.extend(run);
+                survey.strays.extend(records.all(run));
             } else if owner.len() > apex.as_wire().len() {
-                survey.strays.extend(run.iter().filter(|record| record.rtype == rtype::SOA));
+                survey.strays.extend(soas());
             } else {
                 survey.spelling = least(survey.spelling, Some(owner));
-                survey.soas.extend(run.iter().filter(|record| record.rtype == rtype::SOA));
-                survey.has_ns |= run.iter().any(|record| record.rtype == rtype::NS);
+                survey.soas.extend(soas());
+                survey.has_ns |= run.iter().any(|item| item.rtype == rtype::NS);
             }
         }
         survey
@@ -65,7 +66,7 @@ impl<'r> Survey<'r> {
 
     /// Owners inside the zone, one SOA at the apex and none elsewhere, NS at the apex.
     pub(super) fn check(self, apex: &Name, records: &Records, findings: &mut Findings) -> Option<Soa> {
-        for record in self.strays {
+        for record in &self.strays {
             let owner = records.owner(record);
             if name::is_at_or_below(owner, apex.as_wire()) {
                 let message = format!("SOA record at {}, which is not the zone's name {apex}", Text(owner));
@@ -87,16 +88,28 @@ impl<'r> Survey<'r> {
         // Shown at the zone's first line, or its SOA: that is where they belong.
         if soas.is_empty() {
             let message = format!("{apex} has no SOA record");
-            findings.missing(true, records.iter().next(), Part::Whole, message, "add one as the zone's first record");
+            findings.missing(
+                true,
+                records.iter().next().as_ref(),
+                Part::Whole,
+                message,
+                "add one as the zone's first record",
+            );
         }
         if !self.has_ns {
             let at = soas.first().copied().or(records.iter().next());
-            findings.missing(true, at, Part::Whole, format!("{apex} has no NS record"), "add the zone's name servers");
+            findings.missing(
+                true,
+                at.as_ref(),
+                Part::Whole,
+                format!("{apex} has no NS record"),
+                "add the zone's name servers",
+            );
         }
         if findings.fatal() {
             return None;
         }
-        let (_, numbers) = records.rdata(soas[0]).split_last_chunk::<20>()?;
+        let (_, numbers) = records.rdata(&soas[0]).split_last_chunk::<20>()?;
         let number = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
         let signatures_end = first_end(records);
         Some(Soa { serial: number(0), negative_ttl_secs: ttl_secs.min(number(16)), signatures_end })
@@ -111,6 +124,6 @@ fn least<'r>(a: Option<&'r [u8]>, b: Option<&'r [u8]>) -> Option<&'r [u8]> {
 /// what is near.
 fn first_end(records: &Records) -> u32 {
     let signatures = records.of_type(rtype::RRSIG);
-    let ends = signatures.filter_map(|record| records.rdata(record).get(8..12)?.first_chunk().copied());
+    let ends = signatures.filter_map(|record| records.rdata(&record).get(8..12)?.first_chunk().copied());
     ends.map(|end| u32::from_be_bytes(end).max(1)).min().unwrap_or(0)
 }

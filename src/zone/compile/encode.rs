@@ -1,7 +1,6 @@
 //! Encodes the RRsets of one name as the image holds them, and checks what one name can be wrong about.
 
 use super::part::Extra;
-use super::referrals::are_encoded_as;
 use crate::wire::code::rtype;
 use crate::wire::name::{self, Name, Text};
 use crate::wire::rdata;
@@ -18,7 +17,7 @@ const TYPES_MAX: usize = 255;
 
 /// A record with what it is sorted by.
 pub(super) struct Sorted<'a> {
-    pub(super) record: &'a Record,
+    pub(super) record: Record,
     pub(super) rdata: &'a [u8],
     /// For comparison; the RDATA itself where no names are in it.
     canonical: Cow<'a, [u8]>,
@@ -28,7 +27,7 @@ pub(super) struct Sorted<'a> {
 pub(super) struct Encoder<'a, 'f> {
     pub(super) apex: &'a Name,
     pub(super) records: &'a Records,
-    names: &'a Names<'a>,
+    pub(super) names: &'a Names<'a>,
     findings: &'f mut Findings,
     /// The RRset that was encoded last, but for its extras.
     pub(super) encoded: Vec<u8>,
@@ -55,19 +54,9 @@ impl<'a, 'f> Encoder<'a, 'f> {
     }
 
     /// Checks a name, and encodes its RRsets by type. `each` is called behind each, with its type and the number of its records,
-    /// signatures among them, and whether the RRset is `known`, the octets of one of a delegation: then it was not encoded again.
-    pub(super) fn encode_name(
-        &mut self,
-        entry: &NameEntry,
-        known: Option<&[u8]>,
-        mut each: impl FnMut(&mut Self, u16, usize, bool),
-    ) {
+    /// signatures among them.
+    pub(super) fn encode_name(&mut self, entry: &NameEntry, mut each: impl FnMut(&mut Self, u16, usize)) {
         self.set_owner(entry);
-        if known.is_some_and(|known| self.is_known(entry, known)) {
-            check::name(&self.content(), entry, self.findings);
-            let count = self.names.records_of(entry).count();
-            return each(self, rtype::NS, count, true);
-        }
         let [mut list, mut signatures] = std::mem::take(&mut self.lists);
         self.sort(self.names.records_of(entry), &mut list);
         self.check_types(entry, &list);
@@ -75,23 +64,26 @@ impl<'a, 'f> Encoder<'a, 'f> {
         take_signatures(entry, &mut list, &mut signatures);
         for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
             let rtype = group[0].record.rtype;
-            let records = group.iter().map(|sorted| (sorted.record, sorted.rdata));
-            if rtype == rtype::NS && known.is_some_and(|known| are_encoded_as(records, known)) {
-                each(self, rtype, group.len(), true);
-                continue;
-            }
             let count = self.encode(entry, group, covering(&signatures, rtype));
-            each(self, rtype, count, false);
+            each(self, rtype, count);
         }
         self.lists = [list, signatures];
     }
 
-    /// Whether a delegation has nothing but the records of this RRset, and in the text already in its order: most that share their servers
-    /// with others do, and nothing is sorted for them.
-    fn is_known(&self, entry: &NameEntry, known: &[u8]) -> bool {
-        let records = || self.names.records_of(entry);
-        records().all(|record| record.rtype == rtype::NS)
-            && are_encoded_as(records().map(|record| (record, self.records.rdata(record))), known)
+    /// The same of a delegation whose name servers are known, and lie outside the zone: what is left are its DS records.
+    pub(super) fn encode_behind_servers(&mut self, entry: &NameEntry, each: impl FnOnce(&mut Self, u16, usize)) {
+        check::delegation(&self.content(), entry, self.findings);
+        let items = self.names.items_of(entry);
+        if items.len() == 1 {
+            return;
+        }
+        self.set_owner(entry);
+        let [mut list, signatures] = std::mem::take(&mut self.lists);
+        let digests = items.iter().filter(|item| item.rtype == rtype::DS).map(|item| self.records.first(item));
+        self.sort(digests, &mut list);
+        let count = self.encode(entry, &list, &[]);
+        each(self, rtype::DS, count);
+        self.lists = [list, signatures];
     }
 
     fn content(&self) -> Content<'a> {
@@ -105,16 +97,16 @@ impl<'a, 'f> Encoder<'a, 'f> {
     }
 
     /// Records of one name by type, then by canonical RDATA (RFC 4034 section 6.3), then by spelling.
-    pub(super) fn sort(&self, of_name: impl Iterator<Item = &'a Record>, list: &mut Vec<Sorted<'a>>) {
+    pub(super) fn sort(&self, of_name: impl Iterator<Item = Record>, list: &mut Vec<Sorted<'a>>) {
         list.clear();
         list.extend(of_name.map(|record| {
-            let rdata = self.records.rdata(record);
+            let rdata = self.records.rdata(&record);
             Sorted { record, rdata, canonical: rdata::canonical(record.rtype, rdata) }
         }));
         let place = |record: &Record| (record.file, record.line);
         list.sort_unstable_by(|a, b| {
             let by_content = a.record.rtype.cmp(&b.record.rtype).then_with(|| a.canonical.cmp(&b.canonical));
-            by_content.then_with(|| a.rdata.cmp(b.rdata)).then_with(|| place(a.record).cmp(&place(b.record)))
+            by_content.then_with(|| a.rdata.cmp(b.rdata)).then_with(|| place(&a.record).cmp(&place(&b.record)))
         });
     }
 
@@ -132,17 +124,17 @@ impl<'a, 'f> Encoder<'a, 'f> {
         let is_beside_cname = |t| matches!(t, rtype::CNAME | rtype::RRSIG | rtype::NSEC | rtype::KEY | rtype::SIG);
         if groups().count() > TYPES_MAX {
             let message = format!("{} has more than {TYPES_MAX} types", self.owner_text(entry));
-            self.findings.error(list[0].record, message, "spread them over several names");
+            self.findings.error(&list[0].record, message, "spread them over several names");
         }
         for group in groups() {
-            let first = group[0].record;
+            let first = &group[0].record;
             if !is_alone(first.rtype) {
                 continue;
             }
             let kind = rtype::text(first.rtype);
             if let Some(second) = group.iter().find(|other| other.canonical != group[0].canonical) {
                 let message = format!("{} has more than one {kind} record", self.owner_text(entry));
-                self.findings.error(second.record, message, "keep one");
+                self.findings.error(&second.record, message, "keep one");
             }
             if first.rtype == rtype::CNAME
                 && let Some(other) = list.iter().find(|other| !is_beside_cname(other.record.rtype))
@@ -168,7 +160,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
                 rtype::text(rtype),
                 self.owner_text(entry)
             );
-            self.findings.error(group[0].record, message, "spread them over several names");
+            self.findings.error(&group[0].record, message, "spread them over several names");
             unique.truncate(1);
             unique_signatures.clear();
         }
@@ -224,11 +216,11 @@ impl<'a, 'f> Encoder<'a, 'f> {
                     self.owner_text(entry),
                     rtype::text(rtype)
                 );
-                self.findings.warning(sorted.record, message, "give all records of the RRset one TTL (RFC 2181 5.2)");
+                self.findings.warning(&sorted.record, message, "give all records of the RRset one TTL (RFC 2181 5.2)");
             }
             if previous.is_some_and(|previous| previous.canonical == sorted.canonical) {
                 let message = format!("duplicate {} record at {}", rtype::text(rtype), self.owner_text(entry));
-                self.findings.warning(sorted.record, message, "remove one of them");
+                self.findings.warning(&sorted.record, message, "remove one of them");
                 continue;
             }
             previous = Some(sorted);
@@ -254,7 +246,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
     /// Adds the hashes of those names of the zone that are looked for when this one is encoded: what its records point to.
     pub(super) fn hash_targets(&self, entry: &NameEntry, hashes: &mut Vec<u64>) {
         for record in self.names.records_of(entry).filter(|record| has_extras(record.rtype)) {
-            let rdata = self.records.rdata(record);
+            let rdata = self.records.rdata(&record);
             let target = rdata::names(record.rtype, rdata).last().map(|place| &rdata[place]);
             hashes.extend(target.and_then(|target| self.names.hash_absolute(self.apex, target)));
         }
@@ -269,7 +261,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
         if rtype == NS && items.len() > extra::MAX {
             let message = format!("{} has more than {} name servers", self.owner_text(entry), extra::MAX);
             let first = self.names.records_of(entry).find(|record| record.rtype == NS);
-            self.findings.add(true, first, message, "keep fewer: no client tries so many");
+            self.findings.add(true, first.as_ref(), message, "keep fewer: no client tries so many");
         }
         for (index, rdata) in items.iter().take(extra::MAX).enumerate() {
             let Some(place) = rdata::names(rtype, rdata).last() else { continue };

@@ -1,23 +1,22 @@
 //! The nodes and RRsets of some of a zone's names, encoded as the image holds them: what one core makes.
 
 use super::encode::{Encoder, expanded};
-use super::known::Known;
-use super::referrals::Referrals;
+use super::referrals::{self, Referral, Referrals};
 use crate::wire::code::rtype;
 use crate::wire::name::Name;
 use crate::zone::finding::Findings;
+use crate::zone::image::expanded_len;
+use crate::zone::known::Known;
 use crate::zone::layout::{self, APEX_INLINE_MAX, INLINE_MAX, SIGNED_INLINE_MAX, node, rrset};
 use crate::zone::memory;
 use crate::zone::names::{NameEntry, Names, parent};
-use crate::zone::records::Records;
+use crate::zone::records::{Records, Shared};
 use std::ops::Range;
 
 /// RRsets shorter than this are not shared: a copy beside its node saves a cache miss, and costs little.
 const SHARE_MIN: usize = 32;
 /// So many names for each slot of the table that finds equal RRsets; it grows where they have more of their own.
 const NAMES_PER_SLOT: usize = 8;
-/// Octets of an NS RRset, mostly.
-const REFERRAL: usize = 64;
 /// So many names, or RRsets, are worked on step by step together: what the next step reads of one is loaded while others are looked at.
 pub(super) const BATCH: usize = 32;
 
@@ -145,30 +144,25 @@ impl Part {
         let mut findings = Findings::default();
         let mut encoder = Encoder::new(apex, records, names, &mut findings);
         let (mut targets, mut drafts) = (Vec::new(), Drafts::default());
-        let mut referrals = Referrals::with_room(numbers.len());
-        let (mut keys, mut guesses) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let mut referrals = Referrals::new(records);
+        let mut servers = Vec::with_capacity(BATCH);
         let end = numbers.end;
         (numbers.start..end.min(numbers.start + BATCH)).for_each(|number| names.prefetch(number));
         for start in numbers.step_by(BATCH) {
             let batch = start..end.min(start + BATCH);
             targets.clear();
-            keys.clear();
+            servers.clear();
             for entry in batch.clone().map(|number| names.at(number)) {
-                let key = Referrals::key(apex, records, names, entry);
-                match key {
-                    Some(key) => referrals.prefetch(key),
+                let own = Referrals::servers(names, entry);
+                match own.and_then(|own| referrals.known(own)) {
+                    Some(known) => memory::prefetch_item(&part.sets, known.set as usize),
                     None if entry.is_hidden() => {}
                     None => encoder.hash_targets(entry, &mut targets),
                 }
-                keys.push(key);
+                servers.push(own);
             }
             names.prefetch_found(targets.iter().copied());
-            guesses.clear();
-            guesses.extend(keys.iter().map(|key| key.and_then(|key| referrals.guess(key))));
-            let guessed = guesses.iter().flatten().map(|&set| set as usize);
-            guessed.clone().for_each(|set| memory::prefetch_item(&part.sets, set));
-            guessed.for_each(|set| memory::prefetch_from(part.octets(set), REFERRAL));
-            for ((number, &key), &guess) in batch.clone().zip(&keys).zip(&guesses) {
+            for (number, &servers) in batch.clone().zip(&servers) {
                 names.prefetch(number + BATCH);
                 let entry = names.at(number);
                 let entries_at = part.entries.len() + drafts.list.len();
@@ -176,22 +170,30 @@ impl Part {
                 if entry.is_wildcard() && !entry.is_hidden() {
                     part.wildcards.extend(names.find(parent(names.relative(entry))).map(|parent| (parent, number)));
                 }
-                let known = guess.map(|set| part.sets[set as usize].octets(&part.octets));
-                encoder.encode_name(entry, known, |encoder, rtype, count, is_known| {
+                let known = servers.and_then(|servers| referrals.known(servers));
+                if let Some(Referral { set, count, len }) = known {
+                    drafts.list.push(Draft { rtype: rtype::NS, made: Made::Kept(set) });
+                    let owner_len = entry.relative_len() as usize + apex.as_wire().len();
+                    part.record_count += u64::from(count);
+                    part.expanded_len += expanded_len(owner_len, count.into(), len.into());
+                }
+                let add = |encoder: &mut Encoder, rtype, count| {
                     part.record_count += count as u64;
-                    if let (true, Some(set), Some(octets)) = (is_known, guess, known) {
-                        part.expanded_len += expanded(encoder.owner.len(), octets);
-                        return drafts.list.push(Draft { rtype, made: Made::Kept(set) });
-                    }
                     part.expanded_len += expanded(encoder.owner.len(), &encoder.encoded);
-                    let key = key.filter(|_| rtype == rtype::NS);
-                    let may_be_inline = drafts.add(names, entry, rtype, key, &mut encoder.encoded, &encoder.extras);
+                    let is_for_all =
+                        |&servers: &Shared| rtype == rtype::NS && referrals::is_for_all(encoder, entry, servers, count);
+                    let servers = servers.filter(is_for_all);
+                    let may_be_inline = drafts.add(names, entry, rtype, servers, &mut encoder.encoded, &encoder.extras);
                     let required = encoder.extras.iter().filter(|extra| extra.is_required && may_be_inline);
                     let hidden = required.filter(|extra| names.at(extra.target as usize).is_hidden());
                     part.glue.extend(hidden.map(|extra| (number as u32, extra.target)));
-                });
+                };
+                match known {
+                    Some(_) => encoder.encode_behind_servers(entry, add),
+                    None => encoder.encode_name(entry, add),
+                }
             }
-            part.keep(names, batch, &mut drafts, &mut known, &mut referrals);
+            part.keep(records, names, batch, &mut drafts, &mut known, &mut referrals);
         }
         (part, known, findings)
     }
@@ -216,6 +218,7 @@ impl Part {
     /// is known.
     fn keep(
         &mut self,
+        records: &Records,
         names: &Names,
         numbers: Range<usize>,
         drafts: &mut Drafts,
@@ -244,7 +247,7 @@ impl Part {
                     }
                     Made::New(new) => {
                         let set = self.keep_set(drafts, new, known);
-                        new.key.into_iter().for_each(|key| referrals.learn(key, set));
+                        new.servers.into_iter().for_each(|servers| referrals.learn(records, servers, set));
                         set
                     }
                 };
@@ -337,8 +340,8 @@ enum Made {
 /// An RRset that was encoded.
 struct New {
     hash: u64,
-    /// Of a delegation's NS records; see [`Referrals`].
-    key: Option<u64>,
+    /// What name servers it is, if others may have the same; see [`Referrals`].
+    servers: Option<Shared>,
     may_be_shared: bool,
     may_be_inline: bool,
     octets: Range<usize>,
@@ -352,7 +355,7 @@ impl Drafts {
         names: &Names,
         entry: &NameEntry,
         rtype: u16,
-        key: Option<u64>,
+        servers: Option<Shared>,
         encoded: &mut Vec<u8>,
         extras: &[Extra],
     ) -> bool {
@@ -377,7 +380,7 @@ impl Drafts {
         let may_be_shared = len >= SHARE_MIN && !is_own;
         let made = Made::New(New {
             hash,
-            key: key.filter(|_| may_be_shared),
+            servers: servers.filter(|_| may_be_shared),
             may_be_shared,
             may_be_inline,
             octets: octets_at..self.octets.len(),

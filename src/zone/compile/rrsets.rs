@@ -1,12 +1,12 @@
 //! All nodes and RRsets of a zone, encoded as the image holds them; RRsets that are equal are kept once.
 
 use super::encode::{Encoder, expanded, take_signatures};
-use super::known::Known;
 use super::part::{BATCH, Entry, Extra, Node, Part, Place, Set};
 use crate::wire::name::Name;
 use crate::zone::check::{self, Content};
 use crate::zone::cores::in_parts;
 use crate::zone::finding::Findings;
+use crate::zone::known::Known;
 use crate::zone::layout::order;
 use crate::zone::memory;
 use crate::zone::names::{Chain, NameEntry, Names};
@@ -292,7 +292,7 @@ impl Links {
         for (hash, numbers) in owners.map(|owner| chain.owner(owner)) {
             encoder.sort(numbers.map(|number| records.at(number as usize)), &mut list);
             // Of several spellings the least, as for every owner.
-            let least = list.iter().map(|sorted| sorted.record).min_by_key(|record| records.owner(record));
+            let least = list.iter().map(|sorted| &sorted.record).min_by_key(|record| records.owner(record));
             let least = least.expect("each owner has a record");
             let label = &records.owner(least)[..order::LABEL];
             let entry = NameEntry::of_label(records, least);

@@ -53,7 +53,7 @@ pub(super) fn open(source: &Source, include_outside: bool, cores: usize, keep: K
     let Parsed { records, sources, mut diagnostics } = parsed;
     let apex = &source.apex;
     let is_apex = |owner: &[u8]| owner.eq_ignore_ascii_case(apex.as_wire());
-    let is_zone = source.certain || records.of_type(rtype::SOA).any(|soa| is_apex(records.owner(soa)));
+    let is_zone = source.certain || records.of_type(rtype::SOA).any(|soa| is_apex(records.owner(&soa)));
     let ((image, findings), records) = match keep {
         Keep::Image => (compile::compile_owned(apex, records), Records::default()),
         Keep::Records => (compile::compile(apex, &records), records),

@@ -7,7 +7,7 @@ use crate::zone::cores::in_parts;
 use crate::zone::finding::Findings;
 use crate::zone::layout::{ITERATIONS_MAX, order};
 use crate::zone::nsec3::{self, HASH_LEN, Hash, LABEL_LEN, Params};
-use crate::zone::records::{Record, Records};
+use crate::zone::records::{Item, Record, Records};
 
 /// The records of the chain. They lie in the order and not among the names: a question for such a name is answered as if it did not
 /// exist (RFC 5155 section 7.2.8).
@@ -31,10 +31,10 @@ type Link = (Hash, u32);
 const RANGES: usize = 1 << 16;
 
 /// Whether a record is NSEC3, or covers one.
-pub(super) fn is_of_nsec3(record: &Record, records: &Records) -> bool {
-    match record.rtype {
+pub(super) fn is_of_nsec3(item: &Item, records: &Records) -> bool {
+    match item.rtype {
         rtype::NSEC3 => true,
-        rtype::RRSIG => rdata::type_covered(records.rdata(record)) == Some(rtype::NSEC3),
+        rtype::RRSIG => rdata::type_covered(records.rdata(&records.first(item))) == Some(rtype::NSEC3),
         _ => false,
     }
 }
@@ -48,16 +48,16 @@ impl Chain {
         }
         let all = links(apex, records, cores);
         let lower = apex.to_lower();
-        let at_apex = |record: &&Record| records.owner(record).len() == apex.as_wire().len();
-        let mut offered: Vec<&Record> = records.of_type(rtype::NSEC3PARAM).filter(at_apex).collect();
+        let at_apex = |record: &Record| records.owner(record).len() == apex.as_wire().len();
+        let mut offered: Vec<Record> = records.of_type(rtype::NSEC3PARAM).filter(at_apex).collect();
         offered.sort_by_key(|record| records.rdata(record));
-        for record in offered {
+        for record in &offered {
             // Others are to be ignored (RFC 5155 section 4.1.2).
             let params = Params::read(records.rdata(record));
             let Some(params) = params.filter(|params| params.algorithm == nsec3::SHA1 && params.flags == 0) else {
                 continue;
             };
-            let is_member = |index: u32| is_of_chain(records.rdata(records.at(index as usize)), &params);
+            let is_member = |index: u32| is_of_chain(records.rdata(&records.at(index as usize)), &params);
             let is_owner = |links: &[Link]| {
                 let numbers = links.iter().map(|&(_, number)| number);
                 let mut nsec3 = numbers.filter(|&number| records.at(number as usize).rtype == rtype::NSEC3).peekable();
@@ -95,7 +95,7 @@ impl Chain {
                 owners.filter(|links| is_owner(links)).collect::<Vec<_>>().concat()
             })
             .concat();
-            let mut members = vec![false; records.len()];
+            let mut members = vec![false; records.items().len()];
             links.iter().for_each(|&(_, number)| members[number as usize] = true);
             let starts = links.chunk_by(is_same_owner).scan(0, |end, owner| {
                 let start = *end;
@@ -141,9 +141,9 @@ impl Chain {
 
 /// All records that may be of a chain.
 fn links(apex: &Name, records: &Records, cores: usize) -> Vec<Link> {
-    let found = in_parts(cores, records.len(), |part| {
-        let ours = part.filter(|&number| is_of_nsec3(records.at(number), records));
-        let link = |number: usize| Some((hash_of(records.owner(records.at(number)), apex)?, number as u32));
+    let found = in_parts(cores, records.items().len(), |part| {
+        let ours = part.filter(|&number| is_of_nsec3(&records.items()[number], records));
+        let link = |number: usize| Some((hash_of(records.owner_of(&records.items()[number]), apex)?, number as u32));
         ours.filter_map(link).collect::<Vec<Link>>()
     });
     let sorted = in_parts(cores, RANGES, |ranges| {
@@ -166,8 +166,8 @@ fn is_same_owner(a: &Link, b: &Link) -> bool {
 /// Whether the apex has a signature of its SOA: only such a zone denies with proof.
 pub(in crate::zone) fn is_signed(apex: &Name, records: &Records) -> bool {
     records.of_type(rtype::RRSIG).any(|record| {
-        records.owner(record).len() == apex.as_wire().len()
-            && rdata::type_covered(records.rdata(record)) == Some(rtype::SOA)
+        records.owner(&record).len() == apex.as_wire().len()
+            && rdata::type_covered(records.rdata(&record)) == Some(rtype::SOA)
     })
 }
 

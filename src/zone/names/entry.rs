@@ -5,14 +5,14 @@ use super::with_lower;
 use crate::wire::code::rtype;
 use crate::wire::name;
 use crate::zone::layout;
-use crate::zone::records::{Place, Record, Records};
+use crate::zone::records::{Item, Place, Record, Records};
 use std::ops::Range;
 
 /// One name. A large zone has so many that each octet counts.
 #[derive(Clone, Copy)]
 pub(in crate::zone) struct NameEntry {
     pub(in crate::zone) hash: u64,
-    /// Its first record, or where among the scattered names it is; nothing if it has no records.
+    /// Its first item among the records, or where among the scattered names it is; nothing if it has no records.
     pub(super) first: u32,
     /// So many records follow one another from there on: at most [`RUN_MAX`].
     pub(super) count: u16,
@@ -25,7 +25,7 @@ pub(in crate::zone) struct NameEntry {
 
 const _: () = assert!(size_of::<NameEntry>() == 24);
 
-/// Most records of a run; who has more that follow one another has several runs.
+/// Most items of a run; who has more that follow one another has several runs.
 pub(super) const RUN_MAX: usize = u16::MAX as usize;
 
 /// What a name is, as bits.
@@ -39,7 +39,7 @@ pub(super) mod mark {
     pub(in crate::zone::names) const REDIRECTED: u8 = 64;
 }
 
-/// Records that follow one another.
+/// Items that follow one another.
 #[derive(Clone, Copy)]
 pub(super) struct Run {
     first: u32,
@@ -56,9 +56,9 @@ impl NameEntry {
         name
     }
 
-    /// The owner of a record, without the last octets, and without records.
-    pub(super) fn of(records: &Records, record: &Record, without: usize, seed: u64) -> NameEntry {
-        let place = records.owner_place(record, without);
+    /// The owner of an item, without the last octets, and without records.
+    pub(super) fn of(records: &Records, item: &Item, without: usize, seed: u64) -> NameEntry {
+        let place = records.owner_place(item, without);
         let hash = with_lower(records.octets(place), |lower| layout::hash(seed, lower));
         NameEntry::new(hash, records, place)
     }
@@ -68,17 +68,17 @@ impl NameEntry {
         NameEntry::new(0, records, records.first_label(record))
     }
 
-    /// With the records from this one on.
-    pub(super) fn with_run(mut self, records: &Records, first: usize, run: &[Record]) -> NameEntry {
+    /// With the items from this one on.
+    pub(super) fn with_run(mut self, records: &Records, first: usize, run: &[Item]) -> NameEntry {
         (self.first, self.count) = (first as u32, run.len() as u16);
-        let mark = |record: &Record| match record.rtype {
+        let mark = |item: &Item| match item.rtype {
             rtype::NS if self.place.len > 0 => mark::CUT,
             rtype::DNAME => mark::DNAME,
             rtype::A | rtype::AAAA => mark::ADDRESS,
             _ => 0,
         };
         self.marks |= run.iter().map(mark).fold(0, std::ops::BitOr::bitor);
-        self.mark(mark::HIDDEN, run.iter().all(|record| is_of_nsec3(record, records)));
+        self.mark(mark::HIDDEN, run.iter().all(|item| is_of_nsec3(item, records)));
         self
     }
 

@@ -26,14 +26,14 @@ pub(super) fn owners(
 ) -> Vec<Vec<NameEntry>> {
     let mut bins: Vec<Vec<NameEntry>> = (0..1 << bits).map(|_| Vec::with_capacity(part.len() >> bits)).collect();
     let mut next = part.start;
-    for run in runs(&records.as_slice()[part]) {
+    for run in runs(&records.items()[part]) {
         let mut numbers = next..next + run.len();
         next = numbers.end;
         let name = NameEntry::of(records, &run[0], apex_len, seed);
         // What lies in the order is not among the names: mostly all records of an owner or none.
         while let Some(first) = numbers.find(|&number| !chain.has(number)) {
             let end = numbers.find(|&number| chain.has(number)).unwrap_or(next);
-            for (first, run) in (first..).step_by(RUN_MAX).zip(records.as_slice()[first..end].chunks(RUN_MAX)) {
+            for (first, run) in (first..).step_by(RUN_MAX).zip(records.items()[first..end].chunks(RUN_MAX)) {
                 // In two shifts: one by 64 is none.
                 bins[(name.hash >> 1 >> (63 - bits)) as usize].push(name.with_run(records, first, run));
             }

@@ -15,10 +15,11 @@ use super::names::NameBuf;
 use super::reader::{Entry, Reader};
 use super::{Options, Way};
 use crate::wire::name::Name;
-use crate::zone::records::Records;
+use crate::zone::records::{Pool, Records};
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 
@@ -149,7 +150,7 @@ impl Source<'_> {
 
     /// Reads the piece at this range. That of a file lies alone in `window`: so an entry that goes on behind its end is not closed there, and
     /// the piece is given up.
-    fn read(self, start: Start, range: Range<usize>, records: Records, window: &mut Vec<u8>) -> Option<Piece> {
+    fn read(self, start: Start, range: Range<usize>, records: &mut Records, window: &mut Vec<u8>) -> Option<Piece> {
         match self {
             Source::Text(text) => Piece::read(start, text, range, records),
             Source::File(opened) => {
@@ -173,9 +174,8 @@ pub(super) struct Start<'o> {
     pub(super) ttl_default: Option<u32>,
 }
 
-/// What was read of a piece.
+/// What was read of a piece, beside its records.
 pub(super) struct Piece {
-    pub(super) records: Records,
     /// Of the last record.
     pub(super) owner: NameBuf,
     /// Of the last record that states one.
@@ -187,18 +187,21 @@ pub(super) struct Piece {
 
 impl Piece {
     /// Reads the entries that start in `range`. `None`: the piece is given up.
-    fn read(start: Start, text: &[u8], range: Range<usize>, records: Records) -> Option<Piece> {
+    fn read(start: Start, text: &[u8], range: Range<usize>, records: &mut Records) -> Option<Piece> {
         let file = start.file;
-        let mut reader = Reader::of_piece(start, records);
+        let mut reader = Reader::of_piece(start, std::mem::take(records));
         let mut lexer = Lexer::starting_at(text, range.start);
-        while lexer.position().1 < range.end {
+        let mut is_right = true;
+        while is_right && lexer.position().1 < range.end {
             let (line, at) = lexer.position();
-            reader.entry(&mut lexer, Entry { file, line, at, text }).ok()?;
+            is_right = reader.entry(&mut lexer, Entry { file, line, at, text }).is_ok();
             if !lexer.finish_entry() {
                 break;
             }
         }
-        reader.into_piece(lexer.position())
+        let piece = reader.piece(lexer.position()).filter(|_| is_right);
+        *records = reader.records;
+        piece
     }
 }
 
@@ -261,32 +264,44 @@ impl Reader<'_> {
         let cores = self.options.cores.min(ranges.len());
         let start = self.start_of_pieces(file);
         let (next, progress) = (AtomicUsize::new(0), Progress::default());
-        let work = |done: mpsc::Sender<_>| {
+        let work = |done: mpsc::Sender<_>, mut pool: Pool| {
             let mut window = Vec::new();
             let end_of_panic = EndOf(&progress);
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(range) = ranges.get(number) else { break };
                 let Some(spare) = progress.wait_for(number, cores + READ_AHEAD) else { break };
-                let records = spare.unwrap_or_else(|| Records::for_text(range.len()));
-                let piece = source.read(start.clone(), range.clone(), records, &mut window);
-                if done.send((number, piece)).is_err() {
+                let mut records = spare.unwrap_or_else(|| Records::for_text(range.len()));
+                let piece = source.read(start.clone(), range.clone(), &mut records, &mut window);
+                if piece.is_some() {
+                    records.share_servers(&mut pool);
+                }
+                if done.send((number, piece.map(|piece| (piece, records)))).is_err() {
                     break;
                 }
             }
             // It went well: whoever takes the pieces knows when they end.
             std::mem::forget(end_of_panic);
+            pool
         };
+        let mut pools = std::mem::take(self.records.pools());
         let taken = std::thread::scope(|scope| {
             let (done, read) = mpsc::channel();
-            for _ in 0..cores {
+            pools.extend((pools.len()..cores).map(|number| Pool::new(number as u16)));
+            let lend = |pool| {
                 let (work, done) = (&work, done.clone());
-                scope.spawn(move || work(done));
-            }
+                scope.spawn(move || work(done, pool))
+            };
+            let threads: Vec<_> = pools.drain(..cores).map(lend).collect();
             drop(done);
-            let _end = EndOf(&progress);
-            self.take_pieces(lexer, &ranges, &read, &progress)
+            let end = EndOf(&progress);
+            let taken = self.take_pieces(lexer, &ranges, &read, &progress);
+            drop(end);
+            let lent = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            pools.splice(..0, lent.collect::<Vec<_>>());
+            taken
         });
+        *self.records.pools() = pools;
         pieces.go_on(lexer.position().1, source.octets(), taken > cores, looked_at);
     }
 
@@ -295,7 +310,7 @@ impl Reader<'_> {
         &mut self,
         lexer: &mut Lexer,
         ranges: &[Range<usize>],
-        read: &mpsc::Receiver<(usize, Option<Piece>)>,
+        read: &mpsc::Receiver<(usize, Option<(Piece, Records)>)>,
         progress: &Progress,
     ) -> usize {
         let mut early = HashMap::new();
@@ -307,9 +322,9 @@ impl Reader<'_> {
                 let (number, piece) = read.recv().expect("each piece is read");
                 early.insert(number, piece);
             };
-            let Some(piece) = piece else { return number };
-            self.take(&piece, lexer);
-            progress.took(piece.records);
+            let Some((piece, records)) = piece else { return number };
+            self.take(&piece, &records, lexer);
+            progress.took(records);
             if piece.end != range.end {
                 // The next piece starts within an entry.
                 return number + 1;

@@ -144,8 +144,8 @@ impl<'o> Reader<'o> {
     }
 
     /// What was read of a piece up to where the lexer stands.
-    pub(super) fn into_piece(self, (line, end): (u32, usize)) -> Option<Piece> {
-        Some(Piece { records: self.records, owner: self.owner?, ttl_last: self.ttl_last, lines: line - 1, end })
+    pub(super) fn piece(&self, (line, end): (u32, usize)) -> Option<Piece> {
+        Some(Piece { owner: self.owner.clone()?, ttl_last: self.ttl_last, lines: line - 1, end })
     }
 
     /// What pieces are to be read with from here on.
@@ -162,10 +162,10 @@ impl<'o> Reader<'o> {
     }
 
     /// Takes a piece that starts where the lexer stands, which then stands behind it.
-    pub(super) fn take(&mut self, piece: &Piece, lexer: &mut Lexer) {
+    pub(super) fn take(&mut self, piece: &Piece, records: &Records, lexer: &mut Lexer) {
         let lines_before = lexer.position().0 - 1;
         lexer.go_to(lines_before.saturating_add(piece.lines).saturating_add(1), piece.end);
-        self.records.append(&piece.records, lines_before);
+        self.records.append(records, lines_before);
         self.owner = Some(piece.owner.clone());
         (self.owner_is_new, self.owner_refused, self.owner_at) = (true, false, 0..0);
         self.ttl_last = piece.ttl_last.or(self.ttl_last);

@@ -216,8 +216,8 @@ proptest! {
         let parsed = parse_text("test", text.as_str(), &Name::root(), &Options::default());
         prop_assert_eq!(&parsed.diagnostics, &Vec::new(), "{}", text);
         let record = parsed.records.iter().next().unwrap();
-        prop_assert_eq!(parsed.records.rdata(record), &rdata[..], "{}", text);
-        prop_assert_eq!(parsed.records.owner(record), &owner[..]);
+        prop_assert_eq!(parsed.records.rdata(&record), &rdata[..], "{}", text);
+        prop_assert_eq!(parsed.records.owner(&record), &owner[..]);
         prop_assert_eq!((record.rtype, record.ttl_secs, record.line), (rtype, ttl_secs, 1));
         // Only what has no other form is written as octets.
         let zero_extent = rtype == rtype::LOC && rdata[1..4].iter().any(|extent| (1..10).contains(extent));
@@ -237,7 +237,7 @@ proptest! {
         let parsed = parse_text("test", format!(". 0 {} {text}", rtype::text(rtype)), &Name::root(), &Options::default());
         prop_assert_eq!(parsed.has_errors(), !good, "{}", text);
         if let Some(record) = parsed.records.iter().next() {
-            prop_assert_eq!(parsed.records.rdata(record), &rdata[..], "{}", text);
+            prop_assert_eq!(parsed.records.rdata(&record), &rdata[..], "{}", text);
         }
     }
 }

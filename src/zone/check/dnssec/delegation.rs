@@ -47,20 +47,20 @@ impl Ends {
         let (mut ns, mut ds) = (BTreeMap::new(), BTreeMap::<&Name, Vec<_>>::new());
         let mut lower = Vec::new();
         for run in records.runs() {
-            let owner = records.owner(&run[0]);
+            let owner = records.owner_of(&run[0]);
             if owner.eq_ignore_ascii_case(apex.as_wire()) {
-                let own = run.iter().filter(|record| record.rtype == DNSKEY);
-                keys.extend(own.map(|record| records.rdata(record).to_vec()));
+                let own = records.all(run).filter(|record| record.rtype == DNSKEY);
+                keys.extend(own.map(|record| records.rdata(&record).to_vec()));
                 continue;
             }
             lower.clear();
             // Length octets are no letters.
             lower.extend(owner.iter().map(u8::to_ascii_lowercase));
             let Some(&child) = children.get(&lower[..]) else { continue };
-            for record in run {
+            for record in records.all(run) {
                 match record.rtype {
-                    NS => drop(ns.entry(child).or_insert(Place::from(record))),
-                    DS => ds.entry(child).or_default().push((Place::from(record), records.rdata(record).to_vec())),
+                    NS => drop(ns.entry(child).or_insert(Place::from(&record))),
+                    DS => ds.entry(child).or_default().push((Place::from(&record), records.rdata(&record).to_vec())),
                     _ => {}
                 }
             }

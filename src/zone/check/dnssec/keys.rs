@@ -32,7 +32,7 @@ const REVOKED: u16 = 0x0080;
 const SECURE_ENTRY: u16 = 0x0001;
 
 /// All keys of the zone, in the order of the text.
-pub(super) fn read<'a>(order: &Order<'a>, findings: &mut Findings) -> Vec<Key<'a>> {
+pub(super) fn read<'a>(order: &'a Order<'a>, findings: &mut Findings) -> Vec<Key<'a>> {
     let mut keys: Vec<Key<'a>> = Vec::new();
     for record in order.records_of(order.top()).filter(|record| record.rtype == DNSKEY) {
         let rdata = order.data(record);

@@ -45,7 +45,7 @@ pub struct Judgement {
 
 /// A signed zone.
 struct Zone<'a> {
-    order: Order<'a>,
+    order: &'a Order<'a>,
     keys: Vec<Key<'a>>,
     now_secs: u32,
     threads: usize,
@@ -69,7 +69,7 @@ pub fn judge(apex: &Name, records: &Records, now_secs: u64, threads: usize) -> J
     if is_signed {
         let keys = keys::read(&order, &mut findings);
         // Times in signatures are those of RFC 1982: the lower 32 bits.
-        let zone = Zone { order, keys, now_secs: now_secs as u32, threads: threads.max(1) };
+        let zone = Zone { order: &order, keys, now_secs: now_secs as u32, threads: threads.max(1) };
         let signed = signatures::check(&zone, &mut findings);
         keys::check(&zone, &signed, &mut findings);
         let has_nsec = nsec::check(&zone, &mut findings);

@@ -98,7 +98,7 @@ fn lines_of(image: &Image) -> HashSet<(String, u16, u32, Vec<u8>)> {
 
 fn lines_of_records(lines: &[Line]) -> HashSet<(String, u16, u32, Vec<u8>)> {
     let records = records(&borrowed(lines));
-    let line = |r: &Record| (Text(records.owner(r)).to_string(), r.rtype, r.ttl_secs, records.rdata(r).to_vec());
+    let line = |r: Record| (Text(records.owner(&r)).to_string(), r.rtype, r.ttl_secs, records.rdata(&r).to_vec());
     records.iter().map(line).collect()
 }
 

@@ -79,9 +79,9 @@ fn assembled(new: &Image, old: &Image) -> (Image, usize) {
 }
 
 fn text_of(records: &Records) -> HashSet<String> {
-    let line = |record: &Record| {
+    let line = |record: Record| {
         let mut text = String::new();
-        dump::write_record(records.owner(record), record.rtype, record.ttl_secs, records.rdata(record), &mut text);
+        dump::write_record(records.owner(&record), record.rtype, record.ttl_secs, records.rdata(&record), &mut text);
         text
     };
     records.iter().map(line).collect()

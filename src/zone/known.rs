@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 /// Numbers by hash. Open addressing, a power of two of slots, at most half of them used. A slot is the upper half of the spread hash,
 /// then the number plus one; 0 is free. The first bits of the upper half say where its slot is looked for: so a larger table is filled
 /// from slots alone, in their order.
+#[derive(Debug)]
 pub(super) struct Known {
     slots: Vec<u64>,
     used: usize,
