@@ -29,7 +29,7 @@ use gather::{Scattered, owners, sort};
 /// 31 that no other host shares. Without a bound, one line of `$GENERATE` makes more of them than fit into memory.
 const EMPTY_PER_OWNER: usize = 32;
 const EMPTY_MIN: usize = 4096;
-/// Names are sorted in bins by their hashes' first bits, of about so many records and so many bits at most: what is worked on stays
+/// Names are sorted in bins by their hashes' first bits, of about so many items and so many bits at most: what is worked on stays
 /// in the cache.
 const BIN: usize = 2048;
 const BIN_BITS_MAX: u32 = 8;
@@ -165,7 +165,7 @@ impl<'a> Names<'a> {
     pub(in crate::zone) fn prefetch(&self, number: usize) {
         if let Some(name) = self.list.get(number) {
             memory::prefetch_item(self.records.items(), name.first as usize);
-            // Mostly its records' data follow it, in the order of the text.
+            // Mostly its records' data follow it, in the order of the text, but for those of servers that it shares.
             let relative = self.relative(name);
             memory::prefetch_from(relative, PREFETCHED_MAX.min(relative.len() + RDATA * name.count as usize));
         }

@@ -49,7 +49,7 @@ const _: () = assert!(size_of::<Item>() == 24);
 /// The bit of an arena's number that says: the data lies in a pool.
 const SHARED: u16 = 1 << 15;
 
-/// Which set of name servers an item has: among all of the [`Records`], numbered pool by pool.
+/// Which set of name servers an item has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shared {
     /// The pool.
@@ -148,6 +148,7 @@ impl Records {
     /// Adds the records of a later part of a text, whose lines were counted from 1, behind so many lines. The next record needs
     /// [`Records::set_owner`] before it.
     pub(super) fn append(&mut self, part: &Records, lines_before: u32) {
+        debug_assert!(part.pools.is_empty(), "the sets of a part are told by `shared` alone");
         // By copying: in large pages the compiler finds what it looks for sooner, and who reads parts gets the memory again.
         if part.shared.is_empty() {
             (0u16..).zip(&part.arenas).for_each(|(from, arena)| self.append_arena(from, arena, part, lines_before));
@@ -246,13 +247,13 @@ impl Records {
         All { records: self, items: items.iter(), last: None, lens: [].iter() }
     }
 
-    /// The first record of an item.
+    /// The first record of an item: the only one, but of a set of name servers.
     #[inline]
     pub(super) fn first(&self, item: &Item) -> Record {
         self.open(item).0
     }
 
-    /// The first record of the item with this number.
+    /// The first record of the item with this number: the only one, but of a set of name servers.
     pub(super) fn at(&self, item: usize) -> Record {
         self.first(&self.items[item])
     }
@@ -281,9 +282,14 @@ impl Records {
         &self.pools[usize::from(number)]
     }
 
-    /// How many sets of name servers each pool has, by number.
-    pub(super) fn shared_by_pool(&self) -> impl Iterator<Item = usize> {
-        self.pools.iter().map(Pool::len)
+    /// How many pools there are.
+    pub(super) fn pool_count(&self) -> usize {
+        self.pools.len()
+    }
+
+    /// Tells that no more is read: what finds sets again is not needed.
+    pub(super) fn end_sharing(&mut self) {
+        self.pools.iter_mut().for_each(Pool::end);
     }
 
     /// Records and octets of RDATA of a set of name servers.
@@ -367,6 +373,7 @@ fn arena_for(arenas: &mut Vec<Vec<u8>>, octets: usize) -> (u16, &mut Vec<u8>) {
         arenas.push(arena);
     }
     let number = arenas.len() as u16 - 1;
+    assert!(number < SHARED, "records take more than a tebioctet");
     (number, arenas.last_mut().expect("it was pushed"))
 }
 

@@ -68,7 +68,8 @@ impl<'a> Content<'a> {
     }
 }
 
-/// Checks one name and its records, but not what these point to.
+/// Checks one name and its records, but not what these point to. What is found about delegations with NS and DS records alone, [`delegation`] has to
+/// find too.
 pub(in crate::zone) fn name(content: &Content, entry: &NameEntry, findings: &mut Findings) {
     if entry.is_apex() {
         soa::check(content, entry, findings);
@@ -90,7 +91,7 @@ pub(in crate::zone) fn name(content: &Content, entry: &NameEntry, findings: &mut
     }
 }
 
-/// Checks a delegation that has nothing but name servers outside the zone, and DS records.
+/// Checks a delegation that has nothing but name servers outside the zone, and DS records, in which no names are.
 pub(in crate::zone) fn delegation(content: &Content, entry: &NameEntry, findings: &mut Findings) {
     dots::owner(content, entry, findings);
 }

@@ -9,7 +9,7 @@ use crate::zone::finding::Findings;
 use crate::zone::image::expanded_len;
 use crate::zone::layout::{RRSET_WIRE_MAX, extra, hint, rrset};
 use crate::zone::names::{NameEntry, Names};
-use crate::zone::records::{Record, Records};
+use crate::zone::records::{Item, Record, Records};
 use std::borrow::Cow;
 
 /// Types that one name can have.
@@ -54,8 +54,17 @@ impl<'a, 'f> Encoder<'a, 'f> {
     }
 
     /// Checks a name, and encodes its RRsets by type. `each` is called behind each, with its type and the number of its records,
-    /// signatures among them.
-    pub(super) fn encode_name(&mut self, entry: &NameEntry, mut each: impl FnMut(&mut Self, u16, usize)) {
+    /// signatures among them; with no number if it is the NS RRset of a delegation and `is_known`: then it was not encoded again.
+    pub(super) fn encode_name(
+        &mut self,
+        entry: &NameEntry,
+        is_known: bool,
+        mut each: impl FnMut(&mut Self, u16, Option<usize>),
+    ) {
+        let items = self.names.items_of(entry);
+        if is_known && items.iter().all(|item| matches!(item.rtype, rtype::NS | rtype::DS)) {
+            return self.encode_delegation(entry, items, each);
+        }
         self.set_owner(entry);
         let [mut list, mut signatures] = std::mem::take(&mut self.lists);
         self.sort(self.names.records_of(entry), &mut list);
@@ -64,16 +73,22 @@ impl<'a, 'f> Encoder<'a, 'f> {
         take_signatures(entry, &mut list, &mut signatures);
         for group in list.chunk_by(|a, b| a.record.rtype == b.record.rtype) {
             let rtype = group[0].record.rtype;
-            let count = self.encode(entry, group, covering(&signatures, rtype));
+            let is_known = is_known && rtype == rtype::NS;
+            let count = (!is_known).then(|| self.encode(entry, group, covering(&signatures, rtype)));
             each(self, rtype, count);
         }
         self.lists = [list, signatures];
     }
 
-    /// The same of a delegation whose name servers are known, and lie outside the zone: what is left are its DS records.
-    pub(super) fn encode_behind_servers(&mut self, entry: &NameEntry, each: impl FnOnce(&mut Self, u16, usize)) {
+    /// The same of a delegation that has nothing but name servers, which are known, and DS records: nothing is sorted for most.
+    fn encode_delegation(
+        &mut self,
+        entry: &NameEntry,
+        items: &[Item],
+        mut each: impl FnMut(&mut Self, u16, Option<usize>),
+    ) {
         check::delegation(&self.content(), entry, self.findings);
-        let items = self.names.items_of(entry);
+        each(self, rtype::NS, None);
         if items.len() == 1 {
             return;
         }
@@ -82,7 +97,7 @@ impl<'a, 'f> Encoder<'a, 'f> {
         let digests = items.iter().filter(|item| item.rtype == rtype::DS).map(|item| self.records.first(item));
         self.sort(digests, &mut list);
         let count = self.encode(entry, &list, &[]);
-        each(self, rtype::DS, count);
+        each(self, rtype::DS, Some(count));
         self.lists = [list, signatures];
     }
 

@@ -144,7 +144,7 @@ impl Part {
         let mut findings = Findings::default();
         let mut encoder = Encoder::new(apex, records, names, &mut findings);
         let (mut targets, mut drafts) = (Vec::new(), Drafts::default());
-        let mut referrals = Referrals::new(records);
+        let mut referrals = Referrals::with_room(numbers.len(), records);
         let mut servers = Vec::with_capacity(BATCH);
         let end = numbers.end;
         (numbers.start..end.min(numbers.start + BATCH)).for_each(|number| names.prefetch(number));
@@ -171,27 +171,24 @@ impl Part {
                     part.wildcards.extend(names.find(parent(names.relative(entry))).map(|parent| (parent, number)));
                 }
                 let known = servers.and_then(|servers| referrals.known(servers));
-                if let Some(Referral { set, count, len }) = known {
-                    drafts.list.push(Draft { rtype: rtype::NS, made: Made::Kept(set) });
+                encoder.encode_name(entry, known.is_some(), |encoder, rtype, count| {
                     let owner_len = entry.relative_len() as usize + apex.as_wire().len();
-                    part.record_count += u64::from(count);
-                    part.expanded_len += expanded_len(owner_len, count.into(), len.into());
-                }
-                let add = |encoder: &mut Encoder, rtype, count| {
+                    let Some(count) = count else {
+                        let Some(Referral { set, count, len }) = known else { return };
+                        part.record_count += u64::from(count);
+                        part.expanded_len += expanded_len(owner_len, count.into(), len.into());
+                        return drafts.list.push(Draft { rtype, made: Made::Kept(set) });
+                    };
                     part.record_count += count as u64;
-                    part.expanded_len += expanded(encoder.owner.len(), &encoder.encoded);
-                    let is_for_all =
-                        |&servers: &Shared| rtype == rtype::NS && referrals::is_for_all(encoder, entry, servers, count);
-                    let servers = servers.filter(is_for_all);
+                    part.expanded_len += expanded(owner_len, &encoder.encoded);
+                    let may_be_known = rtype == rtype::NS && known.is_none();
+                    let servers =
+                        servers.filter(|&own| may_be_known && referrals::is_for_all(encoder, entry, own, count));
                     let may_be_inline = drafts.add(names, entry, rtype, servers, &mut encoder.encoded, &encoder.extras);
                     let required = encoder.extras.iter().filter(|extra| extra.is_required && may_be_inline);
                     let hidden = required.filter(|extra| names.at(extra.target as usize).is_hidden());
                     part.glue.extend(hidden.map(|extra| (number as u32, extra.target)));
-                };
-                match known {
-                    Some(_) => encoder.encode_behind_servers(entry, add),
-                    None => encoder.encode_name(entry, add),
-                }
+                });
             }
             part.keep(records, names, batch, &mut drafts, &mut known, &mut referrals);
         }

@@ -10,12 +10,11 @@ use crate::zone::layout::extra;
 use crate::zone::names::{NameEntry, Names};
 use crate::zone::records::{Records, Shared};
 
-/// Which RRset each set of name servers became.
+/// Which RRset sets of name servers became. Each has one place, where another may have come last: so the table needs no more memory than names do.
 pub(super) struct Referrals {
-    /// `None`: it is not known, or depends on more.
-    sets: Vec<Option<Referral>>,
-    /// Where those of each pool start.
-    firsts: Vec<usize>,
+    /// A power of two.
+    slots: Vec<Option<(Shared, Referral)>>,
+    pools: u32,
 }
 
 /// What a set of name servers became.
@@ -29,49 +28,43 @@ pub(super) struct Referral {
     pub(super) len: u16,
 }
 
+/// So many names for each slot: most share their servers with others.
+const NAMES_PER_SLOT: usize = 8;
+
 impl Referrals {
-    /// None yet.
-    pub(super) fn new(records: &Records) -> Referrals {
-        let mut len = 0;
-        let first = |pool| {
-            len += pool;
-            len - pool
-        };
-        let firsts = records.shared_by_pool().map(first).collect();
-        Referrals { sets: vec![None; len], firsts }
+    /// None yet, for so many names.
+    pub(super) fn with_room(names: usize, records: &Records) -> Referrals {
+        let slots = vec![None; (names / NAMES_PER_SLOT).next_power_of_two()];
+        Referrals { slots, pools: records.pool_count() as u32 }
     }
 
-    /// The name servers of a delegation that has nothing else but DS records, if others may have the same.
+    /// The name servers of a delegation, if others may have the same.
     pub(super) fn servers(names: &Names, entry: &NameEntry) -> Option<Shared> {
         if !entry.is_cut() || entry.is_hidden() {
             return None;
         }
-        let mut servers = None;
-        for item in names.items_of(entry) {
-            match (item.rtype, item.shared()) {
-                (rtype::DS, _) => {}
-                (rtype::NS, Some(shared)) if servers.is_none() => servers = Some(shared),
-                _ => return None,
-            }
-        }
-        servers
+        let mut servers = names.items_of(entry).iter().filter(|item| item.rtype == rtype::NS);
+        let first = servers.next()?;
+        first.shared().filter(|_| servers.next().is_none())
     }
 
     /// What these name servers became.
     #[inline]
     pub(super) fn known(&self, servers: Shared) -> Option<Referral> {
-        self.sets[self.place(servers)]
+        self.slots[self.place(servers)].filter(|(known, _)| *known == servers).map(|(_, referral)| referral)
     }
 
     /// Remembers it: the RRset with this number.
     pub(super) fn learn(&mut self, records: &Records, servers: Shared, set: u32) {
         let place = self.place(servers);
         let (count, len) = records.extent(servers);
-        self.sets[place] = Some(Referral { set, count, len });
+        self.slots[place] = Some((servers, Referral { set, count, len }));
     }
 
+    /// Numbers are dense: those of a zone with few sets never meet.
     fn place(&self, servers: Shared) -> usize {
-        self.firsts[usize::from(servers.pool)] + servers.number as usize
+        let number = servers.number.wrapping_mul(self.pools).wrapping_add(servers.pool.into());
+        number as usize & (self.slots.len() - 1)
     }
 }
 

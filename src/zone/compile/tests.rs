@@ -2,9 +2,10 @@ use super::*;
 use crate::wire::code::rtype;
 use crate::wire::lookup::LookupName;
 use crate::wire::name::Text;
-use crate::zone::finding::FINDINGS_MAX;
+use crate::zone::finding::{FINDINGS_MAX, Part};
 use crate::zone::image::{Found, Hint};
 use crate::zone::layout;
+use crate::zone::parse::{Options, Way, parse_text_by};
 
 mod denial;
 mod segments;
@@ -392,6 +393,57 @@ fn the_number_of_threads_changes_nothing() {
             assert!(several.segments().all(|s| blake3::hash(s.bytes()).as_bytes() == s.digest()));
             assert_eq!(found, found_by_several, "{cores} threads");
         }
+    }
+}
+
+/// Sets of name servers that delegations have in common, and what comes near them.
+const SERVERS: [&[&str]; 12] = [
+    &["60 NS ns1.h.net.", "60 NS ns2.h.net."],
+    &["60 NS ns1.h.net.", "60 NS ns2.h.net.", "60 DS 1 13 1 0000000000000000000000000000000000000000"],
+    &["60 DS 1 13 1 0000000000000000000000000000000000000000", "60 NS ns1.h.net.", "60 NS ns2.h.net."],
+    &["60 NS ns1.h.net.", "60 NS ns2.h.net.", "60 NSEC z NS RRSIG NSEC", "60 A 192.0.2.1"],
+    &["60 NS ns2.h.net.", "60 NS ns1.h.net."],
+    &["60 NS NS1.h.net.", "60 NS ns2.h.net."],
+    &["30 NS ns1.h.net.", "30 NS ns2.h.net."],
+    &["60 NS ns1.h.net.", "30 NS ns2.h.net."],
+    &["60 NS ns1.h.net.", "60 NS NS1.h.net.", "60 NS ns2.h.net."],
+    &["60 NS ns1.h.net."],
+    &["60 NS ns1.h.net.", "60 NS nowhere"],
+    &["60 NS ns.d1", "60 NS ns1.h.net."],
+];
+
+/// Text that is read in pieces, where such sets become one item, gives the image and the findings of the text as a whole.
+#[test]
+fn name_servers_that_delegations_have_in_common_change_nothing() {
+    let mut text = "@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns.h.net.\nns.d1 60 A 192.0.2.1\n".to_string();
+    for n in 0..2000 {
+        let owner = match n {
+            // Found to have the zone's name in it twice.
+            _ if n % 13 == 0 => format!("d{n}.x.example"),
+            // Once more: its records do not follow one another.
+            _ if n % 17 == 0 => format!("D{}", n / 2),
+            // Below another delegation.
+            _ if n % 19 == 0 => format!("a.d{}", n - 1),
+            _ => format!("d{n}"),
+        };
+        SERVERS[n * n % 31 % 12].iter().for_each(|line| text += &format!("{owner} {line}\n"));
+    }
+    let apex = name("x.example");
+    let read = |piece: usize| {
+        let way = Way { piece, first_lines: 0, probe: 64, knows_plain: true };
+        parse_text_by(way, &text[..], &apex, &Options { cores: 3, ..Options::default() }).records
+    };
+    let (whole, in_pieces) = (read(usize::MAX / 2), read(4000));
+    assert_eq!((whole.items().len(), in_pieces.len()), (whole.len(), whole.len()));
+    assert!(in_pieces.items().len() < 7 * whole.len() / 10, "{} of {}", in_pieces.items().len(), whole.len());
+    for cores in [1, 2, 16] {
+        let [(expected, found), (image, found_in_pieces)] =
+            [&whole, &in_pieces].map(|records| compile_on(cores, FLAT_MAX, &apex, Given::Lent(records)));
+        assert_eq!(found, found_in_pieces);
+        let owners = |part: &Part| found.iter().filter(|finding| finding.part == *part).count();
+        assert!(owners(&Part::Owner) > 100, "also about the owners of those that are known");
+        let (expected, image) = (expected.unwrap(), image.unwrap());
+        assert_eq!((image.digest(), image.record_count()), (expected.digest(), expected.record_count()));
     }
 }
 

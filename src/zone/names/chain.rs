@@ -17,11 +17,11 @@ pub(in crate::zone) struct Chain {
     pub(in crate::zone) salt: Vec<u8>,
     /// The hashes of the apex and of its child `*`: most denials need them.
     pub(in crate::zone) apex_hashes: [Hash; 2],
-    /// Hash of the owner and number of each record, RRSIG among them; by hash, those of one owner in the order of the text.
+    /// Hash of the owner and number of each record as an item, RRSIG among them; by hash, those of one owner in the order of the text.
     links: Vec<Link>,
     /// Where among them each owner's start.
     starts: Vec<u32>,
-    /// Whether a record is one of them; empty if none is.
+    /// Whether an item is one of them; empty if none is.
     members: Vec<bool>,
 }
 
@@ -121,9 +121,9 @@ impl Chain {
         self.links.is_empty()
     }
 
-    /// Whether the record with this number is in it.
-    pub(in crate::zone) fn has(&self, index: usize) -> bool {
-        self.members.get(index).copied().unwrap_or(false)
+    /// Whether the item with this number is in it.
+    pub(in crate::zone) fn has(&self, item: usize) -> bool {
+        self.members.get(item).copied().unwrap_or(false)
     }
 
     /// How many owners.

@@ -14,7 +14,7 @@ pub(in crate::zone) struct NameEntry {
     pub(in crate::zone) hash: u64,
     /// Its first item among the records, or where among the scattered names it is; nothing if it has no records.
     pub(super) first: u32,
-    /// So many records follow one another from there on: at most [`RUN_MAX`].
+    /// So many items follow one another from there on: at most [`RUN_MAX`].
     pub(super) count: u16,
     /// Labels below the apex.
     pub(in crate::zone) depth: u8,

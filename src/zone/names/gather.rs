@@ -15,7 +15,7 @@ pub(super) struct Scattered {
     pub(super) runs: Vec<Run>,
 }
 
-/// The owners of these records in bins by the first `bits` of their hashes: a name for each run of records.
+/// The owners of these records in bins by the first `bits` of their hashes: a name for each run of items.
 pub(super) fn owners(
     records: &Records,
     chain: &Chain,

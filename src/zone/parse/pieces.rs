@@ -50,9 +50,9 @@ impl Way {
         Way { piece, first_lines: piece / FIRST_LINES_SHARE, probe: PROBE, knows_plain: true }
     }
 
-    /// Whether a text of so many octets is read in pieces.
-    pub(super) fn is_in_pieces(&self, cores: usize, text_octets: usize) -> bool {
-        cores > 1 && text_octets / 2 >= self.piece
+    /// Whether a text of so many octets is read in pieces: on one core too, for the windows, and the name servers that delegations have in common.
+    pub(super) fn is_in_pieces(&self, text_octets: usize) -> bool {
+        text_octets / 2 >= self.piece
     }
 }
 
@@ -66,8 +66,8 @@ pub(super) struct Pieces {
 
 impl Pieces {
     /// For a text of so many octets.
-    pub(super) fn new(cores: usize, way: Way, text_octets: usize) -> Pieces {
-        let next_at = if way.is_in_pieces(cores, text_octets) { way.piece / HEAD_SHARE } else { usize::MAX };
+    pub(super) fn new(way: Way, text_octets: usize) -> Pieces {
+        let next_at = if way.is_in_pieces(text_octets) { way.piece / HEAD_SHARE } else { usize::MAX };
         Pieces { way, next_at, tries_left: TRIES }
     }
 
@@ -274,7 +274,7 @@ impl Reader<'_> {
                 let mut records = spare.unwrap_or_else(|| Records::for_text(range.len()));
                 let piece = source.read(start.clone(), range.clone(), &mut records, &mut window);
                 if piece.is_some() {
-                    records.share_servers(&mut pool);
+                    records.find_servers(&mut pool);
                 }
                 if done.send((number, piece.map(|piece| (piece, records)))).is_err() {
                     break;
@@ -287,6 +287,7 @@ impl Reader<'_> {
         let mut pools = std::mem::take(self.records.pools());
         let taken = std::thread::scope(|scope| {
             let (done, read) = mpsc::channel();
+            let end = EndOf(&progress);
             pools.extend((pools.len()..cores).map(|number| Pool::new(number as u16)));
             let lend = |pool| {
                 let (work, done) = (&work, done.clone());
@@ -294,7 +295,6 @@ impl Reader<'_> {
             };
             let threads: Vec<_> = pools.drain(..cores).map(lend).collect();
             drop(done);
-            let end = EndOf(&progress);
             let taken = self.take_pieces(lexer, &ranges, &read, &progress);
             drop(end);
             let lent = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
@@ -319,7 +319,8 @@ impl Reader<'_> {
                 if let Some(piece) = early.remove(&number) {
                     break piece;
                 }
-                let (number, piece) = read.recv().expect("each piece is read");
+                // Whoever reads pieces has panicked.
+                let Ok((number, piece)) = read.recv() else { return number };
                 early.insert(number, piece);
             };
             let Some((piece, records)) = piece else { return number };

@@ -201,14 +201,15 @@ impl<'o> Reader<'o> {
         self.read_text(name, Text::Whole(text, None), None);
     }
 
-    pub(super) fn finish(self) -> Parsed {
+    pub(super) fn finish(mut self) -> Parsed {
+        self.records.end_sharing();
         Parsed { records: self.records, sources: self.sources, diagnostics: self.diagnostics.finish() }
     }
 
     /// Opens a file of at most `octets_max`, and reads it if it is not long.
     pub(super) fn open_text(&self, path: &Path, octets_max: u64) -> io::Result<Text> {
         let opened = include::open(path, octets_max)?;
-        if self.way.is_in_pieces(self.options.cores, opened.octets) {
+        if self.way.is_in_pieces(opened.octets) {
             return Ok(Text::Long(opened));
         }
         Ok(Text::Whole(opened.read()?, Some(opened.on_disk)))
@@ -226,7 +227,7 @@ impl<'o> Reader<'o> {
         match text {
             Text::Whole(text, on_disk) => {
                 let (file, text) = self.sources.add(path, text, on_disk, from);
-                let mut pieces = Pieces::new(self.options.cores, self.way, text.len());
+                let mut pieces = Pieces::new(self.way, text.len());
                 self.read_entries(file, &text, (1, 0), &mut pieces, None);
             }
             Text::Long(opened) => {
@@ -242,7 +243,7 @@ impl<'o> Reader<'o> {
 
     /// Reads a long file in windows, and as a whole from where that does not do.
     fn read_long(&mut self, file: u16, opened: &Opened) -> io::Result<()> {
-        let mut pieces = Pieces::new(self.options.cores, self.way, opened.octets);
+        let mut pieces = Pieces::new(self.way, opened.octets);
         let first_lines = pieces.first_lines(opened)?;
         let rest = match self.read_entries(file, &first_lines, (1, 0), &mut pieces, Some(opened)) {
             (_, at) if at == opened.octets => None,

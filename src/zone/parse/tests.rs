@@ -2,7 +2,6 @@
 //! gives what the same words give in another.
 
 use super::*;
-use crate::zone::compile::compile;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -226,41 +225,4 @@ proptest! {
         let windows = File::new(&text).in_windows(octets, first_lines);
         prop_assert_eq!(told(&windows), told(&whole));
     }
-    /// Delegations that have name servers in common, and some in which something differs.
-    #[test]
-    fn servers_that_delegations_share_change_nothing(
-        delegations in proptest::collection::vec((0..9usize, 0..SERVERS.len(), 0..4u8), 1..60),
-        octets in 1..300usize,
-    ) {
-        let mut text = "@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns.x.net.\n".to_string();
-        for (owner, servers, more) in delegations {
-            let owner = ["a", "b", "c", "d", "e", "f", "b.a", "*", "A"][owner];
-            let digest = |at| if more == at { format!("{owner} 60 DS 1 13 2 {:064x}\n", servers) } else { String::new() };
-            text += &digest(1);
-            SERVERS[servers].iter().for_each(|line| text += &format!("{owner} {line}\n"));
-            text += &digest(2);
-        }
-        let apex = "example".parse().unwrap();
-        let compiled = |parsed: &Parsed| {
-            let (image, findings) = compile(&apex, &parsed.records);
-            (image.map(|image| image.digest()), findings)
-        };
-        let whole = by(Way { knows_plain: false, ..pieces_of(usize::MAX / 2) }, &text);
-        let parsed = in_pieces(octets, &text);
-        prop_assert_eq!(told(&parsed), told(&whole));
-        prop_assert_eq!(compiled(&parsed), compiled(&whole), "{}", text);
-    }
 }
-
-/// Sets of name servers, and what comes near them.
-const SERVERS: [&[&str]; 9] = [
-    &["60 NS ns1.x.net.", "60 NS ns2.x.net."],
-    &["60 NS ns1.x.net.", "60 NS ns2.x.net."],
-    &["60 NS ns2.x.net.", "60 NS ns1.x.net."],
-    &["30 NS ns1.x.net.", "30 NS ns2.x.net."],
-    &["60 NS ns1.x.net.", "30 NS ns2.x.net."],
-    &["60 NS ns1.x.net.", "60 NS ns1.x.net.", "60 NS ns2.x.net."],
-    &["60 NS ns1.x.net."],
-    &["60 NS ns1.x.net.", "60 NS a"],
-    &["60 NS ns.a", "60 A 192.0.2.1"],
-];

@@ -9,12 +9,14 @@ use crate::zone::known::Known;
 use crate::zone::layout;
 use crate::zone::memory;
 
-/// A pool takes no more once its octets are so many: offsets in it have 32 bits.
+/// Nothing is looked for in a pool once its octets are so many: offsets in it have 32 bits.
 const FULL: usize = 1 << 31;
 /// So many sets are looked for together: what the next step reads of one is loaded while others are looked at.
 const BATCH: usize = 32;
 /// Octets of a set, mostly.
 const SERVERS: usize = 64;
+/// So many more sets may be added than are found again: beyond that delegations have little in common, and a pool takes more than it saves.
+const VAIN_MAX: usize = 1 << 16;
 
 /// NS RRsets, each once: those that one reader has read.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(in crate::zone) struct Pool {
     pub(super) number: u16,
     known: Known,
     list: Vec<Servers>,
+    /// How often a set was found again.
+    found: usize,
     /// Of each set the lengths of its RDATA, one octet each, then the RDATA.
     pub(super) octets: Vec<u8>,
 }
@@ -60,12 +64,12 @@ pub(super) struct Found {
 }
 
 impl Records {
-    /// Looks for NS RRsets that owners have in common: when these records are appended to others, each is kept once, in this pool. Only where all
+    /// Finds NS RRsets that owners have in common: when these records are appended to others, each is kept once, in this pool. Only where all
     /// lies in one arena.
-    pub(in crate::zone) fn share_servers(&mut self, pool: &mut Pool) {
+    pub(in crate::zone) fn find_servers(&mut self, pool: &mut Pool) {
         self.shared.clear();
         let [arena] = &self.arenas[..] else { return };
-        if pool.octets.len() > FULL {
+        if !pool.is_open() {
             return;
         }
         let mut stretches = stretches(&self.items, arena);
@@ -86,8 +90,8 @@ impl Records {
     }
 }
 
-/// All of them. No others have servers that lie at or below the owner; where TTLs differ, or lines could not be told from the first one, records
-/// stay as they are.
+/// All of them. Nobody else has servers the first of which ends in the owner's name; where TTLs differ, or lines could not be told from the first
+/// one, records stay as they are.
 fn stretches(items: &[Item], arena: &[u8]) -> impl Iterator<Item = Stretch> {
     let mut from = 0;
     let same = items.chunk_by(|a, b| (a.owner_at, a.rtype) == (b.owner_at, b.rtype));
@@ -119,12 +123,19 @@ fn stretches(items: &[Item], arena: &[u8]) -> impl Iterator<Item = Stretch> {
 impl Pool {
     /// An empty one.
     pub(in crate::zone) fn new(number: u16) -> Pool {
-        Pool { number, known: Known::with_room(0), list: Vec::new(), octets: Vec::new() }
+        Pool { number, known: Known::with_room(0), list: Vec::new(), found: 0, octets: Vec::new() }
     }
 
-    /// How many sets.
-    pub(super) fn len(&self) -> usize {
-        self.list.len()
+    /// Whether it is worth while to look for sets, and there is room for more.
+    fn is_open(&self) -> bool {
+        self.octets.len() <= FULL && self.list.len() <= self.found + VAIN_MAX
+    }
+
+    /// Takes no more: forgets what finds sets again.
+    pub(super) fn end(&mut self) {
+        self.known = Known::with_room(0);
+        self.list.shrink_to_fit();
+        self.octets.shrink_to_fit();
     }
 
     /// Records and octets of RDATA of a set.
@@ -159,6 +170,7 @@ impl Pool {
             let is_same = self.list[found as usize].ttl_secs == servers.ttl_secs
                 && lens().eq(known_lens.iter().copied())
                 && self.octets[from as usize..].starts_with(rdata);
+            self.found += usize::from(is_same);
             return is_same.then_some(found);
         }
         let at = self.octets.len() as u32;
@@ -219,14 +231,15 @@ mod tests {
             .collect();
         let mut part = records(lines);
         let mut pool = Pool::new(0);
-        part.share_servers(&mut pool);
-        assert_eq!((told(&part), pool.len()), (expected.clone(), 2));
+        part.find_servers(&mut pool);
+        assert_eq!((told(&part), pool.list.len(), pool.found), (expected.clone(), 2, 2));
         let mut all = Records::default();
         all.append(&part, 0);
         all.append(&part, 14);
         assert_eq!((all.len(), all.items().len()), (28, 20));
         let shared: Vec<_> = all.items().iter().filter_map(Item::shared).map(|shared| shared.number).collect();
         assert_eq!(shared, [0, 0, 1, 0, 0, 0, 1, 0]);
+        pool.end();
         *all.pools() = vec![pool];
         let again = expected.iter().cloned().map(|line| (line.0, line.1, line.2, line.3, line.4 + 14));
         assert_eq!(told(&all), expected.iter().cloned().chain(again).collect::<Vec<_>>());
