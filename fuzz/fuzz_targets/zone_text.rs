@@ -52,7 +52,7 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     }
     let (image, mut findings) = compile(&APEX, &parsed.records);
     // Name servers that delegations have in common are known as one only where they were read in pieces.
-    for pieces in in_pieces {
+    if let Some(pieces) = in_pieces {
         let (other, found) = compile(&APEX, &pieces.records);
         assert_eq!(found, findings);
         assert!(other.as_ref().map(|image| image.root()) == image.as_ref().map(|image| image.root()), "in pieces");
