@@ -131,7 +131,7 @@ impl Chain {
         self.starts.len()
     }
 
-    /// Hash, and numbers of the records, of one owner; they are in the order of their hashes.
+    /// Hash, and numbers of the records as items, of one owner; they are in the order of their hashes.
     pub(in crate::zone) fn owner(&self, index: usize) -> (&Hash, impl Iterator<Item = u32> + use<'_>) {
         let end = self.starts.get(index + 1).map_or(self.links.len(), |&next| next as usize);
         let links = &self.links[self.starts[index] as usize..end];

@@ -247,6 +247,20 @@ mod tests {
         assert_eq!(ns, [2, 3, 5, 6, 7, 8]);
     }
 
+    /// Nothing is gained there, and each set that is added takes memory.
+    #[test]
+    fn where_delegations_have_nothing_in_common_a_pool_stops_growing() {
+        let rdata = |n: usize| [&b"\x04"[..], &(n as u32).to_be_bytes(), b"\0"].concat();
+        let mut pool = Pool::new(0);
+        for n in 0..VAIN_MAX + 100 {
+            records(&[(b"\x01a\0", rtype::NS, 60, &rdata(n))]).find_servers(&mut pool);
+        }
+        assert_eq!((pool.list.len(), pool.found), (VAIN_MAX + 1, 0));
+        let mut first = records(&[(b"\x01b\0", rtype::NS, 60, &rdata(0))]);
+        first.find_servers(&mut pool);
+        assert!(first.shared.is_empty(), "it looks for none any more");
+    }
+
     #[test]
     fn another_set_of_the_same_hash_is_not_taken_for_it() {
         let mut pool = Pool::new(0);
